@@ -1,0 +1,2 @@
+//! The board, the command line, and the demo.
+fn main() {}

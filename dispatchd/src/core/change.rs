@@ -1,0 +1,34 @@
+//! What a decision changes: rows put or replaced. The store writes them and the world applies them; both see the same
+//! list, so that memory and disk cannot differ.
+
+use dispatch_shared::protocol::activity::AuditRow;
+use serde::{Deserialize, Serialize};
+
+use super::record::{Card, CardKey, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
+
+/// One row.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Change {
+    /// Put a repository.
+    Repo(Repo),
+    /// Put a card.
+    Card(Card),
+    /// Put a card's body. Lies only in the store.
+    Body(CardKey, String),
+    /// Put a pull request.
+    Pull(Pull),
+    /// Put a claim.
+    Claim(Claim),
+    /// Put a run.
+    Run(Run),
+    /// Put an intent.
+    Intent(Intent),
+    /// Put an accepted report.
+    Report(StoredReport),
+    /// Put the facts about the daemon as a whole.
+    Meta(Meta),
+    /// Append an audit row. Lies only in the store.
+    Audit(AuditRow),
+    /// Append an event. Lies only in the store (and in the ledger's short memory).
+    Event(Event),
+}

@@ -1,0 +1,368 @@
+//! Everything that can be asked of the core, what it answers, and how it refuses.
+
+use std::path::PathBuf;
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::claim::{Attempt, Checkpoint};
+use dispatch_shared::id::{AgentName, ClaimId, IntentId, RepoKey, RunId};
+use dispatch_shared::issue::Status;
+use dispatch_shared::protocol::tasks::ReportRequest;
+use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
+use dispatch_shared::task::TaskType;
+
+use super::record::{CardKey, ForgeKind, Source};
+use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
+
+/// Asks for a change. Commands are applied one after the other, each whole or not at all.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Track a repository. Reply: [`Reply::Repo`].
+    Track(Track),
+    /// Stop tracking: history stays, live claims are revoked.
+    Untrack {
+        /// Which.
+        repo: RepoKey,
+        /// Who.
+        actor: String,
+    },
+    /// Change a repository's switches.
+    PatchRepo {
+        /// Which.
+        repo: RepoKey,
+        /// Switch the runner.
+        runner_enabled: Option<bool>,
+        /// The WIP limit.
+        wip_limit: Option<u32>,
+        /// Who.
+        actor: String,
+    },
+    /// What a sync read.
+    Synced(Synced),
+    /// A sync that failed: nothing it read before counts as gone.
+    SyncFailed {
+        /// Which.
+        repo: RepoKey,
+        /// One sentence.
+        error: String,
+    },
+    /// Select and claim the next task. Reply: [`Reply::Taken`] or [`Reply::Idle`].
+    Take(Take),
+    /// Claim one card by name. Reply: [`Reply::Claimed`].
+    Claim {
+        /// Which.
+        card: CardKey,
+        /// For whom.
+        agent: AgentName,
+        /// Take it from whoever holds it.
+        force: bool,
+        /// Who asked.
+        actor: String,
+    },
+    /// Give a claim back.
+    Unclaim {
+        /// Which card.
+        card: CardKey,
+        /// Whose claim; `None` is the operator's release of anybody's.
+        agent: Option<AgentName>,
+        /// The claim meant.
+        claim: Option<ClaimId>,
+        /// Who asked.
+        actor: String,
+    },
+    /// Move a card to another column.
+    Move {
+        /// Which.
+        card: CardKey,
+        /// Where to.
+        to: Status,
+        /// The claim that the caller saw.
+        claim: Option<ClaimId>,
+        /// Who.
+        actor: String,
+    },
+    /// Renew leases: one claim, or all of the agent's. Reply: [`Reply::Renewed`].
+    Renew {
+        /// Whose.
+        agent: AgentName,
+        /// The claim meant.
+        claim: Option<ClaimId>,
+        /// How far it is.
+        checkpoint: Option<Checkpoint>,
+    },
+    /// What came of a task. Reply: [`Reply::Reported`].
+    Report(Box<Report>),
+    /// The built-in runner tells how its run goes.
+    Run {
+        /// Which.
+        run: RunId,
+        /// The fence: another attempt than the run's is refused.
+        attempt: Attempt,
+        /// What happened.
+        step: RunStep,
+    },
+    /// End a run.
+    Kill {
+        /// Which.
+        run: RunId,
+        /// The attempt that the caller saw.
+        attempt: Option<Attempt>,
+        /// Skip the grace.
+        now: bool,
+        /// Who.
+        actor: String,
+    },
+    /// Make the card of an ended run ready again, with failures counted from the start.
+    Retry {
+        /// Which.
+        run: RunId,
+        /// Who.
+        actor: String,
+    },
+    /// Answer the question of a blocked run: the card becomes ready, the answer goes into the next prompt.
+    Answer {
+        /// Which.
+        run: RunId,
+        /// What to tell the agent.
+        text: String,
+        /// Who.
+        actor: String,
+    },
+    /// What became of an intent.
+    Intent {
+        /// Which.
+        id: IntentId,
+        /// What.
+        result: IntentResult,
+    },
+    /// Hand out nothing, or go on.
+    Freeze {
+        /// Whether to stop handing out.
+        frozen: bool,
+        /// Who.
+        actor: String,
+    },
+    /// Time has passed: leases may have run out, pauses may be over. Reply: [`Reply::NextTick`].
+    Tick {
+        /// Leases that ran out before this are given this much longer (a suspend, a clock jump).
+        grace_until: Option<Timestamp>,
+    },
+}
+
+/// Track a repository.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// What the forge said of it.
+    pub seen: SeenRepo,
+    /// Which forge.
+    pub forge: ForgeKind,
+    /// The working copy, for local.
+    pub path: Option<PathBuf>,
+    /// Who has it tracked.
+    pub source: Source,
+    /// Only the demo starts with it on.
+    pub runner_enabled: bool,
+    /// Who.
+    pub actor: String,
+}
+
+/// What a sync read. Pages may come one by one; only the last one carries the cursor.
+#[derive(Clone, Debug, Default)]
+pub struct Synced {
+    /// Which repository; must be tracked.
+    pub repo: Option<RepoKey>,
+    /// What the repository is called now, if that was read.
+    pub seen: Option<SeenRepo>,
+    /// Issues, new or changed.
+    pub issues: Vec<SeenIssue>,
+    /// Pull requests, new or changed.
+    pub pulls: Vec<SeenPull>,
+    /// Issues that the forge says are not there (404, 410, transferred).
+    pub gone: Vec<u64>,
+    /// Set when the sync is complete: the repository is fresh as of now.
+    pub cursor: Option<SyncCursor>,
+}
+
+/// Select and claim.
+#[derive(Clone, Debug)]
+pub struct Take {
+    /// For whom.
+    pub agent: AgentName,
+    /// Only this lane (an id or an alias).
+    pub lane: Option<String>,
+    /// Implement, or groom.
+    pub kind: TaskType,
+    /// Only these repositories; `None` is all.
+    pub repos: Option<Vec<RepoKey>>,
+    /// Return the agent's own live work first.
+    pub resume: bool,
+    /// Replays the live claim if the answer was lost.
+    pub idempotency_key: Option<String>,
+    /// Set by the built-in runner: a run is made with the claim.
+    pub runner: bool,
+    /// How many claims the agent may hold at once.
+    pub slots: usize,
+}
+
+/// A report with what the forge said of the pull request it names.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Who reports.
+    pub agent: AgentName,
+    /// The card, if the report names one.
+    pub card: Option<CardKey>,
+    /// As it came.
+    pub request: ReportRequest,
+    /// What was found on the forge.
+    pub evidence: Evidence,
+}
+
+/// What the forge said when a report was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// The outcome names no pull request.
+    NotNeeded,
+    /// It is there.
+    Pull(Box<SeenPull>),
+    /// Looked for and not there; the sentence says what was seen.
+    Absent(String),
+    /// The forge could not be asked; to be verified later.
+    Unreachable(String),
+}
+
+/// How a run goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub enum RunStep {
+    /// Workspace and prompt are being made.
+    Preparing,
+    /// The program was started, or its container was found again after a restart.
+    Started {
+        /// How.
+        runtime: RuntimeKind,
+        /// The container's name, or `pid N`.
+        container: String,
+    },
+    /// Output came; at most one a few seconds. Renews nothing.
+    Output {
+        /// One line.
+        last_event: String,
+        /// So far.
+        usage: Usage,
+    },
+    /// The repository's checks run.
+    Verifying,
+    /// Push, pull request, read-back.
+    Publishing,
+    /// It is over. Settles claim and card.
+    Ended(Box<RunEnd>),
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunEnd {
+    /// The class.
+    pub class: EndClass,
+    /// One sentence for a person.
+    pub reason: Option<String>,
+    /// The program's exit code.
+    pub exit_code: Option<i32>,
+    /// The content of `BLOCKED.md`.
+    pub question: Option<String>,
+    /// In all.
+    pub usage: Usage,
+    /// The pull request as read back from the forge after publishing.
+    pub pull: Option<Box<SeenPull>>,
+}
+
+/// What became of trying to carry out an intent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IntentResult {
+    /// Done; the labels as read back.
+    Done {
+        /// All labels of the issue now.
+        labels: Vec<String>,
+    },
+    /// A person changed the status since; the live labels.
+    Superseded {
+        /// All labels of the issue now.
+        labels: Vec<String>,
+    },
+    /// The forge said no (403, 404, 422); what it said.
+    Refused(String),
+    /// Not now: try again not before the time given.
+    Later {
+        /// When.
+        due: Timestamp,
+        /// Why.
+        error: String,
+    },
+}
+
+/// What a command answers, once it is durable.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// Done.
+    Done,
+    /// The repository.
+    Repo(RepoKey),
+    /// A claim was made, or the live one is returned again.
+    Claimed {
+        /// The claim.
+        claim: ClaimId,
+        /// The runner's run.
+        run: Option<RunId>,
+        /// It was there already: nothing changed.
+        repeated: bool,
+    },
+    /// Nothing to hand out.
+    Idle,
+    /// The claims that were renewed.
+    Renewed(Vec<ClaimId>),
+    /// A report was accepted; the answer as JSON, and whether it is the stored one.
+    Reported {
+        /// The answer.
+        answer: String,
+        /// A repeat.
+        duplicate: bool,
+    },
+    /// When to tick next; `None` if nothing is due.
+    NextTick(Option<Timestamp>),
+}
+
+/// Why a command was refused. Nothing was changed. What a person reads is the sentence inside; the API maps the kind to
+/// a status and a code.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// No such lane.
+    #[error("{0}")]
+    UnknownLane(String),
+    /// No such thing.
+    #[error("{0}")]
+    NotFound(String),
+    /// The issue is closed.
+    #[error("{0}")]
+    Closed(String),
+    /// Somebody else holds it.
+    #[error("{0}")]
+    Held(String),
+    /// The claim or attempt named is not the live one.
+    #[error("{0}")]
+    Stale(String),
+    /// The claim was taken away by a person.
+    #[error("{0}")]
+    Revoked(String),
+    /// Not possible from the present state.
+    #[error("{0}")]
+    Illegal(String),
+    /// The idempotency key was used with another payload.
+    #[error("{0}")]
+    KeyReused(String),
+    /// It is there already.
+    #[error("{0}")]
+    Exists(String),
+    /// The forge does not show what the report says.
+    #[error("{0}")]
+    NotVerified(String),
+}

@@ -1,0 +1,412 @@
+//! The facts that Dispatch keeps, as they lie in the store and in the [`World`](super::world::World).
+//!
+//! Every record is self-describing when encoded, so that a field with `#[serde(default)]` may be added without a
+//! migration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::claim::{Attempt, Checkpoint};
+use dispatch_shared::event::{Seq, What};
+use dispatch_shared::id::{AgentName, ClaimId, IntentId, IssueId, RepoKey, RepoName, RunId};
+use dispatch_shared::issue::{Flag, IssueState, Status};
+use dispatch_shared::run::{Phase, RunState, RuntimeKind, Usage};
+use dispatch_shared::task::{Outcome, TaskType};
+use serde::{Deserialize, Serialize};
+
+pub use super::seen::{SeenPull, SyncCursor};
+
+/// Which forge a repository lives on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ForgeKind {
+    /// github.com or GitHub Enterprise.
+    Github,
+    /// A git repository on disk.
+    Local,
+}
+
+impl ForgeKind {
+    /// The word in the configuration and on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            ForgeKind::Github => "github",
+            ForgeKind::Local => "local",
+        }
+    }
+}
+
+/// Who had a repository tracked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// `GITHUB_REPOSITORIES`, or the configuration.
+    Env,
+    /// Somebody, through the API.
+    User,
+}
+
+/// A repository that is or was tracked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repo {
+    /// The forge's identity.
+    pub key: RepoKey,
+    /// As the forge spells it now.
+    pub name: RepoName,
+    /// Where it lives.
+    pub forge: ForgeKind,
+    /// The working copy, for local.
+    pub path: Option<PathBuf>,
+    /// The base of new branches.
+    pub default_branch: String,
+    /// Who had it tracked.
+    pub source: Source,
+    /// False once it is untracked: history stays, the board forgets it.
+    pub tracked: bool,
+    /// Whether the built-in runner may take its issues.
+    pub runner_enabled: bool,
+    /// Open cards in review before no implement task is handed out; 0 is no limit.
+    pub wip_limit: u32,
+    /// How far it has been read.
+    pub cursor: SyncCursor,
+    /// The last sync that succeeded.
+    pub last_synced_at: Option<Timestamp>,
+    /// Why the last one failed.
+    pub sync_error: Option<String>,
+    /// Consecutive failures.
+    pub sync_failures: u32,
+    /// When it was tracked.
+    pub added_at: Timestamp,
+}
+
+/// Names a card.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CardKey {
+    /// The repository.
+    pub repo: RepoKey,
+    /// The issue's number.
+    pub number: u64,
+}
+
+impl CardKey {
+    /// The id on the wire.
+    #[must_use]
+    pub fn id(&self) -> IssueId {
+        IssueId::of(&self.repo, self.number)
+    }
+}
+
+/// What became of the newest write to the forge for a card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Write {
+    /// Stored, not yet carried out.
+    Pending,
+    /// The forge said no, and what it said.
+    Refused(String),
+}
+
+/// An issue and what Dispatch knows of it. The body lies apart ([`super::change::Change::Body`]), it would only fill
+/// the memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Its name.
+    pub key: CardKey,
+    /// One line.
+    pub title: String,
+    /// Where a person reads it.
+    pub url: String,
+    /// Open or closed, as the forge said last.
+    pub state: IssueState,
+    /// The forge's labels with our pending changes on top.
+    pub labels: Vec<String>,
+    /// Logins.
+    pub assignees: Vec<String>,
+    /// Login.
+    pub author: String,
+    /// On the forge.
+    pub created_at: Timestamp,
+    /// On the forge.
+    pub updated_at: Timestamp,
+    /// On the forge.
+    pub closed_at: Option<Timestamp>,
+    /// The column.
+    pub status: Status,
+    /// When it came into the column.
+    pub since: Timestamp,
+    /// What withholds it.
+    pub flags: Vec<Flag>,
+    /// The lane set by hand or by a groomer; wins over labels.
+    pub lane_override: Option<String>,
+    /// Issues named by `blocked by #n` or `depends on #n` in the body.
+    pub blocked_by: Vec<u64>,
+    /// The highest attempt handed out.
+    pub attempt: Attempt,
+    /// Failed attempts since the last success, reopening or retry.
+    pub failures: u32,
+    /// Not to be handed out before.
+    pub not_before: Option<Timestamp>,
+    /// What an operator answered; goes into the next prompt.
+    pub answer: Option<String>,
+    /// The linked pull request's number.
+    pub linked_pull: Option<u64>,
+    /// The newest run.
+    pub last_run: Option<RunId>,
+    /// The newest write to the forge.
+    pub write: Option<Write>,
+    /// The forge says that it is not there any more.
+    pub gone: bool,
+}
+
+/// A pull request as last read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pull {
+    /// The repository that it goes to.
+    pub repo: RepoKey,
+    /// What the forge said.
+    pub seen: SeenPull,
+}
+
+/// Where a claim stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClaimState {
+    /// Live.
+    Held,
+    /// Ended by a report.
+    Finished(Outcome),
+    /// Given back, and by whom.
+    Released(String),
+    /// The lease ran out.
+    Expired,
+    /// Taken away, and why.
+    Revoked(String),
+}
+
+/// A claim with its lease and its fence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Its id.
+    pub id: ClaimId,
+    /// The card.
+    pub card: CardKey,
+    /// Who holds it.
+    pub agent: AgentName,
+    /// What kind of work.
+    pub kind: TaskType,
+    /// The fence.
+    pub attempt: Attempt,
+    /// Since when.
+    pub claimed_at: Timestamp,
+    /// Until when, unless renewed.
+    pub expires_at: Timestamp,
+    /// By how much a renewal reaches beyond now.
+    pub lease: Duration,
+    /// Where it stands.
+    pub state: ClaimState,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How far the worker says it is.
+    pub checkpoint: Option<Checkpoint>,
+    /// The built-in runner's run.
+    pub run: Option<RunId>,
+    /// The taker's key, so that a lost answer can be asked for again.
+    pub idempotency_key: Option<String>,
+    /// The issue's updated_at when it was taken, to tell `issueChanged`.
+    pub issue_seen: Timestamp,
+    /// The linked pull request's head when it was taken, to tell whether `pr_updated` moved it.
+    pub head_seen: Option<String>,
+}
+
+impl Claim {
+    /// Whether it is live.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.state == ClaimState::Held
+    }
+}
+
+/// A run of the built-in runner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The card.
+    pub card: CardKey,
+    /// The issue's title when it began.
+    pub title: String,
+    /// The claim.
+    pub claim: ClaimId,
+    /// The fence.
+    pub attempt: Attempt,
+    /// Whose name it works under.
+    pub agent: AgentName,
+    /// `claude:opus`.
+    pub program: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// Phases in order.
+    pub phases: Vec<(Phase, Timestamp)>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it is contained.
+    pub runtime: Option<RuntimeKind>,
+    /// The container's name, or `pid N`.
+    pub container: Option<String>,
+    /// The branch.
+    pub branch: String,
+    /// The branch it starts from.
+    pub base_branch: String,
+    /// What the previous attempt left to tell the next prompt: its failure.
+    pub previous: Option<String>,
+    /// What an operator answered; goes into the prompt.
+    pub answer: Option<String>,
+    /// The program's exit code.
+    pub exit_code: Option<i32>,
+    /// Why it ended, in words.
+    pub reason: Option<String>,
+    /// The question, if it is blocked.
+    pub question: Option<String>,
+    /// What it used.
+    pub usage: Usage,
+    /// The pull request it opened or updated.
+    pub pull: Option<u64>,
+    /// Its address.
+    pub pull_url: Option<String>,
+    /// The last thing the program said or did, one line.
+    pub last_event: Option<String>,
+    /// When it last put anything out.
+    pub last_output_at: Option<Timestamp>,
+    /// A kill is under way; `true` inside means without grace.
+    pub kill: Option<Kill>,
+}
+
+/// A kill that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// Who asked.
+    pub by: String,
+    /// Without grace.
+    pub now: bool,
+    /// Whether the claim was taken away, rather than the run killed by an operator.
+    pub revoked: bool,
+}
+
+/// What an intent wants to change on the forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Wish {
+    /// Labels, one by one.
+    Labels {
+        /// To be there.
+        add: Vec<String>,
+        /// To be gone.
+        remove: Vec<String>,
+    },
+    /// A comment.
+    Comment {
+        /// Markdown. The outbox appends an idempotency marker with the intent's id.
+        body: String,
+    },
+}
+
+/// Where an intent stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IntentState {
+    /// To be carried out, not before the time given.
+    Pending(Timestamp),
+    /// Done.
+    Done,
+    /// A person changed the status since; the person wins.
+    Superseded,
+    /// The forge said no, and what it said.
+    Refused(String),
+}
+
+/// A change that must reach the forge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// Grows; intents of one card are carried out in this order.
+    pub id: IntentId,
+    /// The card.
+    pub card: CardKey,
+    /// What to do.
+    pub wish: Wish,
+    /// The forge's labels as they were known when this was decided: if the live status differs from theirs, a person
+    /// changed it.
+    pub seen_labels: Vec<String>,
+    /// The column to go back to if the forge refuses.
+    pub revert_to: Status,
+    /// On whose behalf.
+    pub actor: String,
+    /// Where it stands.
+    pub state: IntentState,
+    /// How often it was tried.
+    pub tries: u32,
+    /// The last failure.
+    pub last_error: Option<String>,
+    /// When it was decided.
+    pub created_at: Timestamp,
+}
+
+/// An event, stored with the change it tells of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its number.
+    pub seq: Seq,
+    /// When.
+    pub at: Timestamp,
+    /// What of.
+    pub what: What,
+}
+
+/// A report that was accepted, kept to answer a repeat.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredReport {
+    /// `<agent>/<key>`.
+    pub key: String,
+    /// The payload, to tell a repeat from a mistake.
+    pub payload: String,
+    /// The answer given, as JSON.
+    pub answer: String,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Facts about the daemon as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meta {
+    /// Grows when a backup is restored; the upper half of attempts.
+    pub epoch: u32,
+    /// Nothing is handed out.
+    pub frozen: bool,
+    /// The next free id of claims.
+    pub next_claim: u64,
+    /// The next free id of runs.
+    pub next_run: u64,
+    /// The next free id of intents.
+    pub next_intent: u64,
+    /// The next free id of audit rows.
+    pub next_audit: u64,
+    /// The last event.
+    pub seq: Seq,
+    /// Programs that are paused: until when and why.
+    #[serde(default)]
+    pub pools: Vec<(String, Timestamp, String)>,
+}
+
+impl Default for Meta {
+    fn default() -> Self {
+        Self {
+            epoch: 1,
+            frozen: false,
+            next_claim: 1,
+            next_run: 1,
+            next_intent: 1,
+            next_audit: 1,
+            seq: Seq(0),
+            pools: Vec::new(),
+        }
+    }
+}

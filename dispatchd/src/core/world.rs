@@ -1,0 +1,302 @@
+//! The state in memory: every record but bodies, audit and events, and the indexes that make decisions fast.
+//!
+//! The maps share structure, so that a copy costs a few pointers: a decision is made on a copy, and readers keep theirs
+//! for as long as they like.
+
+use std::sync::Arc;
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::id::{AgentName, ClaimId, IntentId, IssueId, RepoKey, RepoName, RunId};
+use dispatch_shared::issue::{IssueState, Status, read_labels};
+use imbl::{OrdMap, OrdSet};
+
+use super::change::Change;
+use super::policy::Policy;
+use super::record::{Card, CardKey, Claim, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport};
+
+/// How many ended runs stay in memory.
+const RUNS_KEPT: usize = 2_000;
+/// How many accepted reports stay in memory to answer a repeat.
+const REPORTS_KEPT: usize = 10_000;
+
+/// A heap of ready cards that differ only in age.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bucket {
+    /// The lane.
+    pub lane: String,
+    /// The agent whose label the cards carry.
+    pub agent: Option<AgentName>,
+    /// The repository.
+    pub repo: RepoKey,
+    /// Priority without aging; 4 if there is none.
+    pub priority: u8,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// Counters and switches.
+    pub meta: Meta,
+    /// The operator's choices.
+    pub policy: Arc<Policy>,
+    /// Repositories, untracked ones too.
+    pub repos: OrdMap<RepoKey, Arc<Repo>>,
+    /// Cards, those of untracked repositories too.
+    pub cards: OrdMap<CardKey, Arc<Card>>,
+    /// Pull requests by repository and number.
+    pub pulls: OrdMap<(RepoKey, u64), Arc<Pull>>,
+    /// Held claims, and the newest ended one of each card.
+    pub claims: OrdMap<ClaimId, Arc<Claim>>,
+    /// Live runs and the newest ended ones.
+    pub runs: OrdMap<RunId, Arc<Run>>,
+    /// Intents that are pending.
+    pub intents: OrdMap<IntentId, Arc<Intent>>,
+    /// Accepted reports by key.
+    pub reports: OrdMap<String, Arc<StoredReport>>,
+    newest_claim: OrdMap<CardKey, ClaimId>,
+    held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
+    leases: OrdSet<(Timestamp, ClaimId)>,
+    ready: OrdMap<Bucket, OrdSet<(Timestamp, u64)>>,
+    names: OrdMap<String, RepoKey>,
+    live_runs: OrdSet<RunId>,
+    open_reviews: OrdMap<RepoKey, usize>,
+    report_ages: OrdSet<(Timestamp, String)>,
+}
+
+impl World {
+    /// Puts one row, and keeps the indexes true.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Repo(repo) => self.put_repo(repo),
+            Change::Card(card) => self.put_card(card),
+            Change::Pull(pull) => {
+                self.pulls.insert((pull.repo.clone(), pull.seen.number), Arc::new(pull.clone()));
+            }
+            Change::Claim(claim) => self.put_claim(claim),
+            Change::Run(run) => self.put_run(run),
+            Change::Intent(intent) => match intent.state {
+                IntentState::Pending(_) => drop(self.intents.insert(intent.id, Arc::new(intent.clone()))),
+                _ => drop(self.intents.remove(&intent.id)),
+            },
+            Change::Report(report) => self.put_report(report),
+            Change::Meta(meta) => self.meta = meta.clone(),
+            Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}
+        }
+    }
+
+    /// Takes new choices of the operator and orders the ready cards anew.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        self.policy = policy;
+        self.ready = OrdMap::new();
+        let cards: Vec<Arc<Card>> = self.cards.values().cloned().collect();
+        for card in cards {
+            self.index(&card);
+        }
+    }
+
+    fn put_repo(&mut self, repo: &Repo) {
+        let before = self.repos.insert(repo.key.clone(), Arc::new(repo.clone()));
+        if let Some(old) = &before {
+            self.names.remove(&old.name.folded());
+        }
+        if repo.tracked {
+            self.names.insert(repo.name.folded(), repo.key.clone());
+        }
+        if before.is_none_or(|old| old.tracked != repo.tracked) {
+            for card in self.cards_of(&repo.key) {
+                self.unindex(&card);
+                self.index(&card);
+            }
+        }
+    }
+
+    fn put_card(&mut self, card: &Card) {
+        let card = Arc::new(card.clone());
+        if let Some(old) = self.cards.insert(card.key.clone(), card.clone()) {
+            self.unindex(&old);
+            self.count_review(&old, -1);
+        }
+        self.count_review(&card, 1);
+        self.index(&card);
+    }
+
+    fn count_review(&mut self, card: &Card, by: isize) {
+        if card.status == Status::InReview && card.state == IssueState::Open && !card.gone {
+            let count = self.open_reviews.entry(card.key.repo.clone()).or_insert(0);
+            *count = count.saturating_add_signed(by);
+        }
+    }
+
+    fn put_claim(&mut self, claim: &Claim) {
+        if let Some(old) = self.claims.get(&claim.id).filter(|c| c.is_held()) {
+            self.leases.remove(&(old.expires_at, old.id));
+        }
+        if let Some(previous) = self.newest_claim.insert(claim.card.clone(), claim.id)
+            && previous != claim.id
+        {
+            self.claims.remove(&previous);
+        }
+        let held = self.held_by.entry(claim.agent.clone()).or_default();
+        if claim.is_held() {
+            held.insert(claim.id);
+            self.leases.insert((claim.expires_at, claim.id));
+        } else {
+            held.remove(&claim.id);
+        }
+        if held.is_empty() {
+            self.held_by.remove(&claim.agent);
+        }
+        self.claims.insert(claim.id, Arc::new(claim.clone()));
+        if let Some(card) = self.cards.get(&claim.card).cloned() {
+            self.unindex(&card);
+            self.index(&card);
+        }
+    }
+
+    fn put_run(&mut self, run: &Run) {
+        self.runs.insert(run.id, Arc::new(run.clone()));
+        if run.state.is_live() {
+            self.live_runs.insert(run.id);
+        } else {
+            self.live_runs.remove(&run.id);
+        }
+        while self.runs.len() > RUNS_KEPT + self.live_runs.len() {
+            let Some(oldest) = self.runs.values().find(|r| !r.state.is_live()).map(|r| r.id) else { break };
+            self.runs.remove(&oldest);
+        }
+    }
+
+    fn put_report(&mut self, report: &StoredReport) {
+        self.report_ages.insert((report.at, report.key.clone()));
+        self.reports.insert(report.key.clone(), Arc::new(report.clone()));
+        while self.report_ages.len() > REPORTS_KEPT {
+            let Some((at, key)) = self.report_ages.get_min().cloned() else { break };
+            self.report_ages.remove(&(at, key.clone()));
+            self.reports.remove(&key);
+        }
+    }
+
+    fn bucket(&self, card: &Card) -> Bucket {
+        let facts = read_labels(card.labels.iter().map(String::as_str));
+        Bucket {
+            lane: self.lane_of(card).to_owned(),
+            agent: facts.agents.into_iter().next(),
+            repo: card.key.repo.clone(),
+            priority: facts.priority.map_or(4, |p| p.0),
+        }
+    }
+
+    fn index(&mut self, card: &Card) {
+        if self.held(&card.key).is_none() && super::rank::fixed_rules(self, card).iter().all(|r| r.holds) {
+            let bucket = self.bucket(card);
+            self.ready.entry(bucket).or_default().insert((card.since, card.key.number));
+        }
+    }
+
+    fn unindex(&mut self, card: &Card) {
+        let bucket = self.bucket(card);
+        if let Some(set) = self.ready.get_mut(&bucket) {
+            set.remove(&(card.since, card.key.number));
+            if set.is_empty() {
+                self.ready.remove(&bucket);
+            }
+        }
+    }
+
+    /// The ready cards nobody holds, by bucket; what only time or other cards decide is not looked at.
+    pub fn ready(&self) -> impl Iterator<Item = (&Bucket, &OrdSet<(Timestamp, u64)>)> {
+        self.ready.iter()
+    }
+
+    /// The lane that a card is worked in: set by hand, else by its label, else the default. May name a lane that is not
+    /// configured.
+    #[must_use]
+    pub fn lane_of<'a>(&'a self, card: &'a Card) -> &'a str {
+        let named = card.lane_override.as_deref().or_else(|| {
+            card.labels.iter().find_map(|l| {
+                let (head, id) = l.split_at_checked(5)?;
+                head.eq_ignore_ascii_case("lane/").then_some(id)
+            })
+        });
+        match named {
+            Some(text) => self.policy.lane(text).map_or(text, |l| l.id.as_str()),
+            None => self.policy.default_lane(),
+        }
+    }
+
+    /// The tracked repository of this name, however it is cased.
+    #[must_use]
+    pub fn repo_named(&self, name: &RepoName) -> Option<&Arc<Repo>> {
+        self.repos.get(self.names.get(&name.folded())?)
+    }
+
+    /// The tracked repositories.
+    pub fn tracked(&self) -> impl Iterator<Item = &Arc<Repo>> {
+        self.repos.values().filter(|r| r.tracked)
+    }
+
+    /// Whether the repository is on the board.
+    #[must_use]
+    pub fn is_tracked(&self, repo: &RepoKey) -> bool {
+        self.repos.get(repo).is_some_and(|r| r.tracked)
+    }
+
+    /// The card with this id on the wire.
+    #[must_use]
+    pub fn card_by_id(&self, id: &IssueId) -> Option<&Arc<Card>> {
+        let (repo, number) = id.parts()?;
+        self.cards.get(&CardKey { repo, number })
+    }
+
+    /// All cards of a repository.
+    #[must_use]
+    pub fn cards_of(&self, repo: &RepoKey) -> Vec<Arc<Card>> {
+        let from = CardKey { repo: repo.clone(), number: 0 };
+        let to = CardKey { repo: repo.clone(), number: u64::MAX };
+        self.cards.range(from..=to).map(|(_, card)| card.clone()).collect()
+    }
+
+    /// All pull requests of a repository.
+    pub fn pulls_of<'a>(&'a self, repo: &RepoKey) -> impl Iterator<Item = &'a Arc<Pull>> + use<'a> {
+        self.pulls.range((repo.clone(), 0)..=(repo.clone(), u64::MAX)).map(|(_, pull)| pull)
+    }
+
+    /// The pull request linked to a card.
+    #[must_use]
+    pub fn linked_pull(&self, card: &Card) -> Option<&Arc<Pull>> {
+        self.pulls.get(&(card.key.repo.clone(), card.linked_pull?))
+    }
+
+    /// The live claim on a card.
+    #[must_use]
+    pub fn held(&self, card: &CardKey) -> Option<&Arc<Claim>> {
+        self.newest_claim(card).filter(|c| c.is_held())
+    }
+
+    /// The newest claim on a card, live or ended.
+    #[must_use]
+    pub fn newest_claim(&self, card: &CardKey) -> Option<&Arc<Claim>> {
+        self.claims.get(self.newest_claim.get(card)?)
+    }
+
+    /// The live claims of an agent, oldest first.
+    pub fn held_by(&self, agent: &AgentName) -> impl Iterator<Item = &Arc<Claim>> {
+        self.held_by.get(agent).into_iter().flatten().filter_map(|id| self.claims.get(id))
+    }
+
+    /// All live claims, the first to run out first.
+    pub fn leases(&self) -> impl Iterator<Item = &Arc<Claim>> {
+        self.leases.iter().filter_map(|(_, id)| self.claims.get(id))
+    }
+
+    /// Runs that are not over, oldest first.
+    pub fn live_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.live_runs.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// Open cards in review in a repository.
+    #[must_use]
+    pub fn open_reviews(&self, repo: &RepoKey) -> usize {
+        self.open_reviews.get(repo).copied().unwrap_or(0)
+    }
+}

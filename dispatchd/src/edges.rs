@@ -1,0 +1,305 @@
+//! Where Dispatch meets the world: the clock, the forges, the container engines, and the step hook by which tests put
+//! faults and kills at every durable step.
+//!
+//! These are traits over plain data, so that the policy in `core` never sees them and the shells around it can be
+//! driven by the real thing or by a test.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use dispatch_shared::Timestamp;
+use dispatch_shared::claim::Attempt;
+use dispatch_shared::id::RunId;
+use dispatch_shared::run::RuntimeKind;
+
+use crate::core::record::Repo;
+use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
+
+/// The one place that reads the time.
+pub trait Clock: Send + Sync {
+    /// The time of day.
+    fn now(&self) -> Timestamp;
+}
+
+/// The system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    fn now(&self) -> Timestamp {
+        Timestamp(jiff::Timestamp::now().as_millisecond())
+    }
+}
+
+/// Told before every durable step: a store commit, a forge write, a container start. A test makes it fail, or ends the
+/// process there. Names look like `store.commit`, `forge.add_labels`, `runner.start`.
+pub trait StepHook: Send + Sync {
+    /// Called before the step `name`.
+    ///
+    /// # Errors
+    /// Whatever the test wants the step to fail with.
+    fn before(&self, name: &'static str) -> std::io::Result<()>;
+}
+
+/// The hook of production: does nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoHook;
+
+impl StepHook for NoHook {
+    fn before(&self, _name: &'static str) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What every shell gets.
+#[derive(Clone)]
+pub struct Edges {
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+    /// The step hook.
+    pub hook: Arc<dyn StepHook>,
+}
+
+impl Default for Edges {
+    fn default() -> Self {
+        Self { clock: Arc::new(SystemClock), hook: Arc::new(NoHook) }
+    }
+}
+
+impl std::fmt::Debug for Edges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Edges")
+    }
+}
+
+/// Why a forge did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ForgeError {
+    /// There is no such thing, or the credential may not see it.
+    #[error("{0}")]
+    NotFound(String),
+    /// It said no for good (403, 409, 422): repeating changes nothing.
+    #[error("{0}")]
+    Refused(String),
+    /// The credential is missing, wrong or lacks a permission.
+    #[error("{0}")]
+    Unauthorized(String),
+    /// Slow down until then.
+    #[error("rate limited until {until}: {what}")]
+    RateLimited {
+        /// When to try again.
+        until: Timestamp,
+        /// What was limited.
+        what: String,
+    },
+    /// It could not be reached, broke off, or answered nonsense: trying again may help.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+/// One page of changed issues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IssuePage {
+    /// Issues, new or changed since the cursor.
+    pub issues: Vec<SeenIssue>,
+    /// Pull requests, new or changed since the cursor.
+    pub pulls: Vec<SeenPull>,
+    /// Issues known to be gone.
+    pub gone: Vec<u64>,
+    /// Where the next page is; `None` on the last.
+    pub next: Option<String>,
+    /// The cursor to keep once this page, the last one, is durable.
+    pub cursor: Option<SyncCursor>,
+    /// How many of all issues have been read, if the forge tells: (done, total).
+    pub progress: Option<(u64, u64)>,
+    /// Requests it took.
+    pub requests: usize,
+}
+
+/// A pull request to be opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPull {
+    /// One line.
+    pub title: String,
+    /// Markdown; starts with `Fixes #n`.
+    pub body: String,
+    /// The branch it comes from.
+    pub head: String,
+    /// The branch it goes to.
+    pub base: String,
+}
+
+/// Where git fetches from and pushes to.
+#[derive(Clone)]
+pub struct GitRemote {
+    /// A URL or a path, never with a credential inside.
+    pub url: String,
+    /// User name and password for HTTPS. Handed to git through a credential helper that reads it from a pipe or a 0600
+    /// file, never through argv, the environment of a container, or a configuration file.
+    pub credential: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for GitRemote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("GitRemote")
+            .field("url", &self.url)
+            .field("credential", &self.credential.as_ref().map(|_| "…"))
+            .finish()
+    }
+}
+
+/// A place where issues and pull requests live. Every write tells the step hook first.
+#[async_trait]
+pub trait Forge: Send + Sync {
+    /// What the repository is called and what it is, now. For a repository not yet tracked only name and path are set.
+    async fn repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError>;
+
+    /// One page of what changed since the repository's cursor: `page` is `None` first, then the `next` of the page
+    /// before. A page without `next` carries the new cursor.
+    async fn changes(&self, repo: &Repo, page: Option<&str>) -> Result<IssuePage, ForgeError>;
+
+    /// One issue, live.
+    async fn issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError>;
+
+    /// Adds labels, keeps the others; returns all labels then.
+    async fn add_labels(
+        &self,
+        repo: &Repo,
+        number: u64,
+        labels: &[String],
+    ) -> Result<Vec<String>, ForgeError>;
+
+    /// Removes one label; fine if it was not there.
+    async fn remove_label(&self, repo: &Repo, number: u64, label: &str) -> Result<(), ForgeError>;
+
+    /// Adds a comment unless one that contains `marker` is there.
+    async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError>;
+
+    /// One pull request, live.
+    async fn pull(&self, repo: &Repo, number: u64) -> Result<SeenPull, ForgeError>;
+
+    /// The newest open pull request from `head`, if there is one.
+    async fn find_pull(&self, repo: &Repo, head: &str) -> Result<Option<SeenPull>, ForgeError>;
+
+    /// Opens a pull request.
+    async fn open_pull(&self, repo: &Repo, pull: &NewPull) -> Result<SeenPull, ForgeError>;
+
+    /// Where git fetches from and pushes to.
+    async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError>;
+}
+
+/// Everything an engine needs to start one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunSpec {
+    /// Which run.
+    pub run: RunId,
+    /// The fence; labelled on the container.
+    pub attempt: Attempt,
+    /// The image; empty for host.
+    pub image: String,
+    /// The program and its arguments.
+    pub argv: Vec<String>,
+    /// Fixed environment: name and value, nothing secret.
+    pub env: Vec<(String, String)>,
+    /// Names passed by name from the daemon's environment.
+    pub env_names: Vec<String>,
+    /// The checkout, mounted read-write at the same path and the working directory.
+    pub repo_dir: PathBuf,
+    /// The run's own directory (`.meta/<run>`): prompt, log and exit code on the host. Never mounted as a whole.
+    pub meta_dir: PathBuf,
+    /// The prompt, mounted read-only and given as standard input.
+    pub prompt: PathBuf,
+    /// The run's writable HOME, mounted read-write.
+    pub home: PathBuf,
+    /// Directories mounted read-only at the same path (the mirror's objects).
+    pub read_only: Vec<PathBuf>,
+    /// User and group that own the workspace.
+    pub uid_gid: (u32, u32),
+    /// Limits and network.
+    pub limits: Limits,
+}
+
+/// What a run may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Processors, in thousandths.
+    pub milli_cpus: Option<u64>,
+    /// Processes and threads.
+    pub pids: Option<u64>,
+    /// `none`, `default` or a network's name.
+    pub network: String,
+}
+
+/// A started run, as its engine names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Handle {
+    /// Which run.
+    pub run: RunId,
+    /// The fence it was labelled with.
+    pub attempt: Attempt,
+    /// The container's name, or `pid N`.
+    pub name: String,
+}
+
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// With a code.
+    Code(i32),
+    /// Out of memory, as the engine said.
+    OutOfMemory,
+    /// Nobody knows: it is not there any more and left no code.
+    Lost,
+}
+
+/// What an engine knows of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its handle.
+    pub handle: Handle,
+    /// Whether the program still runs.
+    pub running: bool,
+}
+
+/// Why an engine did not do it; names the command or file that failed and the next step.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RuntimeError(pub String);
+
+/// An engine that runs programs so that they outlive the daemon. The log is one stream (standard output and error
+/// merged inside), so that reading it again from its start gives the same bytes.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// Which one.
+    fn kind(&self) -> RuntimeKind;
+
+    /// Whether it can be used, and how to make it so if not.
+    async fn check(&self) -> Result<(), RuntimeError>;
+
+    /// Starts detached. After a crash between the start and the return, [`Runtime::list`] finds it.
+    async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError>;
+
+    /// Every run with our label, running or ended but not removed.
+    async fn list(&self) -> Result<Vec<Found>, RuntimeError>;
+
+    /// The log from byte `offset` on, followed until the program ends; then the reader ends.
+    async fn logs(
+        &self,
+        handle: &Handle,
+        offset: u64,
+    ) -> Result<Box<dyn tokio::io::AsyncRead + Send + Unpin>, RuntimeError>;
+
+    /// Waits until the program has ended.
+    async fn wait(&self, handle: &Handle) -> Result<Exit, RuntimeError>;
+
+    /// Ends it and every descendant: TERM, up to `grace`, then KILL; zero grace is KILL at once. Returns once it is over.
+    async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), RuntimeError>;
+
+    /// Forgets it: container, log and exit code go. Fine if it was not there.
+    async fn remove(&self, handle: &Handle) -> Result<(), RuntimeError>;
+}

@@ -1,0 +1,1 @@
+//! A git repository on disk with issues as Markdown files.

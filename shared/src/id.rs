@@ -1,0 +1,229 @@
+//! Names and numbers that identify things, each in a type of its own so that they cannot be mixed up.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! text_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes the text as it is.
+            pub fn new(text: impl Into<String>) -> Self { Self(text.into()) }
+            /// The text as it goes over the wire.
+            #[must_use]
+            pub fn as_str(&self) -> &str { &self.0 }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.write_str(&self.0) }
+        }
+    };
+}
+
+macro_rules! number_id {
+    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, concat!($prefix, "{}"), self.0) }
+        }
+
+        impl FromStr for $name {
+            type Err = String;
+            fn from_str(text: &str) -> Result<Self, String> {
+                text.strip_prefix($prefix)
+                    .unwrap_or(text)
+                    .parse()
+                    .map(Self)
+                    .map_err(|_| format!("`{text}` is no id of this kind, they look like {}7", $prefix))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                if s.is_human_readable() { s.collect_str(self) } else { s.serialize_u64(self.0) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                if d.is_human_readable() {
+                    String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+                } else {
+                    u64::deserialize(d).map(Self)
+                }
+            }
+        }
+    };
+}
+
+text_id!(
+    /// An identity that works: `saffron-local`. Carried on issues as the label `agent/<name>`.
+    AgentName
+);
+text_id!(
+    /// The forge's own identity of a repository (`gh1296269`, `lo5f3a…`): survives a rename, keys everything.
+    RepoKey
+);
+text_id!(
+    /// An issue's opaque id on the wire, `[A-Za-z0-9_-]+`: the repository key and the number.
+    IssueId
+);
+number_id!(
+    /// One claim on one subject.
+    ClaimId, "c-"
+);
+number_id!(
+    /// One run of a program by the built-in runner.
+    RunId, "r-"
+);
+number_id!(
+    /// One outbox intent.
+    IntentId, "i-"
+);
+
+/// The longest agent name: `agent/<name>` must fit GitHub's 50 characters for a label.
+pub const AGENT_NAME_MAX: usize = 44;
+
+impl AgentName {
+    /// Checks a name given from outside.
+    ///
+    /// # Errors
+    /// A sentence saying what a name may hold.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if text.is_empty() || text.len() > AGENT_NAME_MAX || !text.chars().all(fine) {
+            return Err(format!(
+                "`{}` is no agent name: use 1 to {AGENT_NAME_MAX} letters, digits, `-`, `_` or `.`",
+                text.chars().take(60).collect::<String>()
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl IssueId {
+    /// The id of issue `number` in the repository `repo`.
+    #[must_use]
+    pub fn of(repo: &RepoKey, number: u64) -> Self {
+        Self(format!("{repo}-{number}"))
+    }
+
+    /// Takes the id apart again; `None` if it was not made by [`IssueId::of`].
+    #[must_use]
+    pub fn parts(&self) -> Option<(RepoKey, u64)> {
+        let (repo, number) = self.0.rsplit_once('-')?;
+        (!repo.is_empty()).then_some(())?;
+        Some((RepoKey::new(repo), number.parse().ok()?))
+    }
+}
+
+/// `owner/name` as the forge spells it; compares case-folded through [`RepoName::folded`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RepoName {
+    owner: String,
+    name: String,
+}
+
+impl RepoName {
+    /// The part before the slash.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// The part after the slash.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Lower case, for comparing.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.to_string().to_lowercase()
+    }
+}
+
+impl FromStr for RepoName {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let fine = |part: &str| {
+            !part.is_empty()
+                && part.len() <= 100
+                && part != "."
+                && part != ".."
+                && part.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        };
+        match text.split_once('/') {
+            Some((owner, name)) if fine(owner) && fine(name) => {
+                Ok(Self { owner: owner.to_owned(), name: name.to_owned() })
+            }
+            _ => Err(format!("`{text}` is no repository: write owner/name")),
+        }
+    }
+}
+
+impl TryFrom<String> for RepoName {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<RepoName> for String {
+    fn from(repo: RepoName) -> String {
+        repo.to_string()
+    }
+}
+
+impl fmt::Display for RepoName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn issue_ids_come_apart_again() {
+        let id = IssueId::of(&RepoKey::new("gh1296269"), 42);
+        assert_eq!(id.as_str(), "gh1296269-42");
+        assert_eq!(id.parts(), Some((RepoKey::new("gh1296269"), 42)));
+        assert_eq!(IssueId::new("nonsense").parts(), None);
+        assert_eq!(IssueId::new("-4").parts(), None);
+    }
+
+    #[test]
+    fn repository_names_are_checked() {
+        assert!("a/b".parse::<RepoName>().is_ok());
+        for bad in ["a", "a/", "/b", "a/b/c", "a/..", "a b/c", "a/b\n"] {
+            assert!(bad.parse::<RepoName>().is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn agent_names_fit_a_label() {
+        assert!(AgentName::parse("saffron-local").is_ok());
+        assert!(AgentName::parse(&"x".repeat(45)).is_err());
+        assert!(AgentName::parse("a/b").is_err());
+    }
+
+    #[test]
+    fn numbered_ids_read_with_and_without_prefix() {
+        assert_eq!("r-12".parse(), Ok(RunId(12)));
+        assert_eq!("12".parse(), Ok(RunId(12)));
+        assert!("r-x".parse::<RunId>().is_err());
+    }
+}

@@ -1,0 +1,104 @@
+//! `/api/control…` and `/api/problems`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::id::{IssueId, RepoName, RunId};
+
+/// A pool that is paused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PausedPool {
+    /// The program.
+    pub program: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why.
+    pub reason: String,
+}
+
+/// `GET /api/control`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Control {
+    /// Nothing is handed out.
+    pub frozen: bool,
+    /// Runs that live.
+    pub running: usize,
+    /// Runs that may live.
+    pub slots: usize,
+    /// Cards that are ready and eligible.
+    pub ready: usize,
+    /// Intents that wait for the forge.
+    pub writes_pending: usize,
+    /// Paused programs.
+    pub paused_pools: Vec<PausedPool>,
+    /// US dollars spent since 00:00 UTC.
+    pub cost_today_usd: f64,
+    /// Requests left at GitHub, if known.
+    pub rate_limit: Option<RateLimit>,
+    /// The runtime in use, or why there is none.
+    pub runtime: String,
+}
+
+/// What is left at the forge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Requests per hour.
+    pub limit: u64,
+    /// Requests left.
+    pub remaining: u64,
+    /// When it is full again.
+    pub reset_at: Timestamp,
+}
+
+/// What wants a person, most urgent kind first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProblemKind {
+    /// An agent asks something.
+    Question,
+    /// A run failed and nobody retries it.
+    Failed,
+    /// The forge refused a write.
+    WriteRefused,
+    /// A lease ran out.
+    LeaseExpired,
+    /// A pull request waits for review.
+    Review,
+    /// A repository cannot be synced.
+    Sync,
+    /// A pool is paused.
+    Pool,
+    /// A budget is nearly or fully used.
+    Budget,
+    /// A container of ours that we do not know.
+    Orphan,
+    /// A report that could not be verified.
+    Unverified,
+}
+
+/// `GET /api/problems`: most urgent first, oldest first within a kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Stays the same while the problem lasts.
+    pub id: String,
+    /// What kind.
+    pub kind: ProblemKind,
+    /// Since when.
+    pub since: Timestamp,
+    /// `acme/api#390`, a repository, a program.
+    pub subject: String,
+    /// One sentence.
+    pub text: String,
+    /// What solves it: `answer`, `retry`, `move`, `browser`, `sync`, `resume`, `check`.
+    pub action: String,
+    /// The card, if there is one.
+    pub issue_id: Option<IssueId>,
+    /// The run, if there is one.
+    pub run_id: Option<RunId>,
+    /// The repository, if there is one.
+    pub repo_full_name: Option<RepoName>,
+}

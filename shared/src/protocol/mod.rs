@@ -1,0 +1,67 @@
+//! Requests and answers, one file per resource. Field names and casing are the wire contract: add freely, never
+//! rename, never drop.
+
+pub mod activity;
+pub mod claims;
+pub mod control;
+pub mod events;
+pub mod issues;
+pub mod queue;
+pub mod repos;
+pub mod runs;
+pub mod tasks;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::IssueId;
+
+/// Names an issue: by its id, by repository and number, or by all three, which must agree.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IssueRef {
+    /// The opaque id; empty counts as absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_id: Option<String>,
+    /// `owner/name`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo_full_name: Option<String>,
+    /// The issue's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issue_number: Option<u64>,
+}
+
+impl IssueRef {
+    /// By id alone.
+    #[must_use]
+    pub fn id(id: &IssueId) -> Self {
+        Self { issue_id: Some(id.as_str().to_owned()), ..Self::default() }
+    }
+}
+
+/// `{"ok": true}`: the answer of a mutation that has nothing else to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ok {
+    /// Always true.
+    pub ok: bool,
+}
+
+impl Ok {
+    /// The one value.
+    pub const OK: Ok = Ok { ok: true };
+}
+
+/// `GET /api/health`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Health {
+    /// Whether the daemon serves.
+    pub ok: bool,
+    /// `ok`, or what is wrong with the store.
+    pub database: String,
+    /// The daemon's version.
+    pub version: String,
+    /// `socket` (peer uid), `token`, or `off`.
+    pub auth_mode: String,
+    /// The daemon's process id.
+    pub pid: u32,
+}

@@ -1,0 +1,52 @@
+//! `GET /api/agents/{agent}/queue`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{IssueId, RepoName};
+
+/// Query of the queue.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct QueueQuery {
+    /// Only this lane.
+    pub lane: Option<String>,
+    /// Claimed and in-progress ones too.
+    pub include_claimed: Option<bool>,
+}
+
+/// One entry, in the order in which they would be handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueIssue {
+    /// Always `issue`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The opaque id.
+    pub issue_id: IssueId,
+    /// `owner/name`.
+    pub repo_full_name: RepoName,
+    /// The number.
+    pub number: u64,
+    /// One line.
+    pub title: String,
+    /// Where a person reads it.
+    pub url: String,
+    /// All labels.
+    pub labels: Vec<String>,
+    /// The full label or null.
+    pub priority: Option<String>,
+    /// The full label or null.
+    pub status: Option<String>,
+    /// The lane.
+    pub lane: String,
+    /// Whether the card carries the asking agent's label.
+    pub agent_match: bool,
+    /// Whether this agent may claim it now.
+    pub claimable: bool,
+    /// Why it stands where it stands.
+    pub ranking_reason: String,
+    /// Whether it was split into children.
+    pub decomposed: bool,
+    /// Health of the linked pull request, if there is one and it is known.
+    pub linked_pr_health: Option<super::issues::LinkedPull>,
+}

@@ -1,0 +1,104 @@
+//! `/api/automation/repos…` and `/api/sync…`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::id::RepoName;
+
+/// A tracked repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Repo {
+    /// `owner/name`.
+    pub full_name: RepoName,
+    /// After the slash.
+    pub name: String,
+    /// Before the slash.
+    pub owner: String,
+    /// `github` or `local`.
+    pub forge: String,
+    /// The working copy, for `local`.
+    pub path: Option<String>,
+    /// The base of new branches.
+    pub default_branch: String,
+    /// `env` or `user`.
+    pub source: String,
+    /// Whether it is on the board.
+    pub enabled: bool,
+    /// Whether the built-in runner may take its issues.
+    pub runner_enabled: bool,
+    /// No more implement tasks while so many cards are in review; 0 is no limit.
+    pub wip_limit: u32,
+    /// Open pull requests known.
+    #[serde(rename = "openPRCount")]
+    pub open_pr_count: usize,
+    /// Cards in each column, in board order.
+    pub columns: [usize; 5],
+    /// The last sync that succeeded.
+    pub last_synced_at: Option<Timestamp>,
+    /// Why the last sync failed; null if it did not.
+    pub sync_error: Option<String>,
+    /// Consecutive failures.
+    pub sync_failures: u32,
+}
+
+/// `POST /api/automation/repos`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct AddRepoRequest {
+    /// `owner/name`; for `local` may be absent: the directory's name under `local/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_name: Option<String>,
+    /// `github` (default) or `local`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forge: Option<String>,
+    /// For `local`: the git repository on disk.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+/// `PATCH /api/automation/repos/{owner}/{repo}`: absent fields stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PatchRepoRequest {
+    /// Switch the built-in runner.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runner_enabled: Option<bool>,
+    /// Cards in review before no more is handed out; 0 is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wip_limit: Option<u32>,
+}
+
+/// `POST /api/sync`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SyncRequest {
+    /// One repository, else all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repo_full_name: Option<String>,
+}
+
+/// One repository's part of a sync.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncResult {
+    /// `owner/name`.
+    pub repo: RepoName,
+    /// Issues seen.
+    pub synced: usize,
+    /// Requests made to the forge.
+    pub requests: usize,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// Answer of `POST /api/sync`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SyncAnswer {
+    /// Issues seen in all.
+    pub synced_count: usize,
+    /// Per repository.
+    pub results: Vec<SyncResult>,
+}

@@ -1,0 +1,120 @@
+//! `/api/runs…`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::claim::Attempt;
+use crate::id::{AgentName, ClaimId, IssueId, RepoName, RunId};
+use crate::run::{Phase, RuntimeKind, Usage};
+
+/// One phase and when it began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PhaseTime {
+    /// Which.
+    pub phase: Phase,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// One run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// `r-12`.
+    pub id: RunId,
+    /// One word: a phase while it lives, the class when it is over.
+    pub state: String,
+    /// Whether it is over.
+    pub ended: bool,
+    /// The card.
+    pub issue_id: IssueId,
+    /// `owner/name`.
+    pub repo_full_name: RepoName,
+    /// The issue's number.
+    pub issue_number: u64,
+    /// The issue's title when the run began.
+    pub title: String,
+    /// Who holds the claim.
+    pub agent_name: AgentName,
+    /// `claude:opus`.
+    pub program: String,
+    /// The claim.
+    pub claim_id: ClaimId,
+    /// The fence.
+    pub attempt: Attempt,
+    /// Docker, podman, host…; null until it is prepared.
+    pub runtime: Option<RuntimeKind>,
+    /// The container's name or the process.
+    pub container: Option<String>,
+    /// Phases in order.
+    pub phases: Vec<PhaseTime>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The program's exit code.
+    pub exit_code: Option<i32>,
+    /// Why it ended, in words.
+    pub reason: Option<String>,
+    /// The question, if it is blocked.
+    pub question: Option<String>,
+    /// What it used.
+    pub usage: Usage,
+    /// The branch it works on.
+    pub branch: Option<String>,
+    /// The pull request it opened or updated.
+    pub pull_request_number: Option<u64>,
+    /// Its address.
+    pub pull_request_url: Option<String>,
+    /// The last thing the program said or did, one line.
+    pub last_event: Option<String>,
+    /// When it last put anything out.
+    pub last_output_at: Option<Timestamp>,
+    /// A kill was asked for and is under way.
+    pub stopping: bool,
+}
+
+/// Query of `GET /api/runs`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RunsQuery {
+    /// `live`, `ended`, or one state's word.
+    pub state: Option<String>,
+    /// The agent name.
+    pub agent: Option<String>,
+    /// At most so many, newest first; 50 if absent.
+    pub limit: Option<usize>,
+}
+
+/// Query of `GET /api/runs/{id}/log`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogQuery {
+    /// `raw` (default) or `events`.
+    pub stream: Option<String>,
+    /// Start at this byte. The answer's header `x-log-offset` says where it starts, `x-log-length` where it ends.
+    pub offset: Option<u64>,
+    /// Start so many bytes before the end.
+    pub tail: Option<u64>,
+    /// Go on until the run is over.
+    pub follow: Option<bool>,
+}
+
+/// `POST /api/runs/{id}/kill`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct KillRequest {
+    /// Skip the grace.
+    pub now: bool,
+    /// The attempt meant; 409 if it is not the live one.
+    pub attempt: Option<Attempt>,
+}
+
+/// `POST /api/runs/{id}/answer`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AnswerRequest {
+    /// What the agent is told in its next prompt.
+    pub text: String,
+}

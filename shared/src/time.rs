@@ -1,0 +1,94 @@
+//! Instants and spans as Dispatch keeps them: whole milliseconds, UTC.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+/// Milliseconds since the Unix epoch. On the wire ISO-8601 in UTC with `Z`; in the store an integer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// Reads ISO-8601 with a zone (`2026-11-20T10:00:00Z`, `…+01:00`).
+    ///
+    /// # Errors
+    /// A sentence that names the text, if it is no instant.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        jiff::Timestamp::from_str(text)
+            .map(|t| Timestamp(t.as_millisecond()))
+            .map_err(|_| format!("`{text}` is not an ISO-8601 time with a zone, like 2026-11-20T10:00:00Z"))
+    }
+
+    /// The time that has passed since `earlier`; zero if `earlier` lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(t) => write!(f, "{t:.3}"),
+            Err(_) => write!(f, "{}ms", self.0),
+        }
+    }
+}
+
+fn millis(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Timestamp;
+    fn add(self, span: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_add(millis(span)))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Timestamp;
+    fn sub(self, span: Duration) -> Timestamp {
+        Timestamp(self.0.saturating_sub(millis(span)))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_i64(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            let text = String::deserialize(d)?;
+            Timestamp::parse(&text).map_err(D::Error::custom)
+        } else {
+            i64::deserialize(d).map(Timestamp)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_writes_utc() {
+        let t = Timestamp::parse("2026-11-20T11:00:00.25+01:00").unwrap();
+        assert_eq!(t.to_string(), "2026-11-20T10:00:00.250Z");
+        assert!(Timestamp::parse("yesterday").unwrap_err().contains("`yesterday`"));
+        assert!(Timestamp::parse("2026-11-20T11:00:00").is_err(), "a time without a zone is refused");
+    }
+
+    #[test]
+    fn spans_never_go_below_zero() {
+        let (a, b) = (Timestamp(1_000), Timestamp(3_000));
+        assert_eq!(b.since(a), Duration::from_secs(2));
+        assert_eq!(a.since(b), Duration::ZERO);
+    }
+}

@@ -172,6 +172,8 @@ pub struct Synced {
     pub repo: Option<RepoKey>,
     /// What the repository is called now, if that was read.
     pub seen: Option<SeenRepo>,
+    /// When reading began: labels written by us since are newer than what was read.
+    pub read_at: Option<Timestamp>,
     /// Issues, new or changed.
     pub issues: Vec<SeenIssue>,
     /// Pull requests, new or changed.

@@ -1,10 +1,10 @@
 //! The pure core: all policy, no I/O, no clock, no async.
 //!
-//! - `record`, `seen`, `change`, `command`, `policy`: plain data.
+//! - [`record`], [`seen`], [`change`], [`command`], [`policy`]: plain data.
 //! - [`world`]: the state in memory, with its indexes; [`draft`]: a decision being made on a copy of it.
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
-//! - `transition`: the state machines; `rank`: eligibility and order; `lane`, `lease`, `retry`: the rules that they name;
-//!   `contract`: what a worker is told; `problem`: what wants a person; `view`: records to wire shapes.
+//! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
+//!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
@@ -12,10 +12,19 @@
 
 pub mod change;
 pub mod command;
+pub mod contract;
 pub mod draft;
+pub mod invariant;
 pub mod policy;
+pub mod problem;
 pub mod rank;
 pub mod reactor;
 pub mod record;
+pub mod retry;
 pub mod seen;
+pub mod transition;
+pub mod view;
 pub mod world;
+
+#[cfg(test)]
+mod tests;

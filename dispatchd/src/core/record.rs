@@ -121,6 +121,12 @@ pub struct Card {
     pub state: IssueState,
     /// The forge's labels with our pending changes on top.
     pub labels: Vec<String>,
+    /// The labels as last read from the forge: a difference to these is somebody else's change.
+    #[serde(default)]
+    pub forge_labels: Vec<String>,
+    /// When our last write reached the forge: what was read before says nothing of it.
+    #[serde(default)]
+    pub wrote_at: Option<Timestamp>,
     /// Logins.
     pub assignees: Vec<String>,
     /// Login.
@@ -147,6 +153,9 @@ pub struct Card {
     pub failures: u32,
     /// Not to be handed out before.
     pub not_before: Option<Timestamp>,
+    /// What its last worker asks, or why a person is needed.
+    #[serde(default)]
+    pub question: Option<String>,
     /// What an operator answered; goes into the next prompt.
     pub answer: Option<String>,
     /// The linked pull request's number.
@@ -166,6 +175,20 @@ pub struct Pull {
     pub repo: RepoKey,
     /// What the forge said.
     pub seen: SeenPull,
+}
+
+impl Pull {
+    /// The cards that it belongs to: those it closes, and the one that its branch names (`fix/issue-<n>-…`).
+    #[must_use]
+    pub fn targets(&self) -> Vec<CardKey> {
+        let by_branch = self.seen.head_branch.strip_prefix("fix/issue-").and_then(|rest| {
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            digits.parse().ok()
+        });
+        let mut numbers = self.seen.closes.clone();
+        numbers.extend(by_branch.filter(|n| !numbers.contains(n)));
+        numbers.into_iter().map(|number| CardKey { repo: self.repo.clone(), number }).collect()
+    }
 }
 
 /// Where a claim stands.

@@ -12,6 +12,7 @@ use imbl::{OrdMap, OrdSet};
 
 use super::change::Change;
 use super::policy::Policy;
+use super::rank::Rule;
 use super::record::{Card, CardKey, Claim, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport};
 
 /// How many ended runs stay in memory.
@@ -30,6 +31,13 @@ pub struct Bucket {
     pub repo: RepoKey,
     /// Priority without aging; 4 if there is none.
     pub priority: u8,
+}
+
+/// Where the index has a card, so that it is found again whatever has changed since.
+#[derive(Clone, Debug)]
+enum Place {
+    Ready(Arc<Bucket>, Timestamp),
+    Withheld(Rule),
 }
 
 /// See the module.
@@ -57,6 +65,11 @@ pub struct World {
     held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
     leases: OrdSet<(Timestamp, ClaimId)>,
     ready: OrdMap<Bucket, OrdSet<(Timestamp, u64)>>,
+    places: OrdMap<CardKey, Place>,
+    withheld: OrdMap<Rule, usize>,
+    attention: OrdSet<CardKey>,
+    pending: OrdMap<CardKey, OrdSet<IntentId>>,
+    pulls_for: OrdMap<CardKey, OrdSet<u64>>,
     names: OrdMap<String, RepoKey>,
     live_runs: OrdSet<RunId>,
     open_reviews: OrdMap<RepoKey, usize>,
@@ -69,15 +82,10 @@ impl World {
         match change {
             Change::Repo(repo) => self.put_repo(repo),
             Change::Card(card) => self.put_card(card),
-            Change::Pull(pull) => {
-                self.pulls.insert((pull.repo.clone(), pull.seen.number), Arc::new(pull.clone()));
-            }
+            Change::Pull(pull) => self.put_pull(pull),
             Change::Claim(claim) => self.put_claim(claim),
             Change::Run(run) => self.put_run(run),
-            Change::Intent(intent) => match intent.state {
-                IntentState::Pending(_) => drop(self.intents.insert(intent.id, Arc::new(intent.clone()))),
-                _ => drop(self.intents.remove(&intent.id)),
-            },
+            Change::Intent(intent) => self.put_intent(intent),
             Change::Report(report) => self.put_report(report),
             Change::Meta(meta) => self.meta = meta.clone(),
             Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}
@@ -87,10 +95,9 @@ impl World {
     /// Takes new choices of the operator and orders the ready cards anew.
     pub fn set_policy(&mut self, policy: Arc<Policy>) {
         self.policy = policy;
-        self.ready = OrdMap::new();
         let cards: Vec<Arc<Card>> = self.cards.values().cloned().collect();
         for card in cards {
-            self.index(&card);
+            self.reindex(&card);
         }
     }
 
@@ -104,8 +111,7 @@ impl World {
         }
         if before.is_none_or(|old| old.tracked != repo.tracked) {
             for card in self.cards_of(&repo.key) {
-                self.unindex(&card);
-                self.index(&card);
+                self.reindex(&card);
             }
         }
     }
@@ -113,11 +119,15 @@ impl World {
     fn put_card(&mut self, card: &Card) {
         let card = Arc::new(card.clone());
         if let Some(old) = self.cards.insert(card.key.clone(), card.clone()) {
-            self.unindex(&old);
             self.count_review(&old, -1);
         }
         self.count_review(&card, 1);
-        self.index(&card);
+        if super::problem::wants_look(&card) {
+            self.attention.insert(card.key.clone());
+        } else {
+            self.attention.remove(&card.key);
+        }
+        self.reindex(&card);
     }
 
     fn count_review(&mut self, card: &Card, by: isize) {
@@ -148,8 +158,7 @@ impl World {
         }
         self.claims.insert(claim.id, Arc::new(claim.clone()));
         if let Some(card) = self.cards.get(&claim.card).cloned() {
-            self.unindex(&card);
-            self.index(&card);
+            self.reindex(&card);
         }
     }
 
@@ -163,6 +172,35 @@ impl World {
         while self.runs.len() > RUNS_KEPT + self.live_runs.len() {
             let Some(oldest) = self.runs.values().find(|r| !r.state.is_live()).map(|r| r.id) else { break };
             self.runs.remove(&oldest);
+        }
+    }
+
+    fn put_pull(&mut self, pull: &Pull) {
+        let number = pull.seen.number;
+        let key = (pull.repo.clone(), number);
+        if let Some(old) = self.pulls.insert(key, Arc::new(pull.clone())) {
+            for card in old.targets() {
+                if let Some(set) = self.pulls_for.get_mut(&card) {
+                    set.remove(&number);
+                }
+            }
+        }
+        for card in pull.targets() {
+            self.pulls_for.entry(card).or_default().insert(number);
+        }
+    }
+
+    fn put_intent(&mut self, intent: &Intent) {
+        let of_card = self.pending.entry(intent.card.clone()).or_default();
+        if matches!(intent.state, IntentState::Pending(_)) {
+            of_card.insert(intent.id);
+            self.intents.insert(intent.id, Arc::new(intent.clone()));
+        } else {
+            of_card.remove(&intent.id);
+            self.intents.remove(&intent.id);
+        }
+        if of_card.is_empty() {
+            self.pending.remove(&intent.card);
         }
     }
 
@@ -186,21 +224,46 @@ impl World {
         }
     }
 
-    fn index(&mut self, card: &Card) {
-        if self.held(&card.key).is_none() && super::rank::fixed_rules(self, card).iter().all(|r| r.holds) {
-            let bucket = self.bucket(card);
-            self.ready.entry(bucket).or_default().insert((card.since, card.key.number));
+    fn reindex(&mut self, card: &Card) {
+        let number = card.key.number;
+        match self.places.remove(&card.key) {
+            Some(Place::Ready(bucket, since)) => {
+                if let Some(set) = self.ready.get_mut(&*bucket) {
+                    set.remove(&(since, number));
+                    if set.is_empty() {
+                        self.ready.remove(&*bucket);
+                    }
+                }
+            }
+            Some(Place::Withheld(rule)) => {
+                if let Some(count) = self.withheld.get_mut(&rule) {
+                    *count = count.saturating_sub(1);
+                }
+            }
+            None => {}
         }
+        let place = match super::rank::withheld_by(self, card) {
+            None => {
+                let bucket = self.bucket(card);
+                self.ready.entry(bucket.clone()).or_default().insert((card.since, number));
+                Place::Ready(Arc::new(bucket), card.since)
+            }
+            Some(rule) => {
+                *self.withheld.entry(rule).or_insert(0) += 1;
+                Place::Withheld(rule)
+            }
+        };
+        self.places.insert(card.key.clone(), place);
     }
 
-    fn unindex(&mut self, card: &Card) {
-        let bucket = self.bucket(card);
-        if let Some(set) = self.ready.get_mut(&bucket) {
-            set.remove(&(card.since, card.key.number));
-            if set.is_empty() {
-                self.ready.remove(&bucket);
-            }
-        }
+    /// How many cards the index withholds for which rule.
+    pub fn withheld_counts(&self) -> impl Iterator<Item = (Rule, usize)> {
+        self.withheld.iter().map(|(rule, count)| (*rule, *count))
+    }
+
+    /// Cards that may want a person: see [`super::problem`].
+    pub fn attention(&self) -> impl Iterator<Item = &Arc<Card>> {
+        self.attention.iter().filter_map(|key| self.cards.get(key))
     }
 
     /// The ready cards nobody holds, by bucket; what only time or other cards decide is not looked at.
@@ -265,6 +328,21 @@ impl World {
     #[must_use]
     pub fn linked_pull(&self, card: &Card) -> Option<&Arc<Pull>> {
         self.pulls.get(&(card.key.repo.clone(), card.linked_pull?))
+    }
+
+    /// The pull requests that say they belong to a card: by closing reference or by branch name.
+    pub fn pulls_for(&self, card: &CardKey) -> impl Iterator<Item = &Arc<Pull>> {
+        let repo = card.repo.clone();
+        self.pulls_for
+            .get(card)
+            .into_iter()
+            .flatten()
+            .filter_map(move |n| self.pulls.get(&(repo.clone(), *n)))
+    }
+
+    /// The pending intents of a card, in the order in which they are carried out.
+    pub fn pending(&self, card: &CardKey) -> impl Iterator<Item = &Arc<Intent>> {
+        self.pending.get(card).into_iter().flatten().filter_map(|id| self.intents.get(id))
     }
 
     /// The live claim on a card.

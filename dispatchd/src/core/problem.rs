@@ -1,0 +1,117 @@
+//! What wants a person, most urgent first. Decided here so that the board, the command line and hooks agree.
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::followup::PullState;
+use dispatch_shared::id::RunId;
+use dispatch_shared::issue::{Flag, IssueState, Status};
+use dispatch_shared::protocol::control::{Problem, ProblemKind};
+use dispatch_shared::run::{EndClass, RunState};
+
+use super::record::{Card, Write};
+use super::world::World;
+
+/// Whether a card may be a problem: the world keeps an index of these.
+#[must_use]
+pub fn wants_look(card: &Card) -> bool {
+    !card.gone
+        && card.state == IssueState::Open
+        && (!card.flags.is_empty()
+            || card.question.is_some()
+            || matches!(card.write, Some(Write::Refused(_)))
+            || card.status == Status::InReview)
+}
+
+/// All problems: by kind, then oldest first.
+#[must_use]
+pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
+    let mut found: Vec<Problem> = Vec::new();
+    for card in world.attention().filter(|c| world.is_tracked(&c.key.repo)) {
+        of_card(world, card, &mut found);
+    }
+    for repo in world.tracked() {
+        if let Some(error) = repo.sync_error.as_ref().filter(|_| repo.sync_failures >= 2) {
+            found.push(Problem {
+                id: format!("sync-{}", repo.key),
+                kind: ProblemKind::Sync,
+                since: repo.last_synced_at.unwrap_or(repo.added_at),
+                subject: repo.name.to_string(),
+                text: error.clone(),
+                action: "sync".into(),
+                issue_id: None,
+                run_id: None,
+                repo_full_name: Some(repo.name.clone()),
+            });
+        }
+    }
+    for (program, until, why) in world.meta.pools.iter().filter(|(_, until, _)| *until > now) {
+        found.push(Problem {
+            id: format!("pool-{program}"),
+            kind: ProblemKind::Pool,
+            since: now,
+            subject: program.clone(),
+            text: format!("paused until {until}: {why}"),
+            action: "resume".into(),
+            issue_id: None,
+            run_id: None,
+            repo_full_name: None,
+        });
+    }
+    found.sort_by(|a, b| (a.kind, a.since, &a.id).cmp(&(b.kind, b.since, &b.id)));
+    found
+}
+
+fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
+    let id = card.key.id();
+    let repo = world.repos.get(&card.key.repo);
+    let subject = repo.map_or_else(|| id.to_string(), |r| format!("{}#{}", r.name, card.key.number));
+    let run = card.last_run.and_then(|run| world.runs.get(&run));
+    let problem =
+        |kind: ProblemKind, text: String, action: &str, run: Option<RunId>, since: Timestamp| Problem {
+            id: format!("{kind:?}-{id}").to_lowercase(),
+            kind,
+            since,
+            subject: subject.clone(),
+            text,
+            action: action.into(),
+            issue_id: Some(id.clone()),
+            run_id: run,
+            repo_full_name: repo.map(|r| r.name.clone()),
+        };
+    if let Some(Write::Refused(why)) = &card.write {
+        let text = format!("the forge refused a change of labels: {why}");
+        found.push(problem(ProblemKind::WriteRefused, text, "move", None, card.updated_at));
+    }
+    if !card.flags.is_empty() || card.question.is_some() {
+        let why = card.question.clone().unwrap_or_else(|| {
+            let flags: Vec<&str> = card.flags.iter().map(|f| f.label()).collect();
+            format!("labelled {}", flags.join(", "))
+        });
+        let blocked = run.filter(|r| r.state == RunState::Ended(EndClass::Blocked));
+        let since = run.and_then(|r| r.ended_at).unwrap_or(card.since);
+        match blocked {
+            Some(run) => found.push(problem(ProblemKind::Question, why, "answer", Some(run.id), since)),
+            None if card.failures > 0 || run.is_some() => {
+                found.push(problem(ProblemKind::Failed, why, "retry", run.map(|r| r.id), since));
+            }
+            None => {
+                let kind = if card.flags.contains(&Flag::NeedsHuman) {
+                    ProblemKind::Question
+                } else {
+                    ProblemKind::Unverified
+                };
+                found.push(problem(kind, why, "move", None, since));
+            }
+        }
+    }
+    if card.status == Status::InReview
+        && let Some(pull) = world.linked_pull(card)
+    {
+        let number = pull.seen.number;
+        let text = match pull.seen.state {
+            PullState::Open => format!("pull request #{number} waits for review"),
+            PullState::Merged => format!("pull request #{number} is merged, but the issue is still open"),
+            PullState::Closed => format!("pull request #{number} is closed, but the card is in review"),
+        };
+        found.push(problem(ProblemKind::Review, text, "browser", None, card.since));
+    }
+}

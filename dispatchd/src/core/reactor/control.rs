@@ -1,0 +1,56 @@
+//! Freezing, and the passing of time.
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::event::What;
+use dispatch_shared::id::RepoKey;
+use dispatch_shared::protocol::activity::AuditRow;
+
+use super::settle;
+use crate::core::command::{Refusal, Reply};
+use crate::core::draft::Draft;
+use crate::core::record::{CardKey, Claim};
+use crate::core::transition::ClaimEvent;
+
+pub(super) fn freeze(d: &mut Draft, frozen: bool, actor: &str) -> Reply {
+    if d.world.meta.frozen != frozen {
+        d.meta(|m| m.frozen = frozen);
+        d.tell(What::Control);
+        let nothing = CardKey { repo: RepoKey::new(""), number: 0 };
+        let action = if frozen { "freeze" } else { "thaw" };
+        d.audit(AuditRow { issue_id: None, issue_number: None, ..settle::row(d, actor, action, &nothing) });
+    }
+    Reply::Done
+}
+
+/// Ends the leases that ran out. A claim of the built-in runner whose run lives waits for that run to end: the runner
+/// renews it, and after a restart it is adopted or found dead.
+pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Reply, Refusal> {
+    let leases: Vec<_> = d.world.leases().cloned().collect();
+    let mut next = None;
+    for claim in leases {
+        let ours = claim.run.and_then(|id| d.world.runs.get(&id)).is_some_and(|r| r.state.is_live());
+        if ours {
+            continue;
+        }
+        if let Some(until) = grace_until.filter(|g| claim.expires_at < *g) {
+            d.claim(Claim { expires_at: until, ..(*claim).clone() });
+            next = earliest(next, until);
+        } else if claim.expires_at <= d.now {
+            settle::end_claim(d, &claim, ClaimEvent::Expire)?;
+            let notes = format!(
+                "{} of {} was not renewed since {}",
+                claim.id,
+                claim.agent,
+                claim.expires_at - claim.lease
+            );
+            settle::give_back(d, &claim.card, "dispatch", "expire_claim", Some(&notes))?;
+        } else {
+            next = earliest(next, claim.expires_at);
+        }
+    }
+    Ok(Reply::NextTick(next))
+}
+
+fn earliest(known: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
+    Some(known.map_or(other, |t| t.min(other)))
+}

@@ -1,0 +1,60 @@
+//! One function a command: each takes a [`Draft`], changes it, and says the reply; or refuses, and the draft is thrown
+//! away.
+//!
+//! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
+//! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
+//! `settle` is what they share: ending claims, and changing a card together with its labels.
+
+mod claims;
+mod control;
+mod intents;
+mod moves;
+mod report;
+mod repos;
+mod runs;
+mod settle;
+mod sync;
+mod take;
+
+use dispatch_shared::Timestamp;
+
+use super::command::{Command, Refusal, Reply};
+use super::draft::{Decision, Draft};
+use super::world::World;
+
+/// Decides one command.
+///
+/// # Errors
+/// The refusal; nothing has changed then.
+pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decision, Refusal> {
+    let mut draft = Draft::new(world, now);
+    let d = &mut draft;
+    let reply = match command {
+        Command::Track(track) => repos::track(d, track)?,
+        Command::Untrack { repo, actor } => repos::untrack(d, repo, actor)?,
+        Command::PatchRepo { repo, runner_enabled, wip_limit, actor } => {
+            repos::patch(d, repo, *runner_enabled, *wip_limit, actor)?
+        }
+        Command::Synced(synced) => sync::synced(d, synced)?,
+        Command::SyncFailed { repo, error } => sync::failed(d, repo, error)?,
+        Command::Take(take) => take::take(d, take)?,
+        Command::Claim { card, agent, force, actor } => claims::claim(d, card, agent, *force, actor)?,
+        Command::Unclaim { card, agent, claim, actor } => {
+            claims::unclaim(d, card, agent.as_ref(), *claim, actor)?
+        }
+        Command::Move { card, to, claim, actor } => moves::to(d, card, *to, *claim, actor)?,
+        Command::Renew { agent, claim, checkpoint } => claims::renew(d, agent, *claim, *checkpoint)?,
+        Command::Report(report) => report::report(d, report)?,
+        Command::Run { run, attempt, step } => runs::step(d, *run, *attempt, step)?,
+        Command::Kill { run, attempt, now, actor } => runs::kill(d, *run, *attempt, *now, actor)?,
+        Command::Retry { run, actor } => runs::retry(d, *run, actor)?,
+        Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
+        Command::Intent { id, result } => intents::settle(d, *id, result)?,
+        Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
+        Command::Tick { grace_until } => control::tick(d, *grace_until)?,
+    };
+    Ok(draft.decide(reply))
+}
+
+/// A wish that nothing be said beyond "done".
+const DONE: Reply = Reply::Done;

@@ -1,0 +1,276 @@
+//! What came of a task, as its worker says, checked against what the forge shows.
+
+use dispatch_shared::followup::PullState;
+use dispatch_shared::issue::{Flag, Status};
+use dispatch_shared::protocol::activity::AuditRow;
+use dispatch_shared::protocol::tasks::{self as wire, PrFixResolution, ReportAnswer};
+use dispatch_shared::task::{Outcome, TaskType};
+
+use super::settle::{self, AgentLabel, Relabel};
+use super::sync;
+use crate::core::command::{Evidence, Refusal, Reply, Report};
+use crate::core::draft::Draft;
+use crate::core::record::{Card, CardKey, Claim, StoredReport};
+use crate::core::retry;
+use crate::core::transition::{CardEvent, ClaimEvent};
+
+pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
+    let payload = serde_json::to_string(&report.request).unwrap_or_default();
+    let stored_key = report.request.idempotency_key.as_ref().map(|k| format!("{}/{k}", report.agent));
+    if let Some(stored) = stored_key.as_ref().and_then(|k| d.world.reports.get(k)) {
+        return if stored.payload == payload {
+            Ok(Reply::Reported { answer: stored.answer.clone(), duplicate: true })
+        } else {
+            Err(Refusal::KeyReused(
+                "this idempotency key was used with another report; choose a new one".into(),
+            ))
+        };
+    }
+    if report.request.task_type == TaskType::Idle {
+        return Err(Refusal::Invalid("taskType must be implement, followup-pr or groom".into()));
+    }
+    let key = subject(d, report)?;
+    let claim = holder(d, report, &key)?;
+    let card = settle::card(d, &key)?;
+    let issue_changed = claim
+        .as_ref()
+        .is_some_and(|c| c.issue_seen < card.updated_at && card.wrote_at.is_none_or(|w| w < card.updated_at));
+    let verdict = judge(report, claim.as_ref())?;
+    if let Some(claim) = &claim {
+        settle::end_claim(
+            d,
+            &std::sync::Arc::new(claim.clone()),
+            ClaimEvent::Finish(report.request.outcome),
+        )?;
+    }
+    let settled = apply(d, &key, report, &verdict)?;
+    let answer = ReportAnswer {
+        ok: true,
+        agent_name: report.agent.clone(),
+        report: wire::Report {
+            task_type: report.request.task_type,
+            outcome: report.request.outcome,
+            issue_id: Some(key.id()),
+            pull_request_number: settled,
+            summary: report.request.summary.clone(),
+            status: run_status(report.request.outcome, &verdict).to_owned(),
+            at: d.now,
+            issue_changed,
+        },
+        agent_run_id: format!("report-{}", d.world.meta.next_audit),
+        pr_fix_resolution: PrFixResolution {
+            matched: false,
+            action: "none".into(),
+            item_id: None,
+            reason: "no PR-fix item belongs to this report".into(),
+        },
+        duplicate: None,
+    };
+    let notes = [
+        report.request.summary.as_deref(),
+        report.request.error.as_deref(),
+        report.request.evidence.as_deref(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join("; ");
+    let notes = match &verdict {
+        Verdict::Unverified(why) => format!("unverified: {why}; {notes}"),
+        _ => notes,
+    };
+    let outcome =
+        serde_json::to_value(report.request.outcome).ok().and_then(|v| v.as_str().map(ToOwned::to_owned));
+    d.audit(AuditRow {
+        notes: Some(format!("{}: {notes}", outcome.unwrap_or_default())),
+        ..settle::row(d, report.agent.as_str(), "report_task", &key)
+    });
+    let answer = serde_json::to_string(&answer)
+        .map_err(|e| Refusal::Invalid(format!("the answer cannot be written: {e}")))?;
+    if let Some(key) = stored_key {
+        d.report(StoredReport { key, payload, answer: answer.clone(), at: d.now });
+    }
+    Ok(Reply::Reported { answer, duplicate: false })
+}
+
+/// The card that the report is about: named, or by its claim, or the reporter's newest work.
+fn subject(d: &Draft, report: &Report) -> Result<CardKey, Refusal> {
+    if let Some(card) = &report.card {
+        return Ok(card.clone());
+    }
+    let by_claim = report.request.claim_id.and_then(|id| d.world.claims.get(&id));
+    by_claim.or_else(|| d.world.held_by(&report.agent).last()).map(|claim| claim.card.clone()).ok_or_else(
+        || {
+            Refusal::Invalid(
+                "the report names no issue, and its agent holds none; add repoFullName and issueNumber"
+                    .into(),
+            )
+        },
+    )
+}
+
+/// The live claim that the report ends, if there is one.
+fn holder(d: &Draft, report: &Report, key: &CardKey) -> Result<Option<Claim>, Refusal> {
+    let held = settle::fence(d, key, report.request.claim_id)?;
+    match held {
+        Some(claim) if claim.agent != report.agent => Err(Refusal::Held(format!(
+            "{} is held by {}, not by {}",
+            settle::name(d, key),
+            claim.agent,
+            report.agent
+        ))),
+        held => Ok(held.map(|c| (*c).clone())),
+    }
+}
+
+/// What the report is worth.
+enum Verdict {
+    /// As it says.
+    Taken,
+    /// A pull request that is really there.
+    Pull(dispatch_shared::followup::PullState),
+    /// Said, but not there, and nothing was named: counts as a failed attempt.
+    Unverified(String),
+    /// To be verified when the forge can be reached.
+    Later,
+}
+
+fn judge(report: &Report, claim: Option<&Claim>) -> Result<Verdict, Refusal> {
+    let names_pull =
+        report.request.pull_request_number.is_some() || report.request.pull_request_url.is_some();
+    if !matches!(report.request.outcome, Outcome::PrOpened | Outcome::PrUpdated) {
+        return Ok(Verdict::Taken);
+    }
+    match &report.evidence {
+        Evidence::Pull(pull) => {
+            let unmoved = report.request.outcome == Outcome::PrUpdated
+                && claim.and_then(|c| c.head_seen.as_ref()).is_some_and(|head| *head == pull.head_sha);
+            if unmoved {
+                return Err(Refusal::NotVerified(format!(
+                    "pull request #{} still stands at {}, as when the task was taken; push first",
+                    pull.number, pull.head_sha
+                )));
+            }
+            Ok(Verdict::Pull(pull.state))
+        }
+        Evidence::Absent(seen) if names_pull => Err(Refusal::NotVerified(seen.clone())),
+        Evidence::Absent(seen) => Ok(Verdict::Unverified(seen.clone())),
+        Evidence::Unreachable(_) | Evidence::NotNeeded => Ok(Verdict::Later),
+    }
+}
+
+fn run_status(outcome: Outcome, verdict: &Verdict) -> &'static str {
+    match (outcome, verdict) {
+        (Outcome::Failed, _) | (_, Verdict::Unverified(_)) => "failed",
+        (Outcome::Blocked, _) => "blocked",
+        _ => "completed",
+    }
+}
+
+/// Changes the card as the report demands; returns the pull request it settled on.
+fn apply(d: &mut Draft, key: &CardKey, report: &Report, verdict: &Verdict) -> Result<Option<u64>, Refusal> {
+    let request = &report.request;
+    let actor = report.agent.as_str();
+    let settled = match &report.evidence {
+        Evidence::Pull(pull) => {
+            link(d, key, pull)?;
+            Some(pull.number)
+        }
+        _ => request.pull_request_number,
+    };
+    if settle::card(d, key)?.status == Status::Done {
+        return Ok(settled);
+    }
+    if let Verdict::Unverified(why) = verdict {
+        failed(d, key, actor, why)?;
+        return Ok(settled);
+    }
+    match (request.task_type, request.outcome) {
+        (_, Outcome::Blocked) => {
+            let question =
+                request.error.as_deref().or(request.summary.as_deref()).unwrap_or("no question was given");
+            ask(d, key, actor, question)?;
+        }
+        (TaskType::Implement, Outcome::PrOpened | Outcome::PrUpdated) => match verdict {
+            Verdict::Pull(PullState::Open) | Verdict::Later => in_review(d, key, actor)?,
+            _ => needs_person(d, key, actor, "the pull request that was reported is not open")?,
+        },
+        (TaskType::Implement, Outcome::Failed) => {
+            let why =
+                request.error.as_deref().or(request.summary.as_deref()).unwrap_or("no reason was given");
+            failed(d, key, actor, why)?;
+        }
+        (TaskType::Implement, Outcome::NoChangesNeeded | Outcome::AlreadyAddressed) => {
+            let why =
+                request.evidence.as_deref().or(request.summary.as_deref()).unwrap_or("no evidence was given");
+            needs_person(d, key, actor, &format!("nothing to change, says {actor}: {why}"))?;
+        }
+        // The forge says when it is closed; a groomer's card goes where its labels say; a follow-up stays in review.
+        _ => {}
+    }
+    Ok(settled)
+}
+
+/// Puts the pull request that a worker made beside its card, whatever its text says.
+pub(super) fn link(d: &mut Draft, key: &CardKey, pull: &crate::core::seen::SeenPull) -> Result<(), Refusal> {
+    sync::pull(d, &key.repo, pull)?;
+    let card = settle::card(d, key)?;
+    if card.linked_pull != Some(pull.number) && pull.state == PullState::Open {
+        d.card(Card { linked_pull: Some(pull.number), ..card });
+    }
+    Ok(())
+}
+
+/// The work is done as far as an agent can: a person reviews.
+pub(super) fn in_review(d: &mut Draft, key: &CardKey, actor: &str) -> Result<(), Refusal> {
+    let mut card = settle::card(d, key)?;
+    card.failures = 0;
+    card.not_before = None;
+    card.question = None;
+    card.answer = None;
+    let change = Relabel { event: Some(CardEvent::PullOpen), ..Relabel::new(actor, "move_issue") };
+    settle::relabel(d, &mut card, &change)
+}
+
+/// The worker asks something: the card stays where it is and waits for a person.
+pub(super) fn ask(d: &mut Draft, key: &CardKey, actor: &str, question: &str) -> Result<(), Refusal> {
+    let mut card = settle::card(d, key)?;
+    card.question = Some(question.to_owned());
+    card.answer = None;
+    let change =
+        Relabel { raise: &[Flag::NeedsHuman], notes: Some(question), ..Relabel::new(actor, "move_issue") };
+    settle::relabel(d, &mut card, &change)
+}
+
+/// A failed attempt: ready again after a pause, or after too many a person.
+pub(super) fn failed(d: &mut Draft, key: &CardKey, actor: &str, why: &str) -> Result<(), Refusal> {
+    let mut card = settle::card(d, key)?;
+    card.failures = card.failures.saturating_add(1);
+    let give_up = card.failures >= d.world.policy.max_failures;
+    let notes = format!("attempt failed ({} of {}): {why}", card.failures, d.world.policy.max_failures);
+    card.not_before = (!give_up).then(|| d.now + retry::backoff(card.failures));
+    card.question = give_up.then(|| notes.clone());
+    let open_pull = settle::has_open_pull(d, &card);
+    let change = Relabel {
+        event: Some(if open_pull { CardEvent::PullOpen } else { CardEvent::Failed { give_up } }),
+        agent: if open_pull { AgentLabel::Keep } else { AgentLabel::Clear },
+        raise: if give_up { &[Flag::NeedsHuman] } else { &[] },
+        notes: Some(&notes),
+        ..Relabel::new(actor, "move_issue")
+    };
+    settle::relabel(d, &mut card, &change)
+}
+
+/// Nothing goes on before a person has looked.
+pub(super) fn needs_person(d: &mut Draft, key: &CardKey, actor: &str, why: &str) -> Result<(), Refusal> {
+    let mut card = settle::card(d, key)?;
+    card.question = Some(why.to_owned());
+    let change = Relabel {
+        event: Some(CardEvent::NeedsPerson),
+        agent: AgentLabel::Clear,
+        raise: &[Flag::NeedsHuman],
+        notes: Some(why),
+        ..Relabel::new(actor, "move_issue")
+    };
+    settle::relabel(d, &mut card, &change)
+}

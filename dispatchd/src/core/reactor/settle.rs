@@ -1,0 +1,244 @@
+//! What several commands do: end a claim, and change a card together with its labels, its audit row and the intent that
+//! carries the labels to the forge.
+
+use std::sync::Arc;
+
+use dispatch_shared::id::{AgentName, ClaimId};
+use dispatch_shared::issue::{Flag, IssueState, Status, agent_label, read_labels};
+use dispatch_shared::protocol::activity::AuditRow;
+
+use crate::core::command::Refusal;
+use crate::core::draft::Draft;
+use crate::core::record::{Card, CardKey, Claim, Kill, Wish, Write};
+use crate::core::transition::{self, CardEvent, ClaimEvent, Illegal};
+use dispatch_shared::followup::PullState;
+
+impl From<Illegal> for Refusal {
+    fn from(illegal: Illegal) -> Self {
+        Refusal::Illegal(illegal.to_string())
+    }
+}
+
+/// The card, or a refusal that names it.
+pub(super) fn card(d: &Draft, key: &CardKey) -> Result<Card, Refusal> {
+    match d.world.cards.get(key) {
+        Some(card) if !card.gone => Ok((**card).clone()),
+        _ => Err(Refusal::NotFound(format!(
+            "there is no issue {}; sync the repository if it is new",
+            key.id()
+        ))),
+    }
+}
+
+/// The card as a person names it.
+pub(super) fn name(d: &Draft, key: &CardKey) -> String {
+    match d.world.repos.get(&key.repo) {
+        Some(repo) => format!("{}#{}", repo.name, key.number),
+        None => key.id().to_string(),
+    }
+}
+
+/// An audit row about `card`, without label changes.
+pub(super) fn row(d: &Draft, actor: &str, action: &str, card: &CardKey) -> AuditRow {
+    AuditRow {
+        id: 0,
+        actor: actor.to_owned(),
+        action: action.to_owned(),
+        repo_full_name: d.world.repos.get(&card.repo).map(|r| r.name.clone()),
+        issue_number: Some(card.number),
+        issue_id: Some(card.id()),
+        before_labels: None,
+        after_labels: None,
+        success: true,
+        error_message: None,
+        notes: None,
+        created_at: d.now,
+    }
+}
+
+/// What happens to the label `agent/<name>`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AgentLabel<'a> {
+    Keep,
+    Set(&'a AgentName),
+    Clear,
+}
+
+/// A change of a card that shows in its labels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Relabel<'a> {
+    pub(super) event: Option<CardEvent>,
+    pub(super) agent: AgentLabel<'a>,
+    pub(super) raise: &'a [Flag],
+    pub(super) clear: &'a [Flag],
+    pub(super) actor: &'a str,
+    pub(super) action: &'a str,
+    pub(super) notes: Option<&'a str>,
+}
+
+impl<'a> Relabel<'a> {
+    pub(super) fn new(actor: &'a str, action: &'a str) -> Self {
+        Self { event: None, agent: AgentLabel::Keep, raise: &[], clear: &[], actor, action, notes: None }
+    }
+}
+
+/// The flags that mean "somebody has to do something first"; what makes a card ready again takes them away.
+pub(super) const STOPPERS: [Flag; 3] = [Flag::Blocked, Flag::NeedsHuman, Flag::NeedsInfo];
+
+/// Changes `card` as asked: column, labels, flags, the intent for the forge, and the audit row. The caller's copy is the
+/// card as it is afterwards.
+pub(super) fn relabel(d: &mut Draft, card: &mut Card, change: &Relabel<'_>) -> Result<(), Refusal> {
+    let before = card.labels.clone();
+    let old = card.status;
+    if let Some(event) = change.event {
+        let next = transition::card(card.status, event)?;
+        if next != card.status {
+            card.status = next;
+            card.since = d.now;
+        }
+    }
+    card.labels = wanted_labels(&before, card.status, change);
+    read_flags(card);
+    let add: Vec<String> = card.labels.iter().filter(|l| !before.contains(l)).cloned().collect();
+    let remove: Vec<String> = before.iter().filter(|l| !card.labels.contains(l)).cloned().collect();
+    let changed = !add.is_empty() || !remove.is_empty();
+    if changed {
+        card.write = Some(Write::Pending);
+        d.wish(card, before.clone(), old, Wish::Labels { add, remove }, change.actor);
+    }
+    d.card(card.clone());
+    d.audit(AuditRow {
+        before_labels: changed.then_some(before),
+        after_labels: changed.then(|| card.labels.clone()),
+        notes: change.notes.map(ToOwned::to_owned),
+        ..row(d, change.actor, change.action, &card.key)
+    });
+    Ok(())
+}
+
+fn wanted_labels(before: &[String], status: Status, change: &Relabel<'_>) -> Vec<String> {
+    let mut labels: Vec<String> = before
+        .iter()
+        .filter(|label| {
+            let other_status = change.event.is_some()
+                && Status::read(label).is_some_and(|s| label.contains('/') && s != status);
+            let other_agent =
+                change.agent != AgentLabel::Keep && label.to_ascii_lowercase().starts_with("agent/");
+            let cleared = Flag::read(label).is_some_and(|f| change.clear.contains(&f));
+            !(other_status || other_agent || cleared)
+        })
+        .cloned()
+        .collect();
+    let mut want = |label: String| {
+        if !labels.iter().any(|l| l.eq_ignore_ascii_case(&label)) {
+            labels.push(label);
+        }
+    };
+    if change.event.is_some() {
+        want(status.label());
+    }
+    if let AgentLabel::Set(agent) = change.agent {
+        want(agent_label(agent));
+    }
+    for flag in change.raise {
+        want(flag.label().to_owned());
+    }
+    labels
+}
+
+/// Takes the card's flags from its labels.
+pub(super) fn read_flags(card: &mut Card) {
+    card.flags = read_labels(card.labels.iter().map(String::as_str)).flags;
+}
+
+/// Ends a held claim. If the built-in runner holds it and the end is none of its own, its run is told to stop.
+pub(super) fn end_claim(d: &mut Draft, claim: &Arc<Claim>, event: ClaimEvent) -> Result<(), Refusal> {
+    let revoked = !matches!(event, ClaimEvent::Finish(_));
+    let by = match &event {
+        ClaimEvent::Release(by) | ClaimEvent::Revoke(by) => by.clone(),
+        _ => "dispatch".to_owned(),
+    };
+    let state = transition::claim(&claim.state, event)?;
+    d.claim(Claim { state, ended_at: Some(d.now), ..(**claim).clone() });
+    if revoked && let Some(run) = claim.run.and_then(|id| d.world.runs.get(&id)).filter(|r| r.state.is_live())
+    {
+        let mut run = (**run).clone();
+        let now = run.kill.as_ref().is_some_and(|k| k.now);
+        run.kill = Some(Kill { by, now, revoked: true });
+        d.run(run);
+    }
+    Ok(())
+}
+
+/// Takes a live claim away because a person, or the forge, decided otherwise.
+pub(super) fn revoke(d: &mut Draft, card: &CardKey, why: &str) -> Result<bool, Refusal> {
+    let Some(claim) = d.world.held(card).cloned() else { return Ok(false) };
+    end_claim(d, &claim, ClaimEvent::Revoke(why.to_owned()))?;
+    d.audit(AuditRow {
+        notes: Some(format!("{}: {why}", claim.id)),
+        ..row(d, "dispatch", "revoke_claim", card)
+    });
+    Ok(true)
+}
+
+/// Whether an open pull request is linked to the card.
+pub(super) fn has_open_pull(d: &Draft, card: &Card) -> bool {
+    d.world.linked_pull(card).is_some_and(|p| p.seen.state == PullState::Open)
+}
+
+/// What a card becomes when its claim ends without a result: in review if a pull request is open, else ready and
+/// without its agent label.
+pub(super) fn give_back(
+    d: &mut Draft,
+    key: &CardKey,
+    actor: &str,
+    action: &str,
+    notes: Option<&str>,
+) -> Result<(), Refusal> {
+    let mut card = card(d, key)?;
+    if card.state == IssueState::Closed {
+        return Ok(());
+    }
+    let open_pull = has_open_pull(d, &card);
+    let change = Relabel {
+        event: Some(CardEvent::GivenBack { open_pull }),
+        agent: if open_pull { AgentLabel::Keep } else { AgentLabel::Clear },
+        notes,
+        ..Relabel::new(actor, action)
+    };
+    relabel(d, &mut card, &change)
+}
+
+/// The live claim on `card` if `named` is none or names it.
+///
+/// # Errors
+/// Stale or revoked, in words, if `named` is another one.
+pub(super) fn fence(d: &Draft, key: &CardKey, named: Option<ClaimId>) -> Result<Option<Arc<Claim>>, Refusal> {
+    let held = d.world.held(key).cloned();
+    match (named, held) {
+        (None, held) => Ok(held),
+        (Some(id), Some(claim)) if claim.id == id => Ok(Some(claim)),
+        (Some(id), _) => Err(ended(d, key, id)),
+    }
+}
+
+/// Says why the claim `id` is not the live one.
+pub(super) fn ended(d: &Draft, key: &CardKey, id: ClaimId) -> Refusal {
+    use crate::core::record::ClaimState;
+    let subject = name(d, key);
+    match d.world.claims.get(&id).map(|c| &c.state) {
+        Some(ClaimState::Revoked(why)) => Refusal::Revoked(format!(
+            "claim {id} on {subject} was taken away: {why}; stop and ask for the next task"
+        )),
+        Some(state) => Refusal::Stale(format!(
+            "claim {id} on {subject} has ended ({}); ask for the next task",
+            match state {
+                ClaimState::Finished(_) => "reported",
+                ClaimState::Released(_) => "released",
+                ClaimState::Expired => "its lease ran out",
+                _ => "it is on another subject",
+            }
+        )),
+        None => Refusal::Stale(format!("claim {id} is not the live one on {subject}; ask for the next task")),
+    }
+}

@@ -1,0 +1,304 @@
+//! Taking in what a forge said: issues, pull requests, and what of it a person changed.
+//!
+//! Labels are judged against the labels as last read from the forge (`forge_labels`), never against our own wishes: a
+//! difference to those is somebody else's change, and the person wins. What was read before our last write reached the
+//! forge, or while a write of ours waits, says nothing of a person: the outbox looks at the live labels then.
+
+use dispatch_shared::followup::PullState;
+use dispatch_shared::id::RepoKey;
+use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, read_labels};
+
+use super::settle::{self, AgentLabel, Relabel};
+use crate::core::command::{Refusal, Reply, Synced};
+use crate::core::draft::Draft;
+use crate::core::record::{Card, CardKey, Pull, Repo, Wish};
+use crate::core::seen::{SeenIssue, SeenPull};
+use crate::core::transition::{self, CardEvent};
+use dispatch_shared::Timestamp;
+use dispatch_shared::claim::Attempt;
+
+pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
+    let key = synced.repo.as_ref().ok_or_else(|| Refusal::Invalid("a sync names its repository".into()))?;
+    let mut repo = tracked(d, key)?;
+    for seen in &synced.issues {
+        issue(d, key, seen, synced.read_at)?;
+    }
+    for seen in &synced.pulls {
+        pull(d, key, seen)?;
+    }
+    for number in &synced.gone {
+        gone(d, &CardKey { repo: key.clone(), number: *number })?;
+    }
+    let before = repo.clone();
+    if let Some(seen) = &synced.seen {
+        repo.name = seen.name.clone();
+        repo.default_branch.clone_from(&seen.default_branch);
+    }
+    if let Some(cursor) = &synced.cursor {
+        repo.cursor = cursor.clone();
+        repo.last_synced_at = Some(d.now);
+        repo.sync_error = None;
+        repo.sync_failures = 0;
+    }
+    if repo != before {
+        d.repo(repo);
+    }
+    Ok(Reply::Done)
+}
+
+pub(super) fn failed(d: &mut Draft, key: &RepoKey, error: &str) -> Result<Reply, Refusal> {
+    let repo = tracked(d, key)?;
+    let sync_failures = repo.sync_failures.saturating_add(1);
+    d.repo(Repo { sync_error: Some(error.to_owned()), sync_failures, ..repo });
+    Ok(Reply::Done)
+}
+
+fn tracked(d: &Draft, key: &RepoKey) -> Result<Repo, Refusal> {
+    match d.world.repos.get(key) {
+        Some(repo) if repo.tracked => Ok((**repo).clone()),
+        _ => Err(Refusal::NotFound(format!("repository {key} is not tracked any more"))),
+    }
+}
+
+/// Whether a person changed what Dispatch goes by.
+fn touched(old: &LabelFacts, new: &LabelFacts) -> bool {
+    old.status != new.status || old.flags != new.flags || old.agents != new.agents
+}
+
+fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timestamp>) -> Result<(), Refusal> {
+    let key = CardKey { repo: repo.clone(), number: seen.number };
+    let Some(old) = d.world.cards.get(&key).cloned() else {
+        d.body(&key, &seen.body);
+        let mut card = fresh(key.clone(), seen);
+        card.linked_pull = best_pull(d, &key);
+        d.card(card);
+        return Ok(());
+    };
+    if seen.updated_at < old.updated_at {
+        return Ok(());
+    }
+    if seen.updated_at != old.updated_at || seen.title != old.title {
+        d.body(&key, &seen.body);
+    }
+    let mut card = (*old).clone();
+    card.gone = false;
+    card.title.clone_from(&seen.title);
+    card.url.clone_from(&seen.url);
+    card.assignees.clone_from(&seen.assignees);
+    card.author.clone_from(&seen.author);
+    card.updated_at = seen.updated_at;
+    card.closed_at = seen.closed_at;
+    card.blocked_by = blockers(&seen.body);
+    let stale = old.wrote_at.is_some_and(|wrote| read_at.is_none_or(|read| read <= wrote));
+    let waiting = d.world.pending(&key).any(|i| matches!(i.wish, Wish::Labels { .. }));
+    let before = read_labels(card.forge_labels.iter().map(String::as_str));
+    let now = read_labels(seen.labels.iter().map(String::as_str));
+    if !stale {
+        card.forge_labels.clone_from(&seen.labels);
+        card.labels = overlaid(d, &key, &seen.labels);
+        settle::read_flags(&mut card);
+    }
+    let closed_now = seen.state == IssueState::Closed && card.state == IssueState::Open;
+    let opened_now = seen.state == IssueState::Open && card.state == IssueState::Closed;
+    card.state = seen.state;
+    if closed_now {
+        enter(&mut card, d.now, CardEvent::Closed)?;
+    }
+    if opened_now {
+        enter(&mut card, d.now, CardEvent::Reopened)?;
+        card.failures = 0;
+        card.not_before = None;
+        card.question = None;
+        if let Some(status) = now.status.filter(|s| *s != Status::Done) {
+            enter(&mut card, d.now, CardEvent::Moved(status))?;
+        }
+    }
+    let by_person = !stale && !waiting && touched(&before, &now) && card.state == IssueState::Open;
+    if by_person && !opened_now && before.status != now.status {
+        let to = now.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog);
+        enter(&mut card, d.now, CardEvent::Moved(to))?;
+    }
+    if card != *old {
+        d.card(card);
+    }
+    if closed_now {
+        settle::revoke(d, &key, "the issue was closed")?;
+    } else if by_person {
+        after_person(d, &key, &now)?;
+    }
+    Ok(())
+}
+
+/// A person changed status, flags or agent label: a live claim that does not fit any more is taken away.
+pub(super) fn after_person(d: &mut Draft, key: &CardKey, now: &LabelFacts) -> Result<(), Refusal> {
+    let Some(held) = d.world.held(key).cloned() else { return Ok(()) };
+    let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
+    let unassigned = !now.agents.contains(&held.agent);
+    if moved {
+        settle::revoke(d, key, "a person moved the card")?;
+    } else if unassigned {
+        settle::revoke(d, key, "a person removed the agent label")?;
+        if now.status == Some(Status::InProgress) {
+            settle::give_back(d, key, "dispatch", "unclaim_issue", Some("a person removed the agent label"))?;
+        }
+    }
+    Ok(())
+}
+
+fn enter(card: &mut Card, now: Timestamp, event: CardEvent) -> Result<(), Refusal> {
+    let next = transition::card(card.status, event)?;
+    if next != card.status {
+        card.status = next;
+        card.since = now;
+    }
+    Ok(())
+}
+
+/// The forge's labels with what our pending intents will do to them.
+pub(super) fn overlaid(d: &Draft, key: &CardKey, labels: &[String]) -> Vec<String> {
+    let mut labels = labels.to_vec();
+    for intent in d.world.pending(key) {
+        if let Wish::Labels { add, remove } = &intent.wish {
+            labels.retain(|l| !remove.contains(l));
+            labels.extend(add.iter().filter(|l| !labels.contains(l)).cloned().collect::<Vec<_>>());
+        }
+    }
+    labels
+}
+
+fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
+    let facts = read_labels(seen.labels.iter().map(String::as_str));
+    let status = match seen.state {
+        IssueState::Closed => Status::Done,
+        IssueState::Open => facts.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog),
+    };
+    Card {
+        key,
+        title: seen.title.clone(),
+        url: seen.url.clone(),
+        state: seen.state,
+        labels: seen.labels.clone(),
+        forge_labels: seen.labels.clone(),
+        wrote_at: None,
+        assignees: seen.assignees.clone(),
+        author: seen.author.clone(),
+        created_at: seen.created_at,
+        updated_at: seen.updated_at,
+        closed_at: seen.closed_at,
+        status,
+        since: seen.closed_at.unwrap_or(seen.created_at),
+        flags: facts.flags,
+        lane_override: None,
+        blocked_by: blockers(&seen.body),
+        attempt: Attempt::default(),
+        failures: 0,
+        not_before: None,
+        question: None,
+        answer: None,
+        linked_pull: None,
+        last_run: None,
+        write: None,
+        gone: false,
+    }
+}
+
+/// The issues that a body says come first: `blocked by #n`, `depends on #n`, also several: `depends on #3, #4`.
+#[must_use]
+fn blockers(body: &str) -> Vec<u64> {
+    let folded = body.to_ascii_lowercase();
+    let mut found = Vec::new();
+    for phrase in ["blocked by", "depends on"] {
+        for (at, _) in folded.match_indices(phrase) {
+            let rest = folded[at + phrase.len()..].trim_start_matches([':', ' ']);
+            for word in rest.split([' ', ',', '\n']).filter(|w| !w.is_empty() && *w != "and") {
+                let number =
+                    word.trim_end_matches(['.', ';', ')']).strip_prefix('#').and_then(|n| n.parse().ok());
+                let Some(number) = number else { break };
+                if !found.contains(&number) {
+                    found.push(number);
+                }
+            }
+        }
+    }
+    found
+}
+
+fn gone(d: &mut Draft, key: &CardKey) -> Result<(), Refusal> {
+    let Some(card) = d.world.cards.get(key).filter(|c| !c.gone).cloned() else { return Ok(()) };
+    settle::revoke(d, key, "the issue is gone from the forge")?;
+    d.tell(dispatch_shared::event::What::IssueGone(key.id()));
+    d.card(Card { gone: true, ..(*card).clone() });
+    Ok(())
+}
+
+/// The pull request that counts for a card: the newest open one, else the newest.
+fn best_pull(d: &Draft, key: &CardKey) -> Option<u64> {
+    d.world
+        .pulls_for(key)
+        .max_by_key(|p| (p.seen.state == PullState::Open, p.seen.created_at, p.seen.number))
+        .map(|p| p.seen.number)
+}
+
+/// Takes in a pull request and what it means for the cards that it belongs to.
+pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(), Refusal> {
+    let new = Pull { repo: repo.clone(), seen: seen.clone() };
+    let old = d.world.pulls.get(&(repo.clone(), seen.number)).cloned();
+    if old.as_ref().is_some_and(|o| o.seen == *seen || o.seen.updated_at > seen.updated_at) {
+        return Ok(());
+    }
+    let mut cards = new.targets();
+    cards.extend(old.iter().flat_map(|o| o.targets()));
+    cards.sort();
+    cards.dedup();
+    d.pull(new);
+    let closed_unmerged =
+        seen.state == PullState::Closed && old.is_some_and(|o| o.seen.state == PullState::Open);
+    for key in cards {
+        relink(d, &key, closed_unmerged.then_some(seen.number))?;
+    }
+    Ok(())
+}
+
+fn relink(d: &mut Draft, key: &CardKey, closed: Option<u64>) -> Result<(), Refusal> {
+    let Some(old) = d.world.cards.get(key).filter(|c| !c.gone).cloned() else { return Ok(()) };
+    let mut card = (*old).clone();
+    card.linked_pull = best_pull(d, key);
+    let open = settle::has_open_pull(d, &card);
+    let free = card.state == IssueState::Open && d.world.held(key).is_none();
+    let news = old.linked_pull != card.linked_pull || closed.is_some();
+    d.card(card.clone());
+    if free && news && open && card.status != Status::InReview {
+        let change = Relabel {
+            event: Some(CardEvent::PullOpen),
+            notes: Some("an open pull request is linked"),
+            ..Relabel::new("dispatch", "move_issue")
+        };
+        settle::relabel(d, &mut card, &change)?;
+    } else if let Some(number) = closed.filter(|_| free && !open && card.status == Status::InReview) {
+        let why = format!("pull request #{number} was closed without a merge");
+        card.question = Some(why.clone());
+        let change = Relabel {
+            event: Some(CardEvent::PullClosed),
+            agent: AgentLabel::Clear,
+            raise: &[Flag::NeedsHuman],
+            notes: Some(&why),
+            ..Relabel::new("dispatch", "move_issue")
+        };
+        settle::relabel(d, &mut card, &change)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::blockers;
+
+    #[test]
+    fn blockers_are_read_from_the_body() {
+        assert_eq!(
+            blockers("Blocked by #3.\nDepends on: #4, #5 and #6\ndepends on nothing #9"),
+            [3, 4, 5, 6]
+        );
+        assert_eq!(blockers("see #3"), [] as [u64; 0]);
+    }
+}

@@ -1,0 +1,184 @@
+//! Handing out tasks: select and claim in one step, so that two callers never get the same one.
+
+use std::sync::Arc;
+
+use dispatch_shared::id::{AgentName, ClaimId, RunId};
+use dispatch_shared::run::{Phase, RunState, Usage};
+use dispatch_shared::task::TaskType;
+
+use super::settle::{self, AgentLabel, Relabel};
+use crate::core::command::{Refusal, Reply, Take};
+use crate::core::contract;
+use crate::core::draft::Draft;
+use crate::core::rank::{self, Ask};
+use crate::core::record::{Card, CardKey, Claim, ClaimState, Run};
+use crate::core::transition::{CardEvent, ClaimEvent};
+
+pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
+    let lane = match &take.lane {
+        None => None,
+        Some(text) => Some(lane_id(d, text)?),
+    };
+    if let Some(claim) = replayed(d, take) {
+        return Ok(Reply::Claimed { claim: claim.id, run: claim.run, repeated: true });
+    }
+    if take.resume
+        && !take.runner
+        && let Some(claim) = own_work(d, take)
+    {
+        return resume(d, &claim);
+    }
+    // Grooming moves nothing and has no queue of its own yet.
+    if take.kind != TaskType::Implement || d.world.held_by(&take.agent).count() >= take.slots {
+        return Ok(Reply::Idle);
+    }
+    let ask = Ask { agent: &take.agent, lane: lane.as_deref(), repos: take.repos.as_deref() };
+    let Some(key) = rank::next(&d.world, d.now, &ask) else { return Ok(Reply::Idle) };
+    let card = settle::card(d, &key)?;
+    let maker = Maker {
+        agent: &take.agent,
+        actor: take.agent.as_str(),
+        runner: take.runner,
+        key: take.idempotency_key.clone(),
+    };
+    let (claim, run) = make(d, card, &maker)?;
+    Ok(Reply::Claimed { claim, run, repeated: false })
+}
+
+fn lane_id(d: &Draft, text: &str) -> Result<String, Refusal> {
+    d.world.policy.lane(text).map(|l| l.id.clone()).ok_or_else(|| {
+        let known: Vec<&str> = d.world.policy.lanes.iter().map(|l| l.id.as_str()).collect();
+        Refusal::UnknownLane(format!("there is no lane `{text}`; there are {}", known.join(", ")))
+    })
+}
+
+/// The live claim that this very request made before, if its answer was lost.
+fn replayed(d: &Draft, take: &Take) -> Option<Arc<Claim>> {
+    let key = take.idempotency_key.as_deref()?;
+    d.world.held_by(&take.agent).find(|c| c.idempotency_key.as_deref() == Some(key)).cloned()
+}
+
+fn own_work(d: &Draft, take: &Take) -> Option<Arc<Claim>> {
+    d.world.held_by(&take.agent).filter(|c| c.run.is_none()).last().cloned()
+}
+
+/// Hands the same work out again under a higher attempt: whoever held the old one is fenced off.
+fn resume(d: &mut Draft, old: &Arc<Claim>) -> Result<Reply, Refusal> {
+    settle::end_claim(d, old, ClaimEvent::Release("resumed".into()))?;
+    let mut card = settle::card(d, &old.card)?;
+    card.attempt = card.attempt.next(d.world.meta.epoch);
+    let id = d.next_claim();
+    d.claim(Claim {
+        id,
+        attempt: card.attempt,
+        state: ClaimState::Held,
+        ended_at: None,
+        expires_at: d.now + old.lease,
+        ..(**old).clone()
+    });
+    d.audit(settle::row(d, old.agent.as_str(), "resume_claim", &card.key));
+    d.card(card);
+    Ok(Reply::Claimed { claim: id, run: None, repeated: false })
+}
+
+/// On whose behalf a claim is made.
+pub(super) struct Maker<'a> {
+    pub(super) agent: &'a AgentName,
+    pub(super) actor: &'a str,
+    pub(super) runner: bool,
+    pub(super) key: Option<String>,
+}
+
+/// Makes the claim, moves the card, and for the built-in runner makes the run.
+pub(super) fn make(
+    d: &mut Draft,
+    mut card: Card,
+    maker: &Maker<'_>,
+) -> Result<(ClaimId, Option<RunId>), Refusal> {
+    let id = d.next_claim();
+    let run = maker.runner.then(|| d.next_run());
+    card.attempt = card.attempt.next(d.world.meta.epoch);
+    if let Some(run) = run {
+        card.last_run = Some(run);
+    }
+    let lease = d.world.policy.lease_of(maker.agent.as_str(), maker.runner);
+    let claim = Claim {
+        id,
+        card: card.key.clone(),
+        agent: maker.agent.clone(),
+        kind: TaskType::Implement,
+        attempt: card.attempt,
+        claimed_at: d.now,
+        expires_at: d.now + lease,
+        lease,
+        state: ClaimState::Held,
+        ended_at: None,
+        checkpoint: None,
+        run,
+        idempotency_key: maker.key.clone(),
+        issue_seen: card.updated_at,
+        head_seen: d.world.linked_pull(&card).map(|p| p.seen.head_sha.clone()),
+    };
+    if let Some(run) = run {
+        let record = new_run(d, &card, &claim, run);
+        d.run(record);
+    }
+    let notes = format!("{id}, attempt {}", claim.attempt.ordinal());
+    d.claim(claim);
+    let change = Relabel {
+        event: Some(CardEvent::Taken),
+        agent: AgentLabel::Set(maker.agent),
+        notes: Some(&notes),
+        ..Relabel::new(maker.actor, "claim_issue")
+    };
+    settle::relabel(d, &mut card, &change)?;
+    Ok((id, run))
+}
+
+fn new_run(d: &Draft, card: &Card, claim: &Claim, id: RunId) -> Run {
+    let repo = d.world.repos.get(&card.key.repo);
+    let branch = d
+        .world
+        .linked_pull(card)
+        .filter(|p| !p.seen.from_fork && p.seen.state == dispatch_shared::followup::PullState::Open)
+        .map_or_else(|| contract::branch_name(card.key.number, &card.title), |p| p.seen.head_branch.clone());
+    Run {
+        id,
+        card: card.key.clone(),
+        title: card.title.clone(),
+        claim: claim.id,
+        attempt: claim.attempt,
+        agent: claim.agent.clone(),
+        program: d.world.policy.program_for(d.world.lane_of(card)).to_owned(),
+        state: RunState::Live(Phase::Queued),
+        phases: vec![(Phase::Queued, d.now)],
+        created_at: d.now,
+        ended_at: None,
+        runtime: None,
+        container: None,
+        branch,
+        base_branch: repo.map_or_else(|| "main".to_owned(), |r| r.default_branch.clone()),
+        previous: previous_failure(d, &card.key),
+        answer: card.answer.clone(),
+        exit_code: None,
+        reason: None,
+        question: None,
+        usage: Usage::default(),
+        pull: None,
+        pull_url: None,
+        last_event: None,
+        last_output_at: None,
+        kill: None,
+    }
+}
+
+/// How the card's last run failed, for the next prompt.
+fn previous_failure(d: &Draft, card: &CardKey) -> Option<String> {
+    let last = d.world.cards.get(card)?.last_run?;
+    let run = d.world.runs.get(&last)?;
+    let RunState::Ended(class) = run.state else { return None };
+    class.counts_as_failure().then(|| match &run.reason {
+        Some(reason) => format!("{class}: {reason}"),
+        None => class.to_string(),
+    })
+}

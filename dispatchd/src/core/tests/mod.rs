@@ -1,0 +1,5 @@
+//! The core by example and by property.
+
+mod examples;
+mod fixture;
+mod model;

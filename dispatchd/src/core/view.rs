@@ -1,0 +1,230 @@
+//! Records as the wire shows them.
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::followup::PullState;
+use dispatch_shared::issue::{IssueState, Status, read_labels};
+use dispatch_shared::protocol::control::{Control, PausedPool, RateLimit};
+use dispatch_shared::protocol::issues::{Issue, LinkedPull, RepositoryRef, WriteState};
+use dispatch_shared::protocol::queue::QueueIssue;
+use dispatch_shared::protocol::runs::PhaseTime;
+use dispatch_shared::protocol::{claims as wire_claims, repos as wire_repos, runs as wire_runs};
+
+use super::rank;
+use super::record::{Card, Claim, Pull, Repo, Run, Write};
+use super::world::World;
+use dispatch_shared::id::AgentName;
+
+/// A live claim.
+#[must_use]
+pub fn claim(claim: &Claim) -> wire_claims::Claim {
+    wire_claims::Claim {
+        id: claim.id,
+        agent_name: claim.agent.clone(),
+        attempt: claim.attempt,
+        claimed_at: claim.claimed_at,
+        lease_expires_at: claim.expires_at,
+        renew_every_seconds: (claim.lease.as_secs() / 3).max(1),
+        checkpoint: claim.checkpoint,
+        runner: claim.run.is_some(),
+    }
+}
+
+/// The pull request linked to a card.
+#[must_use]
+pub fn linked_pull(pull: &Pull) -> LinkedPull {
+    LinkedPull {
+        number: pull.seen.number,
+        url: pull.seen.url.clone(),
+        state: pull.seen.state,
+        is_draft: pull.seen.draft,
+        head_sha: pull.seen.head_sha.clone(),
+    }
+}
+
+/// Whether a card belongs on the board: tracked, there, and open or closed not long ago.
+#[must_use]
+pub fn on_board(world: &World, card: &Card, now: Timestamp) -> bool {
+    let kept = card.state == IssueState::Open
+        || card.closed_at.unwrap_or(card.updated_at) + world.policy.done_retention >= now;
+    !card.gone && kept && world.is_tracked(&card.key.repo)
+}
+
+/// A card; `None` if its repository is not known. `body` is null where it would only cost.
+#[must_use]
+pub fn issue(world: &World, card: &Card, body: Option<String>) -> Option<Issue> {
+    let repo = world.repos.get(&card.key.repo)?;
+    let facts = read_labels(card.labels.iter().map(String::as_str));
+    let pull = world.linked_pull(card);
+    let lane = world.lane_of(card).to_owned();
+    Some(Issue {
+        id: card.key.id(),
+        issue_id: card.key.id(),
+        number: card.key.number,
+        title: card.title.clone(),
+        url: card.url.clone(),
+        state: card.state,
+        body,
+        labels: card.labels.clone(),
+        assignees: card.assignees.clone(),
+        status: facts.status.map(Status::label),
+        column: card.status,
+        flags: card.flags.clone(),
+        priority: facts.priority.map(|p| p.label()),
+        kind: facts.kind,
+        lane: lane.clone(),
+        current_lane: lane,
+        agent: facts.agents.first().map(ToString::to_string),
+        owner: facts.owner,
+        repository: RepositoryRef {
+            owner: repo.name.owner().to_owned(),
+            name: repo.name.name().to_owned(),
+            full_name: repo.name.to_string(),
+        },
+        repo_full_name: repo.name.clone(),
+        decomposed: false,
+        decomposed_note: None,
+        follow_up_urls: Vec::new(),
+        groomed_at: None,
+        linked_pr_number: pull.map(|p| p.seen.number),
+        linked_pr_url: pull.map(|p| p.seen.url.clone()),
+        linked_pr: pull.map(|p| linked_pull(p)),
+        claim: world.held(&card.key).map(|c| claim(c)),
+        failures: card.failures,
+        write: card.write.as_ref().map(|w| match w {
+            Write::Pending => WriteState::Pending,
+            Write::Refused(reason) => WriteState::Refused { reason: reason.clone() },
+        }),
+        last_run: card.last_run,
+        since: card.since,
+        created_at: card.created_at,
+        updated_at: card.updated_at,
+        closed_at: card.closed_at,
+    })
+}
+
+/// A run; `None` if its repository is not known.
+#[must_use]
+pub fn run(world: &World, run: &Run) -> Option<wire_runs::Run> {
+    let repo = world.repos.get(&run.card.repo)?;
+    Some(wire_runs::Run {
+        id: run.id,
+        state: run.state.word().to_owned(),
+        ended: !run.state.is_live(),
+        issue_id: run.card.id(),
+        repo_full_name: repo.name.clone(),
+        issue_number: run.card.number,
+        title: run.title.clone(),
+        agent_name: run.agent.clone(),
+        program: run.program.clone(),
+        claim_id: run.claim,
+        attempt: run.attempt,
+        runtime: run.runtime,
+        container: run.container.clone(),
+        phases: run.phases.iter().map(|(phase, at)| PhaseTime { phase: *phase, at: *at }).collect(),
+        created_at: run.created_at,
+        ended_at: run.ended_at,
+        exit_code: run.exit_code,
+        reason: run.reason.clone(),
+        question: run.question.clone(),
+        usage: run.usage,
+        branch: Some(run.branch.clone()),
+        pull_request_number: run.pull,
+        pull_request_url: run.pull_url.clone(),
+        last_event: run.last_event.clone(),
+        last_output_at: run.last_output_at,
+        stopping: run.kill.is_some(),
+    })
+}
+
+/// A repository with its columns counted.
+#[must_use]
+pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
+    let mut columns = [0; 5];
+    for card in world.cards_of(&repo.key).iter().filter(|c| on_board(world, c, now)) {
+        columns[card.status as usize] += 1;
+    }
+    wire_repos::Repo {
+        full_name: repo.name.clone(),
+        name: repo.name.name().to_owned(),
+        owner: repo.name.owner().to_owned(),
+        forge: repo.forge.word().to_owned(),
+        path: repo.path.as_ref().map(|p| p.display().to_string()),
+        default_branch: repo.default_branch.clone(),
+        source: match repo.source {
+            super::record::Source::Env => "env".to_owned(),
+            super::record::Source::User => "user".to_owned(),
+        },
+        enabled: repo.tracked,
+        runner_enabled: repo.runner_enabled,
+        wip_limit: repo.wip_limit,
+        open_pr_count: world.pulls_of(&repo.key).filter(|p| p.seen.state == PullState::Open).count(),
+        columns,
+        last_synced_at: repo.last_synced_at,
+        sync_error: repo.sync_error.clone(),
+        sync_failures: repo.sync_failures,
+    }
+}
+
+/// Slots, pools, what was spent.
+#[must_use]
+pub fn control(world: &World, now: Timestamp, rate_limit: Option<RateLimit>) -> Control {
+    const DAY: i64 = 86_400_000;
+    let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY));
+    Control {
+        frozen: world.meta.frozen,
+        running: world.live_runs().count(),
+        slots: world.policy.runner_slots,
+        ready: world.ready().map(|(_, cards)| cards.len()).sum(),
+        writes_pending: world.intents.len(),
+        paused_pools: world
+            .meta
+            .pools
+            .iter()
+            .filter(|(_, until, _)| *until > now)
+            .map(|(program, until, reason)| PausedPool {
+                program: program.clone(),
+                until: *until,
+                reason: reason.clone(),
+            })
+            .collect(),
+        cost_today_usd: world
+            .runs
+            .values()
+            .rev()
+            .take_while(|r| r.created_at + std::time::Duration::from_secs(172_800) >= midnight)
+            .filter(|r| r.ended_at.unwrap_or(now) >= midnight)
+            .filter_map(|r| r.usage.cost_usd)
+            .sum(),
+        rate_limit,
+        runtime: world.policy.runtime.clone(),
+    }
+}
+
+/// An entry of an agent's queue.
+#[must_use]
+pub fn queue_issue(
+    world: &World,
+    card: &Card,
+    agent: &AgentName,
+    now: Timestamp,
+    claimable: bool,
+) -> Option<QueueIssue> {
+    let issue = issue(world, card, None)?;
+    Some(QueueIssue {
+        kind: "issue".to_owned(),
+        issue_id: issue.issue_id,
+        repo_full_name: issue.repo_full_name,
+        number: issue.number,
+        title: issue.title,
+        url: issue.url,
+        agent_match: issue.agent.as_deref() == Some(agent.as_str()),
+        labels: issue.labels,
+        priority: issue.priority,
+        status: issue.status,
+        lane: issue.lane,
+        claimable,
+        ranking_reason: rank::reason(card, now, agent),
+        decomposed: issue.decomposed,
+        linked_pr_health: issue.linked_pr,
+    })
+}

@@ -1,1 +1,116 @@
-//! HTTP over the local socket.
+//! HTTP/1.1 + JSON over the local socket.
+//!
+//! - [`listen`]: binds the socket: 0600, replaces a stale one, checks the peer's uid.
+//! - [`serve`]: the accept loop: header, body and connection limits, graceful drain.
+//! - [`error`]: the one place that maps refusals to status and code. [`extract`]: bodies and queries, strict about types,
+//!   lenient about the rest.
+//! - `routes/`: a table of all routes, and one file of handlers per resource.
+//! - [`follow`]: the event stream: one frame per commit, made once for all followers.
+//!
+//! Handlers know the [`Ledger`](crate::ledger::Ledger) and the few doors below; what syncs and what runs is behind them.
+
+pub mod error;
+pub mod extract;
+pub mod follow;
+pub mod listen;
+pub mod routes;
+pub mod serve;
+
+use std::io;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dispatch_shared::id::{RepoKey, RunId};
+use dispatch_shared::protocol::control::RateLimit;
+use dispatch_shared::protocol::events::Progress;
+use dispatch_shared::protocol::repos::SyncAnswer;
+use tokio::sync::broadcast;
+
+use crate::core::command::Evidence;
+use crate::core::record::{CardKey, ForgeKind, Repo};
+use crate::core::seen::SeenRepo;
+use crate::edges::{Edges, ForgeError};
+use crate::ledger::Door;
+
+/// What the API asks of the forges.
+#[async_trait]
+pub trait Forges: Send + Sync {
+    /// Syncs one repository, or all, and waits until it is done; joins a sync under way.
+    async fn sync(&self, repo: Option<&RepoKey>) -> SyncAnswer;
+
+    /// Has a repository synced soon.
+    fn hint(&self, repo: &RepoKey);
+
+    /// What the forge says of a repository that is to be tracked.
+    async fn look(
+        &self,
+        forge: ForgeKind,
+        name: Option<&str>,
+        path: Option<&str>,
+    ) -> Result<SeenRepo, ForgeError>;
+
+    /// Looks on the forge for the pull request that a report names by number, or that belongs to a branch or an issue.
+    async fn evidence(&self, repo: &Repo, card: &CardKey, number: Option<u64>, branch: &str) -> Evidence;
+
+    /// What is left of the request budget, if known.
+    fn rate_limit(&self) -> Option<RateLimit>;
+
+    /// Long work as it goes on.
+    fn progress(&self) -> broadcast::Receiver<Progress>;
+}
+
+/// The two streams of a run's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogStream {
+    /// The bytes that the program put out.
+    Raw,
+    /// What they mean, one JSON object a line.
+    Events,
+}
+
+/// What the API asks of the runner's files.
+#[async_trait]
+pub trait RunFiles: Send + Sync {
+    /// How long a log is, in bytes; zero if there is none.
+    fn len(&self, run: RunId, stream: LogStream) -> u64;
+
+    /// The log from `offset` on, as far as it is written.
+    ///
+    /// # Errors
+    /// If the file cannot be opened.
+    fn open(&self, run: RunId, stream: LogStream, offset: u64) -> io::Result<std::fs::File>;
+
+    /// Waits until the log is longer than `beyond`, or complete; returns its length and whether it is complete.
+    async fn grown(&self, run: RunId, stream: LogStream, beyond: u64) -> (u64, bool);
+
+    /// What the run's branch changes, as a unified diff.
+    ///
+    /// # Errors
+    /// A sentence.
+    async fn diff(&self, repo: &Repo, run: &crate::core::record::Run) -> Result<String, String>;
+}
+
+/// What every handler gets.
+#[derive(Clone)]
+pub struct App {
+    /// State.
+    pub ledger: Door,
+    /// The clock.
+    pub edges: Edges,
+    /// Forges.
+    pub forges: Arc<dyn Forges>,
+    /// Logs and diffs.
+    pub files: Arc<dyn RunFiles>,
+    /// The event stream.
+    pub hub: Arc<follow::Hub>,
+    /// Says once that the store has failed.
+    pub store_failed: tokio::sync::watch::Receiver<Option<String>>,
+    /// Ends long answers when the daemon goes down.
+    pub shutdown: tokio_util::sync::CancellationToken,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}

@@ -1,0 +1,25 @@
+//! `/api/audit`.
+
+use axum::extract::State;
+use dispatch_shared::protocol::activity::{AuditQuery, AuditRow};
+
+use crate::api::App;
+use crate::api::error::Result;
+use crate::api::extract::{Json, Query};
+use crate::ledger::AuditFilter;
+
+/// The most rows in one answer.
+const LIMIT: usize = 10_000;
+
+pub(super) async fn audit(
+    State(app): State<App>,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<Vec<AuditRow>>> {
+    let filter = AuditFilter {
+        repo: query.repo.map(|r| r.to_lowercase()),
+        issue: query.issue,
+        actor: query.actor,
+        action: query.action,
+    };
+    Ok(Json(app.ledger.audit(&filter, query.limit.unwrap_or(50).min(LIMIT))?))
+}

@@ -1,0 +1,287 @@
+//! `/api/agents/{agent}/…`: the loop of every harness.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use dispatch_shared::Timestamp;
+use dispatch_shared::error::Code;
+use dispatch_shared::id::{AgentName, ClaimId};
+use dispatch_shared::protocol::IssueRef;
+use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
+use dispatch_shared::protocol::queue::{QueueIssue, QueueQuery};
+use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportAnswer, ReportRequest, TakeRequest, Task};
+use dispatch_shared::task::{Outcome, TaskType};
+use tokio::time::Instant;
+
+use crate::api::App;
+use crate::api::error::{Result, failure};
+use crate::api::extract::{self, Json, Query};
+use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
+use crate::core::rank::{self, Ask};
+use crate::core::record::CardKey;
+use crate::core::world::World;
+use crate::core::{contract, view};
+
+/// The longest that a request is held.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+fn mode(query: &NextTaskQuery) -> Result<TaskType> {
+    match query.mode.as_deref() {
+        None | Some("implement") => Ok(TaskType::Implement),
+        Some("groom") => Ok(TaskType::Groom),
+        Some(other) => {
+            Err(failure(Code::BadRequest, format!("mode `{other}`: there are implement and groom")))
+        }
+    }
+}
+
+fn lane(world: &World, text: Option<&str>) -> Result<Option<String>> {
+    let Some(text) = text else { return Ok(None) };
+    match world.policy.lane(text) {
+        Some(lane) => Ok(Some(lane.id.clone())),
+        None => {
+            let known: Vec<&str> = world.policy.lanes.iter().map(|l| l.id.as_str()).collect();
+            Err(Refusal::UnknownLane(format!("there is no lane `{text}`; there are {}", known.join(", ")))
+                .into())
+        }
+    }
+}
+
+pub(super) async fn peek(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(query): Query<NextTaskQuery>,
+) -> Result<Json<Task>> {
+    let agent = extract::agent(&name)?;
+    let kind = mode(&query)?;
+    let world = app.ledger.snapshot();
+    let lane = lane(&world, query.lane.as_deref())?;
+    let full = world.held_by(&agent).count() >= world.policy.slots_of(agent.as_str());
+    let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
+    let next = (kind == TaskType::Implement && !full)
+        .then(|| rank::next(&world, app.edges.clock.now(), &ask))
+        .flatten();
+    match next {
+        None => Ok(Json(contract::idle(&world, &agent, kind))),
+        Some(key) => task(&app, &world, &agent, &key, None).map(Json),
+    }
+}
+
+/// The task for a card, with its claim after a take.
+fn task(app: &App, world: &World, agent: &AgentName, key: &CardKey, claim: Option<ClaimId>) -> Result<Task> {
+    let card = world
+        .cards
+        .get(key)
+        .ok_or_else(|| failure(Code::NotFound, format!("there is no issue {}", key.id())))?;
+    let body = app.ledger.body(key)?;
+    let claim = claim.and_then(|id| world.claims.get(&id));
+    let now = app.edges.clock.now();
+    Ok(contract::implement(world, now, agent, card, &body, claim.map(Arc::as_ref)))
+}
+
+pub(super) async fn take(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(query): Query<NextTaskQuery>,
+    Json(request): Json<TakeRequest>,
+) -> Result<Json<Task>> {
+    let agent = extract::agent(&name)?;
+    let kind = mode(&query)?;
+    let key = idempotency_key(request.idempotency_key)?;
+    let wait = query.wait.as_deref().map(|w| extract::span(w, WAIT_MAX)).transpose()?.unwrap_or_default();
+    let deadline = Instant::now() + wait;
+    let mut commits = app.ledger.commits();
+    let world = app.ledger.snapshot();
+    let lane = lane(&world, query.lane.as_deref())?;
+    let take = Take {
+        agent: agent.clone(),
+        lane: lane.clone(),
+        kind,
+        repos: None,
+        resume: query.resume.unwrap_or(false),
+        idempotency_key: key,
+        runner: false,
+        slots: world.policy.slots_of(agent.as_str()),
+    };
+    loop {
+        commits.mark_unchanged();
+        match app.ledger.submit(Command::Take(take.clone())).await? {
+            (Reply::Claimed { claim, .. }, world) => {
+                let key = world.claims.get(&claim).map(|c| c.card.clone());
+                let key =
+                    key.ok_or_else(|| failure(Code::StaleClaim, "the claim has ended already; ask again"))?;
+                return task(&app, &world, &agent, &key, Some(claim)).map(Json);
+            }
+            (_, world) if Instant::now() >= deadline => {
+                return Ok(Json(contract::idle(&world, &agent, kind)));
+            }
+            _ => {}
+        }
+        if !there_is_work(&app, &mut commits, deadline, &agent, lane.as_deref()).await {
+            return Ok(Json(contract::idle(&app.ledger.snapshot(), &agent, kind)));
+        }
+    }
+}
+
+/// Waits, without touching the writer, until the queue has something for the caller; false at the deadline or when the
+/// daemon goes down.
+async fn there_is_work(
+    app: &App,
+    commits: &mut tokio::sync::watch::Receiver<dispatch_shared::event::Seq>,
+    deadline: Instant,
+    agent: &AgentName,
+    lane: Option<&str>,
+) -> bool {
+    loop {
+        tokio::select! {
+            () = app.shutdown.cancelled() => return false,
+            () = tokio::time::sleep_until(deadline) => return false,
+            changed = commits.changed() => if changed.is_err() { return false },
+        }
+        let world = app.ledger.snapshot();
+        let full = world.held_by(agent).count() >= world.policy.slots_of(agent.as_str());
+        let ask = Ask { agent, lane, repos: None };
+        if !full && rank::next(&world, app.edges.clock.now(), &ask).is_some() {
+            return true;
+        }
+    }
+}
+
+fn idempotency_key(key: Option<String>) -> Result<Option<String>> {
+    match key {
+        Some(key) if key.is_empty() || key.len() > 200 => {
+            Err(failure(Code::BadRequest, "idempotencyKey: 1 to 200 characters"))
+        }
+        key => Ok(key),
+    }
+}
+
+pub(super) async fn report(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Json(mut request): Json<ReportRequest>,
+) -> Result<Json<ReportAnswer>> {
+    let agent = extract::agent(&name)?;
+    request.idempotency_key = idempotency_key(request.idempotency_key)?;
+    let world = app.ledger.snapshot();
+    let named = IssueRef {
+        issue_id: request.issue_id.clone(),
+        repo_full_name: request.repo_full_name.clone(),
+        issue_number: request.issue_number,
+    };
+    let names_issue =
+        named.issue_id.as_deref().is_some_and(|i| !i.is_empty()) || named.issue_number.is_some();
+    let card = if names_issue { Some(extract::card(&world, &named)?) } else { None };
+    let evidence = evidence(&app, &world, &agent, card.as_ref(), &request).await;
+    let outcome = request.outcome;
+    let command = Command::Report(Box::new(Report { agent, card: card.clone(), request, evidence }));
+    let (reply, _) = app.ledger.submit(command).await?;
+    if outcome == Outcome::IssueClosed
+        && let Some(card) = card
+    {
+        app.forges.hint(&card.repo);
+    }
+    let Reply::Reported { answer, duplicate } = reply else {
+        return Err(failure(Code::Internal, "a report was answered with something else"));
+    };
+    let mut answer: ReportAnswer = serde_json::from_str(&answer)
+        .map_err(|e| failure(Code::Internal, format!("the stored answer cannot be read: {e}")))?;
+    answer.duplicate = duplicate.then_some(true);
+    Ok(Json(answer))
+}
+
+/// Asks the forge for the pull request that the report speaks of, before the core judges it.
+async fn evidence(
+    app: &App,
+    world: &World,
+    agent: &AgentName,
+    card: Option<&CardKey>,
+    request: &ReportRequest,
+) -> Evidence {
+    if !matches!(request.outcome, Outcome::PrOpened | Outcome::PrUpdated) {
+        return Evidence::NotNeeded;
+    }
+    let by_claim = request.claim_id.and_then(|id| world.claims.get(&id));
+    let held = by_claim.or_else(|| world.held_by(agent).last()).map(|c| &c.card);
+    let Some(key) = card.or(held) else { return Evidence::NotNeeded };
+    let (Some(repo), Some(record)) = (world.repos.get(&key.repo), world.cards.get(key)) else {
+        return Evidence::NotNeeded;
+    };
+    let by_url = request
+        .pull_request_url
+        .as_deref()
+        .and_then(|u| u.trim_end_matches('/').rsplit('/').next()?.parse().ok());
+    let number = request.pull_request_number.or(by_url);
+    let branch = contract::branch_name(key.number, &record.title);
+    app.forges.evidence(repo, key, number, &branch).await
+}
+
+pub(super) async fn heartbeat(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Json(request): Json<HeartbeatRequest>,
+) -> Result<Json<HeartbeatAnswer>> {
+    let agent = extract::agent(&name)?;
+    let started_at = app.edges.clock.now();
+    let command = Command::Renew { agent: agent.clone(), claim: request.claim_id, checkpoint: None };
+    let (reply, world) = app.ledger.submit(command).await?;
+    let renewed = match reply {
+        Reply::Renewed(claims) => claims,
+        _ => Vec::new(),
+    };
+    let cards: Vec<_> = renewed
+        .iter()
+        .filter_map(|id| world.claims.get(id))
+        .filter_map(|claim| world.cards.get(&claim.card))
+        .collect();
+    for repo in cards.iter().map(|c| &c.key.repo).collect::<std::collections::BTreeSet<_>>() {
+        app.forges.hint(repo);
+    }
+    Ok(Json(HeartbeatAnswer {
+        status: "ok".into(),
+        summary: summary(&world, &renewed, &agent),
+        agent_name: agent,
+        started_at,
+        finished_at: app.edges.clock.now(),
+        warnings: Vec::new(),
+        errors: Vec::new(),
+        touched_issue_urls: cards.iter().map(|c| c.url.clone()).collect(),
+    }))
+}
+
+fn summary(world: &World, renewed: &[ClaimId], agent: &AgentName) -> String {
+    let until: Option<Timestamp> =
+        renewed.iter().filter_map(|id| world.claims.get(id)).map(|c| c.expires_at).min();
+    match until {
+        None => format!("{agent} holds nothing"),
+        Some(until) => format!("{} lease(s) of {agent} renewed, the first until {until}", renewed.len()),
+    }
+}
+
+pub(super) async fn queue(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Query(query): Query<QueueQuery>,
+) -> Result<Json<Vec<QueueIssue>>> {
+    let agent = extract::agent(&name)?;
+    let world = app.ledger.snapshot();
+    let now = app.edges.clock.now();
+    let lane = lane(&world, query.lane.as_deref())?;
+    let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
+    let mut entries: Vec<QueueIssue> = rank::order(&world, now, &ask)
+        .into_iter()
+        .filter_map(|ranked| {
+            let card = world.cards.get(&ranked.key)?;
+            view::queue_issue(&world, card, &agent, now, !world.meta.frozen)
+        })
+        .collect();
+    if query.include_claimed.unwrap_or(false) {
+        let held = world.leases().filter_map(|claim| world.cards.get(&claim.card));
+        entries.extend(
+            held.filter(|card| lane.as_deref().is_none_or(|l| l == world.lane_of(card)))
+                .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
+        );
+    }
+    Ok(Json(entries))
+}

@@ -1,0 +1,181 @@
+//! `/api/issues…`: cards.
+
+use axum::extract::{Path, State};
+use axum::http::Uri;
+use axum::response::{IntoResponse, Response};
+use dispatch_shared::error::Code;
+use dispatch_shared::id::IssueId;
+use dispatch_shared::issue::{IssueState, Priority, Status};
+use dispatch_shared::protocol::issues::{
+    Issue, IssueStateAnswer, IssuesQuery, LabelsAnswer, MoveRequest, Why,
+};
+use serde::Deserialize;
+
+use crate::api::App;
+use crate::api::error::{Failure, Result, failure};
+use crate::api::extract::{self, Actor, Json, Query};
+use crate::core::command::Command;
+use crate::core::record::CardKey;
+use crate::core::world::World;
+use crate::core::{rank, view};
+
+/// Reads a column, full or bare.
+fn column(text: &str) -> Result<Status> {
+    Status::read(text).ok_or_else(|| {
+        let words: Vec<&str> = Status::ALL.iter().map(|s| s.word()).collect();
+        failure(Code::BadRequest, format!("`{text}` is no status; there are {}", words.join(", ")))
+    })
+}
+
+fn fits(issue: &Issue, query: &IssuesQuery, status: Option<Status>, priority: Option<&str>) -> bool {
+    let same = |wanted: &Option<String>, have: Option<&str>| {
+        wanted.as_deref().is_none_or(|w| have.is_some_and(|h| h.eq_ignore_ascii_case(w)))
+    };
+    let words = query.q.as_deref().unwrap_or("").to_lowercase();
+    let text = format!("#{} {} {}", issue.number, issue.repo_full_name, issue.title).to_lowercase();
+    same(&query.repo, Some(issue.repository.full_name.as_str()))
+        && same(&query.agent, issue.agent.as_deref())
+        && same(&query.owner, issue.owner.as_deref())
+        && same(&query.kind, issue.kind.as_deref())
+        && priority.is_none_or(|p| issue.priority.as_deref() == Some(p))
+        && status.is_none_or(|s| issue.column == s)
+        && words.split_whitespace().all(|w| text.contains(w))
+}
+
+pub(super) async fn list(
+    State(app): State<App>,
+    uri: Uri,
+    Query(query): Query<IssuesQuery>,
+) -> Result<Response> {
+    let world = app.ledger.snapshot();
+    let now = app.edges.clock.now();
+    let status = query.status.as_deref().map(column).transpose()?;
+    let priority = match query.priority.as_deref() {
+        None => None,
+        Some(text) => Some(
+            Priority::read(text)
+                .ok_or_else(|| failure(Code::BadRequest, format!("`{text}` is no priority; write p0 to p4")))?
+                .label(),
+        ),
+    };
+    let lane = query.lane.as_deref().map(|text| world.policy.lane(text).map_or(text, |l| l.id.as_str()));
+    let closed = query.include_closed.unwrap_or(false);
+    let mut found: Vec<(std::sync::Arc<crate::core::record::Card>, Issue)> = world
+        .cards
+        .values()
+        .filter(|c| closed && !c.gone && world.is_tracked(&c.key.repo) || view::on_board(&world, c, now))
+        .filter_map(|card| Some((card.clone(), view::issue(&world, card, None)?)))
+        .filter(|(_, issue)| lane.is_none_or(|l| issue.lane == l))
+        .filter(|(_, issue)| fits(issue, &query, status, priority.as_deref()))
+        .collect();
+    found.sort_by(|(_, a), (_, b)| (b.updated_at, &b.id).cmp(&(a.updated_at, &a.id)));
+    let from: usize = match query.cursor.as_deref() {
+        None => 0,
+        Some(text) => {
+            text.parse().map_err(|_| failure(Code::BadRequest, "cursor: use the one of the Link header"))?
+        }
+    };
+    let limit = query.limit.unwrap_or(usize::MAX).max(1);
+    let total = found.len();
+    let mut page = Vec::new();
+    for (card, mut issue) in found.into_iter().skip(from).take(limit) {
+        issue.body = Some(app.ledger.body(&card.key)?);
+        page.push(issue);
+    }
+    let next = from.saturating_add(limit);
+    let mut answer = Json(page).into_response();
+    if next < total
+        && let Ok(link) = format!("<{}?limit={limit}&cursor={next}>; rel=\"next\"", uri.path()).parse()
+    {
+        answer.headers_mut().insert(hyper::header::LINK, link);
+    }
+    Ok(answer)
+}
+
+fn by_id(world: &World, id: &str) -> Result<CardKey> {
+    extract::known(world, &IssueId::new(id))
+}
+
+pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Issue>> {
+    let world = app.ledger.snapshot();
+    let key = by_id(&world, &id)?;
+    let body = app.ledger.body(&key)?;
+    issue(&world, &key, Some(body)).map(Json)
+}
+
+pub(super) fn issue(world: &World, key: &CardKey, body: Option<String>) -> Result<Issue> {
+    world
+        .cards
+        .get(key)
+        .and_then(|card| view::issue(world, card, body))
+        .ok_or_else(|| failure(Code::NotFound, format!("there is no issue {}", key.id())))
+}
+
+#[derive(Deserialize)]
+pub(super) struct StateQuery {
+    repo: Option<String>,
+    number: Option<u64>,
+}
+
+pub(super) async fn state(
+    State(app): State<App>,
+    Query(query): Query<StateQuery>,
+) -> Result<Json<IssueStateAnswer>> {
+    let world = app.ledger.snapshot();
+    let named = dispatch_shared::protocol::IssueRef {
+        issue_id: None,
+        repo_full_name: query.repo,
+        issue_number: query.number,
+    };
+    let key = extract::card(&world, &named)?;
+    let issue = issue(&world, &key, None)?;
+    Ok(Json(IssueStateAnswer {
+        issue_id: issue.issue_id,
+        repo_full_name: issue.repo_full_name,
+        number: issue.number,
+        state: issue.state,
+        closed_at: issue.closed_at,
+        labels: issue.labels,
+    }))
+}
+
+pub(super) async fn why(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Why>> {
+    let world = app.ledger.snapshot();
+    let key = by_id(&world, &id)?;
+    let card =
+        world.cards.get(&key).ok_or_else(|| failure(Code::NotFound, format!("there is no issue {id}")))?;
+    let rules = rank::why(&world, card, app.edges.clock.now());
+    Ok(Json(Why { issue_id: key.id(), eligible: rules.iter().all(|r| r.holds), rules }))
+}
+
+pub(super) async fn move_card(
+    State(app): State<App>,
+    Actor(actor): Actor,
+    Json(request): Json<MoveRequest>,
+) -> Result<Json<LabelsAnswer>> {
+    let card = extract::card(&app.ledger.snapshot(), &request.issue)?;
+    let to = match (&request.status, &request.new_labels) {
+        (Some(text), _) => column(text)?,
+        (None, Some(labels)) => labels
+            .iter()
+            .find(|l| l.to_ascii_lowercase().starts_with("status/"))
+            .and_then(|l| Status::read(l))
+            .ok_or_else(|| {
+                failure(Code::BadRequest, "newLabels holds no status label; add one, like status/ready")
+            })?,
+        (None, None) => {
+            return Err(failure(Code::BadRequest, "say where to: status, or newLabels with a status label"));
+        }
+    };
+    let command = Command::Move { card: card.clone(), to, claim: request.claim_id, actor };
+    let (_, world) = app.ledger.submit(command).await?;
+    labels(&world, &card).map(Json)
+}
+
+/// The answer of every route that changes labels.
+pub(super) fn labels(world: &World, key: &CardKey) -> std::result::Result<LabelsAnswer, Failure> {
+    let issue = issue(world, key, None)?;
+    let note = (issue.state == IssueState::Open && issue.write.is_some())
+        .then(|| "the forge is told in the background".to_owned());
+    Ok(LabelsAnswer { success: true, labels: issue.labels, status: issue.status, status_note: note })
+}

@@ -1,0 +1,131 @@
+//! `/api/automation/repos…` and `/api/sync`.
+
+use axum::extract::{Path, State};
+use dispatch_shared::error::Code;
+use dispatch_shared::id::RepoName;
+use dispatch_shared::protocol::Ok as Done;
+use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest, Repo, SyncAnswer, SyncRequest};
+use hyper::StatusCode;
+use std::sync::Arc;
+
+use crate::api::App;
+use crate::api::error::{Result, failure};
+use crate::api::extract::{Actor, Json};
+use crate::core::command::{Command, Track};
+use crate::core::record::{self, ForgeKind, Source};
+use crate::core::view;
+use crate::core::world::World;
+
+fn name(text: &str) -> Result<RepoName> {
+    text.parse().map_err(|e: String| failure(Code::BadRequest, e))
+}
+
+fn tracked(world: &World, name: &RepoName) -> Result<Arc<record::Repo>> {
+    world.repo_named(name).cloned().ok_or_else(|| {
+        failure(Code::NotFound, format!("{name} is not tracked; add it with `dispatch repos add`"))
+    })
+}
+
+fn in_path(world: &World, owner: &str, repo: &str) -> Result<Arc<record::Repo>> {
+    tracked(world, &name(&format!("{owner}/{repo}"))?)
+}
+
+pub(super) async fn list(State(app): State<App>) -> Json<Vec<Repo>> {
+    let world = app.ledger.snapshot();
+    let now = app.edges.clock.now();
+    Json(world.tracked().map(|repo| view::repo(&world, repo, now)).collect())
+}
+
+pub(super) async fn one(
+    State(app): State<App>,
+    Path((owner, repo)): Path<(String, String)>,
+) -> Result<Json<Repo>> {
+    let world = app.ledger.snapshot();
+    let repo = in_path(&world, &owner, &repo)?;
+    Ok(Json(view::repo(&world, &repo, app.edges.clock.now())))
+}
+
+pub(super) async fn add(
+    State(app): State<App>,
+    Actor(actor): Actor,
+    Json(request): Json<AddRepoRequest>,
+) -> Result<(StatusCode, Json<Repo>)> {
+    let forge = match request.forge.as_deref() {
+        None | Some("github") => ForgeKind::Github,
+        Some("local") => ForgeKind::Local,
+        Some(other) => {
+            return Err(failure(Code::BadRequest, format!("forge `{other}`: there are github and local")));
+        }
+    };
+    match (forge, &request.full_name, &request.path) {
+        (ForgeKind::Github, None, _) => {
+            return Err(failure(Code::BadRequest, "fullName is missing: write owner/name"));
+        }
+        (ForgeKind::Local, _, None) => {
+            return Err(failure(Code::BadRequest, "path is missing: the git repository on disk"));
+        }
+        _ => {}
+    }
+    if let Some(text) = &request.full_name {
+        let name = name(text)?;
+        if app.ledger.snapshot().repo_named(&name).is_some() {
+            return Err(failure(Code::AlreadyExists, format!("{name} is tracked already")));
+        }
+    }
+    let seen = app.forges.look(forge, request.full_name.as_deref(), request.path.as_deref()).await?;
+    let key = seen.key.clone();
+    let track = Track {
+        seen,
+        forge,
+        path: request.path.map(Into::into),
+        source: Source::User,
+        runner_enabled: false,
+        actor,
+    };
+    let (_, world) = app.ledger.submit(Command::Track(track)).await?;
+    app.forges.hint(&key);
+    let repo = world
+        .repos
+        .get(&key)
+        .ok_or_else(|| failure(Code::Internal, "the repository was added and is not there"))?;
+    Ok((StatusCode::CREATED, Json(view::repo(&world, repo, app.edges.clock.now()))))
+}
+
+pub(super) async fn patch(
+    State(app): State<App>,
+    Path((owner, repo)): Path<(String, String)>,
+    Actor(actor): Actor,
+    Json(request): Json<PatchRepoRequest>,
+) -> Result<Json<Repo>> {
+    let key = in_path(&app.ledger.snapshot(), &owner, &repo)?.key.clone();
+    let command = Command::PatchRepo {
+        repo: key.clone(),
+        runner_enabled: request.runner_enabled,
+        wip_limit: request.wip_limit,
+        actor,
+    };
+    let (_, world) = app.ledger.submit(command).await?;
+    let repo = in_path(&world, &owner, &repo)?;
+    Ok(Json(view::repo(&world, &repo, app.edges.clock.now())))
+}
+
+pub(super) async fn remove(
+    State(app): State<App>,
+    Path((owner, repo)): Path<(String, String)>,
+    Actor(actor): Actor,
+) -> Result<Json<Done>> {
+    let repo = in_path(&app.ledger.snapshot(), &owner, &repo)?.key.clone();
+    app.ledger.submit(Command::Untrack { repo, actor }).await?;
+    Ok(Json(Done::OK))
+}
+
+pub(super) async fn sync(
+    State(app): State<App>,
+    Json(request): Json<SyncRequest>,
+) -> Result<Json<SyncAnswer>> {
+    let key = match request.repo_full_name.as_deref().filter(|r| !r.is_empty()) {
+        None => None,
+        Some(text) => Some(tracked(&app.ledger.snapshot(), &name(text)?)?.key.clone()),
+    };
+    Ok(Json(app.forges.sync(key.as_ref()).await))
+}

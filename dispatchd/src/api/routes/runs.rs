@@ -1,0 +1,96 @@
+//! `/api/runs…`, but the log.
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use dispatch_shared::error::Code;
+use dispatch_shared::id::RunId;
+use dispatch_shared::protocol::issues::LabelsAnswer;
+use dispatch_shared::protocol::runs::{AnswerRequest, KillRequest, Run, RunsQuery};
+use hyper::header;
+
+use super::issues;
+use crate::api::App;
+use crate::api::error::{Result, failure};
+use crate::api::extract::{self, Actor, Json, Query};
+use crate::core::command::Command;
+use crate::core::record;
+use crate::core::view;
+use crate::core::world::World;
+
+/// The run, or 404.
+pub(super) fn record(world: &World, id: RunId) -> Result<std::sync::Arc<record::Run>> {
+    world
+        .runs
+        .get(&id)
+        .cloned()
+        .ok_or_else(|| failure(Code::NotFound, format!("there is no run {id}; `dispatch runs` lists them")))
+}
+
+fn shown(world: &World, id: RunId) -> Result<Run> {
+    let run = record(world, id)?;
+    view::run(world, &run)
+        .ok_or_else(|| failure(Code::NotFound, format!("the repository of run {id} is not known")))
+}
+
+pub(super) async fn list(State(app): State<App>, Query(query): Query<RunsQuery>) -> Result<Json<Vec<Run>>> {
+    let world = app.ledger.snapshot();
+    let wanted = |run: &Run| {
+        let state = match query.state.as_deref() {
+            None => true,
+            Some("live") => !run.ended,
+            Some("ended") => run.ended,
+            Some(word) => run.state == word,
+        };
+        state && query.agent.as_deref().is_none_or(|a| run.agent_name.as_str() == a)
+    };
+    let runs = world.runs.values().rev().filter_map(|run| view::run(&world, run)).filter(wanted);
+    Ok(Json(runs.take(query.limit.unwrap_or(50)).collect()))
+}
+
+pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Run>> {
+    shown(&app.ledger.snapshot(), extract::run_id(&id)?).map(Json)
+}
+
+pub(super) async fn diff(State(app): State<App>, Path(id): Path<String>) -> Result<Response> {
+    let world = app.ledger.snapshot();
+    let run = record(&world, extract::run_id(&id)?)?;
+    let repo = world
+        .repos
+        .get(&run.card.repo)
+        .ok_or_else(|| failure(Code::NotFound, format!("the repository of run {id} is not known")))?;
+    let text = app.files.diff(repo, &run).await.map_err(|e| failure(Code::Unavailable, e))?;
+    Ok(([(header::CONTENT_TYPE, "text/x-diff; charset=utf-8")], text).into_response())
+}
+
+pub(super) async fn kill(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Actor(actor): Actor,
+    Json(request): Json<KillRequest>,
+) -> Result<Json<Run>> {
+    let run = extract::run_id(&id)?;
+    let command = Command::Kill { run, attempt: request.attempt, now: request.now, actor };
+    let (_, world) = app.ledger.submit(command).await?;
+    shown(&world, run).map(Json)
+}
+
+pub(super) async fn retry(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Actor(actor): Actor,
+) -> Result<Json<LabelsAnswer>> {
+    let run = extract::run_id(&id)?;
+    let (_, world) = app.ledger.submit(Command::Retry { run, actor }).await?;
+    issues::labels(&world, &record(&world, run)?.card).map(Json)
+}
+
+pub(super) async fn answer(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Actor(actor): Actor,
+    Json(request): Json<AnswerRequest>,
+) -> Result<Json<LabelsAnswer>> {
+    let run = extract::run_id(&id)?;
+    let (_, world) = app.ledger.submit(Command::Answer { run, text: request.text, actor }).await?;
+    issues::labels(&world, &record(&world, run)?.card).map(Json)
+}

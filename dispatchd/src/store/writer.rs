@@ -77,7 +77,14 @@ struct Group {
     changed: bool,
     policy: bool,
     close: bool,
-    answers: Vec<(oneshot::Sender<Answer>, Result<Reply, Fault>, Option<OwnedSemaphorePermit>)>,
+    answers: Vec<Decided>,
+}
+
+/// An answer that waits for the commit.
+struct Decided {
+    to: oneshot::Sender<Answer>,
+    outcome: Result<Reply, Fault>,
+    _place: Option<OwnedSemaphorePermit>,
 }
 
 impl Writer {
@@ -104,15 +111,15 @@ impl Writer {
             if let Err(e) = self.commit(&group) {
                 let cause = e.to_string();
                 self.shared.fail(&cause);
-                for (answer, ..) in group.answers {
-                    drop(answer.send(Err(Fault::OutcomeUnknown(cause.clone()))));
+                for decided in group.answers {
+                    drop(decided.to.send(Err(Fault::OutcomeUnknown(cause.clone()))));
                 }
                 return Err(cause);
             }
             let world = self.publish(&mut group);
-            for (answer, outcome, _place) in group.answers {
+            for decided in group.answers {
                 // A caller that is gone does not mind.
-                drop(answer.send(outcome.map(|reply| (reply, world.clone()))));
+                drop(decided.to.send(decided.outcome.map(|reply| (reply, world.clone()))));
             }
             if group.close {
                 return Ok(());
@@ -145,7 +152,7 @@ impl Writer {
                 Ok(Reply::Done)
             }
         };
-        group.answers.push((job.answer, outcome, job._place));
+        group.answers.push(Decided { to: job.answer, outcome, _place: job._place });
     }
 
     fn decide(&mut self, command: &Command, group: &mut Group) -> Result<Reply, Fault> {
@@ -189,6 +196,8 @@ impl Writer {
         txn.commit()?;
         self.oldest_event = oldest;
         self.tidy = false;
+        // From here on it is on disk, and nobody knows: a kill here is what idempotency keys are for.
+        self.edges.hook.before("store.answer")?;
         Ok(())
     }
 

@@ -131,7 +131,7 @@ fn holds(told: &Told, world: &World) -> bool {
         }
         Told::Run(id) => world.runs.contains_key(id),
         Told::Renewed(id, checkpoint) => {
-            world.claims.get(id).is_none_or(|c| c.checkpoint.is_some_and(|reached| reached >= *checkpoint))
+            world.claims.get(id).is_none_or(|c| c.checkpoint.is_some_and(|reached| reached == *checkpoint))
         }
         Told::Report(key) => world.reports.contains_key(key),
         Told::Other => true,

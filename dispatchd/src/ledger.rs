@@ -24,6 +24,9 @@ pub enum Fault {
     /// The store failed while the command was in flight.
     #[error("the store failed, whether the change was kept is unknown: {0}")]
     OutcomeUnknown(String),
+    /// A fault of dispatchd itself; nothing changed.
+    #[error("a fault of dispatchd itself, nothing was changed: {0}")]
+    Internal(String),
     /// The daemon is going down and takes nothing more.
     #[error("the daemon is stopping")]
     Stopping,

@@ -4,7 +4,7 @@
 //! - [`world`]: the state in memory, with its indexes; [`draft`]: a decision being made on a copy of it.
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - `transition`: the state machines; `rank`: eligibility and order; `lane`, `lease`, `retry`: the rules that they name;
-//!   `contract`: what a worker is told; `problem`: what wants a person; `view`: records to wire shapes.
+//!   [`intent`]: whether a stored write is still wanted; `contract`: what a worker is told; `problem`: what wants a person; `view`: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
@@ -13,6 +13,7 @@
 pub mod change;
 pub mod command;
 pub mod draft;
+pub mod intent;
 pub mod policy;
 pub mod rank;
 pub mod reactor;

@@ -9,6 +9,7 @@
 //! - [`forge`]: GitHub and the local forge, the sync that reads them and the outbox that writes them.
 //! - [`runner`]: the built-in harness: takes tasks like any other, runs programs in containers, publishes.
 //! - [`api`]: HTTP over the local socket.
+//! - [`secret`]: text that cannot be printed.
 //! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms.
 //!
 //! Deliberately absent: any path that merges a pull request or closes an issue, and any door to state beside the ledger.
@@ -21,4 +22,5 @@ pub mod edges;
 pub mod forge;
 pub mod ledger;
 pub mod runner;
+pub mod secret;
 pub mod store;

@@ -1,4 +1,52 @@
 //! GitHub and the local forge, the sync that reads them and the outbox that writes them.
+//!
+//! - [`github`], [`local`]: the two places where issues live, behind [`Forge`].
+//! - [`sync`]: reads what changed into the ledger, each repository at its own pace.
+//! - [`outbox`]: carries out what the ledger wants written.
+//!
+//! Neither the sync nor the outbox knows which forge it talks to; [`Forges`] picks it by repository.
+
+use std::sync::Arc;
+
+use crate::core::record::{ForgeKind, Repo};
+use crate::edges::{Forge, ForgeError};
 
 pub mod github;
 pub mod local;
+pub mod outbox;
+mod pace;
+pub mod sync;
+
+/// The forges that there are.
+#[derive(Clone)]
+pub struct Forges {
+    /// GitHub; `None` without a token.
+    pub github: Option<Arc<dyn Forge>>,
+    /// Repositories on disk.
+    pub local: Arc<dyn Forge>,
+}
+
+impl Forges {
+    /// The forge that `repo` lives on.
+    ///
+    /// # Errors
+    /// A sentence with the next step, if it lives on GitHub and there is no token.
+    pub fn for_repo(&self, repo: &Repo) -> Result<Arc<dyn Forge>, ForgeError> {
+        match repo.forge {
+            ForgeKind::Local => Ok(self.local.clone()),
+            ForgeKind::Github => self.github.clone().ok_or_else(|| {
+                ForgeError::Unauthorized(format!(
+                    "{} lives on GitHub and there is no token: set GH_TOKEN, or log in with `gh auth login`, and \
+                     start dispatchd again",
+                    repo.name
+                ))
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Forges {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forges").field("github", &self.github.is_some()).finish_non_exhaustive()
+    }
+}

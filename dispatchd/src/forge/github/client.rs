@@ -1,0 +1,373 @@
+//! One request to GitHub: headers, redirects, bounds on time and size, and what an answer means as an error.
+//!
+//! The token goes into one header of requests to the configured host and nowhere else: not into an address, a log line
+//! or an error.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use dispatch_shared::Timestamp;
+use dispatch_shared::protocol::control::RateLimit;
+use reqwest::header::{
+    ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT,
+};
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::limit::{self, Pacer};
+use crate::edges::{Edges, ForgeError};
+use crate::secret::Secret;
+
+/// A page of 100 issues with the longest bodies is about 26 MB.
+const MOST_BYTES: usize = 32 << 20;
+/// Renamed and moved repositories answer with one redirect; more than a few are a loop.
+const MOST_REDIRECTS: usize = 5;
+const AGENT: &str = concat!("dispatchd/", env!("CARGO_PKG_VERSION"));
+const JSON: &str = "application/vnd.github+json";
+const VERSION: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
+
+/// One request. `what` completes the sentences "… was refused", "… failed".
+pub(super) struct Call<'a> {
+    pub(super) method: Method,
+    pub(super) url: Url,
+    pub(super) what: &'a str,
+    pub(super) etag: Option<&'a str>,
+    pub(super) body: Option<serde_json::Value>,
+}
+
+impl<'a> Call<'a> {
+    pub(super) fn get(url: Url, what: &'a str) -> Self {
+        Self { method: Method::GET, url, what, etag: None, body: None }
+    }
+
+    pub(super) fn write(method: Method, url: Url, what: &'a str) -> Self {
+        Self { method, url, what, etag: None, body: None }
+    }
+}
+
+/// An answer that is no error: 2xx or 304.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The JSON in it.
+    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, ForgeError> {
+        serde_json::from_slice(&self.body).map_err(|e| {
+            ForgeError::Unreachable(format!(
+                "{what} failed: GitHub's answer ({}) is not the JSON expected: {e}; it will be tried again",
+                self.status
+            ))
+        })
+    }
+}
+
+/// What GitHub writes with an error.
+#[derive(Debug, Default, Deserialize)]
+struct Complaint {
+    message: String,
+    #[serde(default)]
+    errors: Vec<serde_json::Value>,
+}
+
+impl Complaint {
+    /// The message with the details behind it.
+    fn sentence(&self) -> String {
+        let details = self.errors.iter().filter_map(|e| {
+            let text = |key: &str| e.get(key).and_then(|v| v.as_str());
+            match (text("message"), text("field"), text("code")) {
+                (Some(message), ..) => Some(message.to_owned()),
+                (None, Some(field), Some(code)) => Some(format!("{field} {code}")),
+                _ => e.as_str().map(str::to_owned),
+            }
+        });
+        let mut sentence = self.message.trim_end_matches('.').to_owned();
+        for detail in details {
+            sentence.push_str(": ");
+            sentence.push_str(&detail);
+        }
+        sentence.chars().take(400).collect()
+    }
+}
+
+/// See the module.
+pub(super) struct Client {
+    http: reqwest::Client,
+    api: Url,
+    token: Option<Secret>,
+    scope: String,
+    timeout: Duration,
+    pub(super) edges: Edges,
+    left: Mutex<Option<RateLimit>>,
+    quiet: Mutex<Option<Timestamp>>,
+    strikes: AtomicU32,
+    pacer: Pacer,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client").field("api", &self.api.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    pub(super) fn new(
+        mut api: Url,
+        token: Option<Secret>,
+        edges: Edges,
+        timeout: Duration,
+    ) -> Result<Self, ForgeError> {
+        // Another part of the process may have installed it already: then that one serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        if api.cannot_be_a_base() || !matches!(api.scheme(), "http" | "https") {
+            return Err(ForgeError::Refused(format!(
+                "`{api}` is no address of GitHub's API: write https://…"
+            )));
+        }
+        let _ = api.set_password(None);
+        let _ = api.set_username("");
+        api.set_query(None);
+        let mut builder = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(timeout.min(Duration::from_secs(10)))
+            .timeout(timeout);
+        if api.host_str().is_some_and(|h| h == "127.0.0.1" || h == "localhost" || h == "[::1]") {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|e| {
+            ForgeError::Unreachable(format!(
+                "no connection to GitHub can be made here: {}; install the system's root certificates",
+                cause(&e)
+            ))
+        })?;
+        let token = token.filter(|t| !t.is_empty());
+        let scope = scope_of(&api, token.as_ref());
+        Ok(Self {
+            http,
+            api,
+            token,
+            scope,
+            timeout,
+            edges,
+            left: Mutex::default(),
+            quiet: Mutex::default(),
+            strikes: AtomicU32::new(0),
+            pacer: Pacer::default(),
+        })
+    }
+
+    pub(super) fn api(&self) -> &Url {
+        &self.api
+    }
+
+    pub(super) fn token(&self) -> Option<&Secret> {
+        self.token.as_ref()
+    }
+
+    /// What a validator is valid for: this API and this token.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    pub(super) fn rate_limit(&self) -> Option<RateLimit> {
+        *lock(&self.left)
+    }
+
+    /// An address below the API's. `path` starts with a slash and is escaped already.
+    pub(super) fn url(&self, path: &str) -> Result<Url, ForgeError> {
+        let base = self.api.as_str().trim_end_matches('/');
+        format!("{base}{path}")
+            .parse()
+            .map_err(|e| ForgeError::Refused(format!("`{path}` makes no address at GitHub: {e}")))
+    }
+
+    /// An address that GitHub gave; only those on its own host are followed, for the token goes along.
+    pub(super) fn given(&self, address: &str, what: &str) -> Result<Url, ForgeError> {
+        let url = self.api.join(address).map_err(|e| {
+            ForgeError::Unreachable(format!("{what} failed: GitHub pointed to `{address}`, no address: {e}"))
+        })?;
+        if url.origin() != self.api.origin() {
+            return Err(ForgeError::Unreachable(format!(
+                "{what} failed: GitHub pointed to another host, {}, which is not followed; if it moved there, set \
+                 GITHUB_API_URL to it",
+                url.origin().ascii_serialization()
+            )));
+        }
+        Ok(url)
+    }
+
+    /// Reads JSON.
+    pub(super) async fn read<T: DeserializeOwned>(&self, url: Url, what: &str) -> Result<T, ForgeError> {
+        self.call(Call::get(url, what)).await?.json(what)
+    }
+
+    /// Sends a request and follows redirects. An answer is 2xx, or 304 if `etag` was given.
+    pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
+        self.not_now(call.what)?;
+        if call.method != Method::GET {
+            self.pacer.turn().await;
+        }
+        let mut url = call.url.clone();
+        for _ in 0..=MOST_REDIRECTS {
+            let answer = self.send(&call, &url).await?;
+            let follow = match answer.status {
+                StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => call.method == Method::GET,
+                StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
+                _ => false,
+            };
+            let to = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok());
+            match to.filter(|_| follow) {
+                Some(to) => url = self.given(to, call.what)?,
+                None => return self.judge(answer, call.what),
+            }
+        }
+        Err(ForgeError::Unreachable(format!("{} failed: GitHub redirects in a circle", call.what)))
+    }
+
+    async fn send(&self, call: &Call<'_>, url: &Url) -> Result<Answer, ForgeError> {
+        let mut request = self
+            .http
+            .request(call.method.clone(), url.clone())
+            .header(USER_AGENT, AGENT)
+            .header(ACCEPT, JSON)
+            .header(VERSION.0, VERSION.1);
+        if let Some(token) = &self.token {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
+                ForgeError::Unauthorized(
+                    "the GitHub token holds characters that no token has: set GH_TOKEN anew".to_owned(),
+                )
+            })?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
+        }
+        if let Some(etag) = call.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(body) = &call.body {
+            request = request.json(body);
+        }
+        let mut response = request.send().await.map_err(|e| self.broken(&e, call.what))?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e, call.what))? {
+            if body.len() + chunk.len() > MOST_BYTES {
+                return Err(ForgeError::Unreachable(format!(
+                    "{} failed: GitHub's answer is larger than {} MiB",
+                    call.what,
+                    MOST_BYTES >> 20
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let left = limit::left(&headers, self.edges.clock.now());
+        if left.is_some() {
+            *lock(&self.left) = left;
+        }
+        tracing::debug!(
+            method = %call.method,
+            path = url.path(),
+            status = status.as_u16(),
+            left = left.map(|l| l.remaining),
+            "github"
+        );
+        Ok(Answer { status, headers, body: body.freeze() })
+    }
+
+    /// While GitHub wants silence, the answer is known without asking.
+    fn not_now(&self, what: &str) -> Result<(), ForgeError> {
+        let quiet = *lock(&self.quiet);
+        match quiet.filter(|until| *until > self.edges.clock.now()) {
+            Some(until) => Err(ForgeError::RateLimited { until, what: format!("{what} waits for GitHub") }),
+            None => Ok(()),
+        }
+    }
+
+    fn broken(&self, error: &reqwest::Error, what: &str) -> ForgeError {
+        let why = if error.is_timeout() {
+            format!("GitHub did not answer within {} s", self.timeout.as_secs_f32())
+        } else if error.is_connect() {
+            format!("{} cannot be reached: {}", self.api.host_str().unwrap_or("GitHub"), cause(error))
+        } else {
+            format!("the answer broke off: {}", cause(error))
+        };
+        ForgeError::Unreachable(format!("{what} failed: {why}; it will be tried again"))
+    }
+
+    fn judge(&self, answer: Answer, what: &str) -> Result<Answer, ForgeError> {
+        let status = answer.status;
+        if status.is_success() || status == StatusCode::NOT_MODIFIED {
+            self.strikes.store(0, Ordering::Relaxed);
+            return Ok(answer);
+        }
+        let complaint: Option<Complaint> = serde_json::from_slice(&answer.body).ok();
+        let said = complaint.as_ref().map(Complaint::sentence).unwrap_or_default();
+        let now = self.edges.clock.now();
+        let strikes = self.strikes.load(Ordering::Relaxed);
+        if let Some(until) = limit::quiet_until(status, &answer.headers, &said, now, strikes) {
+            self.strikes.fetch_add(1, Ordering::Relaxed);
+            let mut quiet = lock(&self.quiet);
+            *quiet = (*quiet).max(Some(until));
+            return Err(ForgeError::RateLimited {
+                until,
+                what: format!("{what} met GitHub's limit: {said}"),
+            });
+        }
+        // An error without JSON is a gateway speaking, not GitHub: it says nothing of the thing asked for.
+        if complaint.is_none() || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            return Err(ForgeError::Unreachable(format!(
+                "{what} failed: GitHub answered {status}{}; it will be tried again",
+                if complaint.is_none() { " with a page that is not its own" } else { "" }
+            )));
+        }
+        Err(match status {
+            StatusCode::UNAUTHORIZED if self.token.is_none() => ForgeError::Unauthorized(format!(
+                "{what} needs a token ({said}): set GH_TOKEN, or log in with `gh auth login`, and start dispatchd again"
+            )),
+            StatusCode::UNAUTHORIZED => ForgeError::Unauthorized(format!(
+                "{what} failed: GitHub does not accept the token ({said}); set GH_TOKEN anew, or log in with \
+                 `gh auth login`, and start dispatchd again"
+            )),
+            StatusCode::NOT_FOUND | StatusCode::GONE => ForgeError::NotFound(format!(
+                "{what} failed: GitHub has no such thing, or the token may not see it ({said}); check the name and \
+                 what the token may access"
+            )),
+            StatusCode::FORBIDDEN => {
+                ForgeError::Refused(format!("{what} was refused: {said}; check what the token may write"))
+            }
+            _ => ForgeError::Refused(format!("{what} was refused: {said} ({status})")),
+        })
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// The innermost cause, without the address: what a person can act on.
+fn cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// A short name for an API and a token that gives neither away.
+fn scope_of(api: &Url, token: Option<&Secret>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(api.as_str());
+    hash.update(b"\n");
+    hash.update(JSON);
+    hash.update(b"\n");
+    hash.update(token.map_or("", Secret::expose));
+    hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+}

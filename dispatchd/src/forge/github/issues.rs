@@ -1,0 +1,133 @@
+//! One repository, one issue, its labels and comments.
+
+use dispatch_shared::id::RepoKey;
+use reqwest::Method;
+use serde_json::json;
+
+use super::client::Call;
+use super::link::{escape, link};
+use super::{GithubForge, wire};
+use crate::core::record::Repo;
+use crate::core::seen::{SeenIssue, SeenRepo};
+use crate::edges::ForgeError;
+
+/// GitHub takes no longer comment.
+const COMMENT_MAX: usize = 65_536;
+
+impl GithubForge {
+    pub(super) async fn read_repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
+        let what = format!("reading the repository {}", repo.name);
+        let url = self.client.url(&format!("/repos/{}", repo.name))?;
+        let got: wire::Repository = self.client.read(url, &what).await?;
+        let key = RepoKey::new(format!("gh{}", got.id));
+        if !repo.key.as_str().is_empty() && repo.key != key {
+            return Err(ForgeError::NotFound(format!(
+                "{} is another repository than the one tracked ({key}, not {}): the old one was deleted or moved; \
+                 remove it and add it again to track the new one",
+                repo.name, repo.key
+            )));
+        }
+        let name =
+            got.full_name.parse().map_err(|e| ForgeError::Unreachable(format!("{what} failed: {e}")))?;
+        Ok(SeenRepo { key, name, default_branch: got.default_branch.unwrap_or_else(|| "main".to_owned()) })
+    }
+
+    pub(super) async fn read_issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError> {
+        let what = format!("reading {}#{number}", repo.name);
+        let url = self.client.url(&format!("/repos/{}/issues/{number}", repo.name))?;
+        Ok(self.client.read::<wire::Issue>(url, &what).await?.seen())
+    }
+
+    pub(super) async fn post_labels(
+        &self,
+        repo: &Repo,
+        number: u64,
+        labels: &[String],
+    ) -> Result<Vec<String>, ForgeError> {
+        let what = format!("adding {} to {}#{number}", quoted(labels), repo.name);
+        self.hook("forge.add_labels", &what)?;
+        let url = self.client.url(&format!("/repos/{}/issues/{number}/labels", repo.name))?;
+        let call = Call { body: Some(json!({ "labels": labels })), ..Call::write(Method::POST, url, &what) };
+        Ok(wire::names(self.client.call(call).await?.json(&what)?))
+    }
+
+    pub(super) async fn delete_label(&self, repo: &Repo, number: u64, label: &str) -> Result<(), ForgeError> {
+        let what = format!("removing {} from {}#{number}", quoted(&[label.to_owned()]), repo.name);
+        // As the last segment of the address these would name the whole set of labels.
+        if matches!(label, "" | "." | "..") {
+            return Err(ForgeError::Refused(format!("{what} is not possible: that is no label's name")));
+        }
+        self.hook("forge.remove_label", &what)?;
+        let url =
+            self.client.url(&format!("/repos/{}/issues/{number}/labels/{}", repo.name, escape(label)))?;
+        match self.client.call(Call::write(Method::DELETE, url, &what)).await {
+            Ok(_) => Ok(()),
+            // Either the label is gone, which is what was wanted, or the issue is.
+            Err(ForgeError::NotFound(said)) => {
+                let live = self.read_issue(repo, number).await?;
+                let there = live.labels.iter().any(|l| l.eq_ignore_ascii_case(label));
+                if there { Err(ForgeError::NotFound(said)) } else { Ok(()) }
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    pub(super) async fn post_comment(
+        &self,
+        repo: &Repo,
+        number: u64,
+        body: &str,
+        marker: &str,
+    ) -> Result<(), ForgeError> {
+        let what = format!("commenting on {}#{number}", repo.name);
+        let comments = self.client.url(&format!("/repos/{}/issues/{number}/comments", repo.name))?;
+        let mut page = comments.clone();
+        page.set_query(Some("per_page=100"));
+        loop {
+            let answer = self.client.call(Call::get(page, &what)).await?;
+            let there: Vec<wire::Comment> = answer.json(&what)?;
+            if there.iter().any(|c| c.body.as_deref().is_some_and(|b| b.contains(marker))) {
+                return Ok(());
+            }
+            match link(&answer.headers, "next") {
+                Some(next) => page = self.client.given(&next, &what)?,
+                None => break,
+            }
+        }
+        self.hook("forge.comment", &what)?;
+        let body = json!({ "body": marked(body, marker) });
+        let call = Call { body: Some(body), ..Call::write(Method::POST, comments, &what) };
+        self.client.call(call).await.map(drop)
+    }
+}
+
+fn quoted(labels: &[String]) -> String {
+    labels.iter().map(|l| format!("`{l}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// The body with the marker in it, no longer than GitHub takes.
+fn marked(body: &str, marker: &str) -> String {
+    const CUT: &str = "\n\n… (cut: longer than a comment may be)";
+    let text = body.replace(marker, "");
+    let text = text.trim_end();
+    let room = COMMENT_MAX - marker.chars().count() - 2;
+    if text.chars().count() <= room {
+        return format!("{text}\n\n{marker}");
+    }
+    let kept: String = text.chars().take(room - CUT.chars().count()).collect();
+    format!("{kept}{CUT}\n\n{marker}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_keep_their_marker_when_cut() {
+        let marker = "<!-- dispatch:i-7 -->";
+        assert_eq!(marked(&format!("Hello\n\n{marker}"), marker), format!("Hello\n\n{marker}"));
+        let long = marked(&"ä".repeat(70_000), marker);
+        assert_eq!(long.chars().count(), COMMENT_MAX);
+        assert!(long.ends_with(marker) && long.contains("cut"));
+    }
+}

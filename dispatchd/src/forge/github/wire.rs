@@ -1,0 +1,190 @@
+//! GitHub's JSON as plain observations. Bodies, accounts and whole repositories can be null, words can be new.
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::followup::PullState;
+use dispatch_shared::issue::IssueState;
+use serde::Deserialize;
+
+use crate::core::seen::{SeenIssue, SeenPull, closing_references};
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Account {
+    login: Option<String>,
+}
+
+fn login(account: Option<Account>) -> String {
+    account.and_then(|a| a.login).unwrap_or_default()
+}
+
+/// A label is an object, or in old answers its name alone.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Label {
+    Name(String),
+    Whole { name: Option<String> },
+}
+
+/// The names of labels, as spelled.
+pub(super) fn names(labels: Vec<Label>) -> Vec<String> {
+    let name = |label| match label {
+        Label::Name(name) => Some(name),
+        Label::Whole { name } => name,
+    };
+    labels.into_iter().filter_map(name).collect()
+}
+
+fn state(word: &str) -> IssueState {
+    if word == "closed" { IssueState::Closed } else { IssueState::Open }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Issue {
+    pub(super) number: u64,
+    #[serde(default)]
+    title: String,
+    body: Option<String>,
+    #[serde(default)]
+    html_url: String,
+    state: String,
+    #[serde(default)]
+    labels: Vec<Label>,
+    assignees: Option<Vec<Account>>,
+    user: Option<Account>,
+    created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    closed_at: Option<Timestamp>,
+    /// Only whether it is there matters: then it is a pull request.
+    pull_request: Option<serde::de::IgnoredAny>,
+}
+
+impl Issue {
+    pub(super) fn is_pull(&self) -> bool {
+        self.pull_request.is_some()
+    }
+
+    pub(super) fn seen(self) -> SeenIssue {
+        SeenIssue {
+            number: self.number,
+            title: self.title,
+            body: self.body.unwrap_or_default(),
+            url: self.html_url,
+            state: state(&self.state),
+            labels: names(self.labels),
+            assignees: self.assignees.into_iter().flatten().filter_map(|a| a.login).collect(),
+            author: login(self.user),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            closed_at: self.closed_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct End {
+    #[serde(rename = "ref")]
+    branch: String,
+    #[serde(default)]
+    sha: String,
+    repo: Option<RepoId>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct RepoId {
+    id: u64,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Pull {
+    number: u64,
+    #[serde(default)]
+    title: String,
+    body: Option<String>,
+    #[serde(default)]
+    html_url: String,
+    state: String,
+    draft: Option<bool>,
+    merged_at: Option<Timestamp>,
+    head: End,
+    base: End,
+    user: Option<Account>,
+    #[serde(default)]
+    labels: Vec<Label>,
+    created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+}
+
+impl Pull {
+    pub(super) fn seen(self) -> SeenPull {
+        let state = match (self.merged_at, state(&self.state)) {
+            (Some(_), _) => PullState::Merged,
+            (None, IssueState::Closed) => PullState::Closed,
+            (None, IssueState::Open) => PullState::Open,
+        };
+        let home = self.base.repo.map(|r| r.id);
+        SeenPull {
+            number: self.number,
+            title: self.title,
+            url: self.html_url,
+            state,
+            draft: self.draft.unwrap_or(false),
+            head_branch: self.head.branch,
+            head_sha: self.head.sha,
+            // A fork that was deleted is null; it was another repository all the same.
+            from_fork: self.head.repo.map(|r| r.id).is_none_or(|id| Some(id) != home),
+            base_branch: self.base.branch,
+            author: login(self.user),
+            labels: names(self.labels),
+            closes: closing_references(self.body.as_deref().unwrap_or_default()),
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Repository {
+    pub(super) id: u64,
+    pub(super) full_name: String,
+    pub(super) default_branch: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Comment {
+    pub(super) body: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn survives_nulls_and_deleted_accounts() {
+        let issue: Issue = serde_json::from_str(
+            r#"{"number":4,"title":"T","body":null,"html_url":"u","state":"open","labels":["bare",{"name":"a/b"},{"name":null}],
+                "assignees":null,"user":null,"created_at":"2026-11-20T10:00:00Z","updated_at":"2026-11-20T10:00:00Z",
+                "closed_at":null}"#,
+        )
+        .unwrap();
+        assert!(!issue.is_pull());
+        let seen = issue.seen();
+        assert_eq!((seen.body.as_str(), seen.author.as_str()), ("", ""));
+        assert_eq!(seen.labels, ["bare", "a/b"]);
+    }
+
+    #[test]
+    fn a_pull_request_knows_where_it_comes_from() {
+        let pull = |head_repo: &str, merged: &str| {
+            let text = format!(
+                r#"{{"number":9,"title":"T","body":"Fixes #4","html_url":"u","state":"closed","merged_at":{merged},
+                    "head":{{"ref":"fix","sha":"abc","repo":{head_repo}}},"base":{{"ref":"main","sha":"d","repo":{{"id":1}}}},
+                    "user":{{"login":"kai"}},"created_at":"2026-11-20T10:00:00Z","updated_at":"2026-11-20T10:00:00Z"}}"#
+            );
+            serde_json::from_str::<Pull>(&text).unwrap().seen()
+        };
+        let own = pull(r#"{"id":1}"#, r#""2026-11-20T10:00:00Z""#);
+        assert_eq!((own.from_fork, own.state, own.closes), (false, PullState::Merged, vec![4]));
+        assert_eq!(pull(r#"{"id":2}"#, "null").state, PullState::Closed);
+        assert!(pull(r#"{"id":2}"#, "null").from_fork);
+        assert!(pull("null", "null").from_fork, "a deleted fork");
+    }
+}

@@ -1,0 +1,124 @@
+//! The command line: what can be asked, and which file answers it.
+
+pub(crate) mod args;
+mod board;
+mod connect;
+mod control;
+mod issue;
+pub(crate) mod out;
+mod runs;
+mod tasks;
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+pub(crate) use args::Args;
+pub(crate) use connect::{dispatchd, last_line, wait_until};
+
+use args::Command;
+use clap::CommandFactory as _;
+use dispatch_shared::client;
+use out::Out;
+
+/// Why a command was not done; reads as one sentence.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The daemon was not reached, or said no.
+    Daemon(client::Error),
+    /// The answer could not be written.
+    Write(std::io::Error),
+    /// Anything else, in words.
+    Said(String),
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Failure::Daemon(e @ client::Error::Unreachable { .. }) => {
+                write!(f, "{e}; start it with `dispatchd`, or point DISPATCH_URL or --url at it")
+            }
+            Failure::Daemon(e) => e.fmt(f),
+            Failure::Write(e) => write!(f, "the answer could not be written: {e}"),
+            Failure::Said(text) => f.write_str(text),
+        }
+    }
+}
+
+impl From<client::Error> for Failure {
+    fn from(e: client::Error) -> Self {
+        Failure::Daemon(e)
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(e: std::io::Error) -> Self {
+        Failure::Write(e)
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Failure::Said(text)
+    }
+}
+
+/// The exit code of `next` if there is nothing to do.
+const IDLE: u8 = 3;
+
+/// Carries out one command line.
+pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
+    let mut out = Out::stdout(args.json);
+    let command = match args.command {
+        None => return show_board(&args.global).await,
+        Some(Command::Completions { shell }) => {
+            clap_complete::generate(shell, &mut Args::command(), "dispatch", &mut out);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Demo(demo)) => return crate::demo::run(demo, &mut out).await,
+        Some(command) => command,
+    };
+    let client = connect::connect(&args.global).await?;
+    let out = &mut out;
+    match command {
+        Command::Next(next) => {
+            let found = tasks::next(&client, next, out).await?;
+            return Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(IDLE) });
+        }
+        Command::Report(report) => tasks::report(&client, report, out).await?,
+        Command::Release(claim) => tasks::release(&client, claim, out).await?,
+        Command::Claim(claim) => tasks::claim(&client, claim, out).await?,
+        Command::Heartbeat { agent, claim } => tasks::heartbeat(&client, &agent, claim, out).await?,
+        Command::Queue { agent, lane, all } => tasks::queue(&client, &agent, lane, all, out).await?,
+        Command::Issues(filter) => board::issues(&client, filter, out).await?,
+        Command::Move { issue, status } => board::move_issue(&client, &issue, status, out).await?,
+        Command::Why { issue } => board::why(&client, &issue, out).await?,
+        Command::Runs { state, agent, limit } => runs::list(&client, state, agent, limit, out).await?,
+        Command::Logs { run, follow, tail } => runs::logs(&client, run, follow, tail, out).await?,
+        Command::Diff { run } => runs::diff(&client, run, out).await?,
+        Command::Retry { run } => runs::retry(&client, run, out).await?,
+        Command::Kill { run, now } => runs::kill(&client, run, now, out).await?,
+        Command::Answer { run, text } => runs::answer(&client, run, &text.join(" "), out).await?,
+        Command::Repos { what } => control::repos(&client, what, out).await?,
+        Command::Sync { repo } => control::sync(&client, repo, out).await?,
+        Command::Audit(filter) => control::audit(&client, filter, out).await?,
+        Command::Health => control::health(&client, out).await?,
+        Command::Problems => control::problems(&client, out).await?,
+        Command::Freeze => control::freeze(&client, true, out).await?,
+        Command::Thaw => control::freeze(&client, false, out).await?,
+        // Answered above, without a daemon.
+        Command::Demo(_) | Command::Completions { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show_board(global: &args::Global) -> Result<ExitCode, Failure> {
+    if !std::io::stdout().is_terminal() {
+        return Err(Failure::Said(
+            "the board needs a terminal; `dispatch --help` lists the commands for scripts".into(),
+        ));
+    }
+    let client = connect::connect(global).await?;
+    let options = dispatch_tui::BoardOptions::default();
+    dispatch_tui::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
+    Ok(ExitCode::SUCCESS)
+}

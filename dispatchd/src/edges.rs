@@ -191,6 +191,15 @@ pub trait Forge: Send + Sync {
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError>;
 }
 
+/// Picks the forge of a repository.
+pub trait Forges: Send + Sync {
+    /// The forge that `repo` lives on.
+    ///
+    /// # Errors
+    /// A sentence with the next step, if there is no credential for it.
+    fn for_repo(&self, repo: &Repo) -> Result<Arc<dyn Forge>, ForgeError>;
+}
+
 /// Everything an engine needs to start one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunSpec {

@@ -1,1 +1,313 @@
-//! The built-in harness.
+//! The built-in harness: takes tasks like any other, runs programs in containers, publishes what comes of them.
+//!
+//! - [`settings`], [`agents`]: what the operator chose; programs as data.
+//! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
+//! - `workspace`, `git`, `seal`: clones with borrowed objects, and git called so that an agent's leavings have no say.
+//! - [`runtime`]: the engines. [`stream`]: what programs say. [`log`]: where it is kept.
+//!
+//! It knows the queue only through the ledger, by the same commands that an outside harness causes.
+
+pub mod agents;
+mod command;
+mod context;
+mod follow;
+mod git;
+mod hooks;
+pub mod log;
+mod prepare;
+mod prompt;
+mod publish;
+pub mod runtime;
+mod seal;
+pub mod settings;
+pub mod stream;
+mod supervise;
+mod verify;
+mod workspace;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::id::{RepoKey, RunId};
+use dispatch_shared::run::RuntimeKind;
+use dispatch_shared::task::TaskType;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::command::{Command, Reply, Take};
+use crate::core::record::Run;
+use crate::core::world::World;
+use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError};
+use crate::ledger::{Door, Fault};
+use context::Context;
+use log::RunLogs;
+use settings::Settings;
+
+/// An engine that is not there is looked for again this often.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// See the module.
+pub struct Runner {
+    ctx: Arc<Context>,
+    state_dir: PathBuf,
+    engine: Option<Arc<dyn Runtime>>,
+    note: watch::Sender<String>,
+}
+
+impl std::fmt::Debug for Runner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Runner")
+    }
+}
+
+impl Runner {
+    /// A runner over `state_dir`; it does nothing before [`Runner::run`].
+    ///
+    /// # Errors
+    /// A sentence, if a program or environment name in the settings is wrong or the directories cannot be made.
+    pub fn new(
+        ledger: Door,
+        forges: Arc<dyn Forges>,
+        edges: Edges,
+        settings: Settings,
+        state_dir: &Path,
+        logs: Arc<RunLogs>,
+    ) -> Result<Self, String> {
+        let agents = agents::Agents::new(&settings.agents)?;
+        for name in &settings.env {
+            agents::check_env(name).map_err(|e| format!("runner.env: {e}"))?;
+        }
+        // Containers see directories under the same path as the daemon, so it must be the real one.
+        std::fs::create_dir_all(state_dir).map_err(|e| format!("{}: {e}", state_dir.display()))?;
+        let state_dir = state_dir.canonicalize().map_err(|e| format!("{}: {e}", state_dir.display()))?;
+        let spaces = workspace::Workspaces::new(&state_dir, &settings)
+            .map_err(|e| format!("workspaces under {}: {e}", state_dir.display()))?;
+        let shutdown = CancellationToken::new();
+        let ctx = Context { ledger, forges, edges, settings, agents, spaces, logs, shutdown };
+        let note = watch::Sender::new("looking for an engine".to_owned());
+        Ok(Self { ctx: Arc::new(ctx), state_dir, engine: None, note })
+    }
+
+    /// Uses this engine instead of looking for one.
+    #[must_use]
+    pub fn with_engine(mut self, engine: Arc<dyn Runtime>) -> Self {
+        self.engine = Some(engine);
+        self
+    }
+
+    /// The engine in use, or why there is none; for the header.
+    #[must_use]
+    pub fn engine_note(&self) -> watch::Receiver<String> {
+        self.note.subscribe()
+    }
+
+    /// Takes up what a daemon before this one left running, then takes tasks, until `shutdown`. Runs go on without the
+    /// daemon.
+    pub async fn run(mut self, shutdown: CancellationToken) {
+        let stop = self.ctx.shutdown.clone();
+        let mut runs = Runs::default();
+        self.adopt(&mut runs);
+        let mut commits = self.ctx.ledger.commits();
+        let mut look_at = tokio::time::Instant::now();
+        loop {
+            commits.mark_unchanged();
+            if self.engine.is_none() && look_at <= tokio::time::Instant::now() {
+                self.find_engine().await;
+                look_at = tokio::time::Instant::now() + LOOK_AGAIN;
+            }
+            let wake = if self.engine.is_some() { self.fill(&mut runs).await } else { None };
+            let now = self.ctx.edges.clock.now();
+            let due = async {
+                match wake {
+                    Some(at) => tokio::time::sleep(at.since(now).max(Duration::from_millis(50))).await,
+                    None if self.engine.is_none() => tokio::time::sleep_until(look_at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                () = due => {}
+                changed = commits.changed() => if changed.is_err() { break },
+                Some(ended) = runs.set.join_next_with_id() => runs.forget(&ended),
+            }
+        }
+        stop.cancel();
+        let drained = async { while runs.set.join_next().await.is_some() {} };
+        if tokio::time::timeout(Duration::from_secs(10), drained).await.is_err() {
+            tracing::warn!("some runs did not let go in time; the next start takes them up");
+        }
+    }
+
+    async fn find_engine(&mut self) {
+        match runtime::choose(self.ctx.settings.runtime, &self.state_dir).await {
+            Ok(engine) => {
+                self.note.send_replace(engine.kind().to_string());
+                self.engine = Some(engine);
+            }
+            Err(error) => {
+                if *self.note.borrow() != error.0 {
+                    tracing::warn!(%error, "no runs before there is an engine");
+                }
+                self.note.send_replace(error.0);
+            }
+        }
+    }
+
+    /// Every live run gets its supervisor again.
+    fn adopt(&self, runs: &mut Runs) {
+        let world = self.ctx.ledger.snapshot();
+        let live: Vec<Arc<Run>> = world.live_runs().cloned().collect();
+        self.ctx.spaces.sweep_homes(&live.iter().map(|r| r.id).collect::<Vec<_>>());
+        for run in live {
+            let (ctx, given) = (self.ctx.clone(), self.engine.clone());
+            let (choice, dir) = (self.ctx.settings.runtime, self.state_dir.clone());
+            let id = run.id;
+            runs.spawn(id, async move {
+                let engine = async { take_up(&ctx, &run, given, choice, &dir).await };
+                let taken = tokio::select! {
+                    taken = engine => taken,
+                    () = ctx.shutdown.cancelled() => return,
+                };
+                supervise::supervise(ctx, taken.0, run, taken.1).await;
+            });
+        }
+    }
+
+    /// Takes tasks while there are some and a slot is free. Returns when time alone makes the next one eligible.
+    async fn fill(&self, runs: &mut Runs) -> Option<Timestamp> {
+        let Some(engine) = &self.engine else { return None };
+        loop {
+            let world = self.ctx.ledger.snapshot();
+            let slots = self.ctx.settings.max_parallel.min(world.policy.runner_slots.max(1));
+            if world.meta.frozen || runs.ids.len() >= slots {
+                return None;
+            }
+            let repos: Vec<RepoKey> =
+                world.tracked().filter(|r| r.runner_enabled).map(|r| r.key.clone()).collect();
+            let now = self.ctx.edges.clock.now();
+            let mut wake = None;
+            if !eligible(&world, &repos, now, &mut wake) {
+                return wake;
+            }
+            let take = Take {
+                agent: dispatch_shared::id::AgentName::new(world.policy.runner_agent.clone()),
+                lane: None,
+                kind: TaskType::Implement,
+                repos: Some(repos),
+                resume: false,
+                idempotency_key: None,
+                runner: true,
+                slots: world.policy.runner_slots,
+            };
+            match self.ctx.ledger.submit(Command::Take(take)).await {
+                Ok((Reply::Claimed { run: Some(id), .. }, world)) => match world.runs.get(&id) {
+                    Some(run) => {
+                        let (ctx, engine, run) = (self.ctx.clone(), engine.clone(), run.clone());
+                        runs.spawn(id, supervise::supervise(ctx, engine, run, None));
+                    }
+                    None => return wake,
+                },
+                Ok(_) => return wake,
+                Err(Fault::Refused(why)) => {
+                    tracing::warn!(%why, "no task was taken");
+                    return wake;
+                }
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// Whether a ready card of these repositories may be taken now; `wake` is when the first one that must wait may.
+fn eligible(world: &World, repos: &[RepoKey], now: Timestamp, wake: &mut Option<Timestamp>) -> bool {
+    let mut now_or_never = false;
+    for (bucket, cards) in world.ready().filter(|(bucket, _)| repos.contains(&bucket.repo)) {
+        for (_, number) in cards.iter() {
+            let key = crate::core::record::CardKey { repo: bucket.repo.clone(), number: *number };
+            match world.cards.get(&key).and_then(|c| c.not_before).filter(|at| *at > now) {
+                Some(at) => *wake = Some(wake.map_or(at, |w| w.min(at))),
+                None => now_or_never = true,
+            }
+        }
+    }
+    now_or_never
+}
+
+/// Finds the engine of a run that was live when the daemon went down, and its container there. An engine that does not
+/// answer is waited for: a run is lost only if its engine says so.
+async fn take_up(
+    ctx: &Context,
+    run: &Run,
+    given: Option<Arc<dyn Runtime>>,
+    choice: settings::RuntimeChoice,
+    state_dir: &Path,
+) -> (Arc<dyn Runtime>, Option<Found>) {
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match look(run, given.clone(), choice, state_dir).await {
+            Ok(found) => return found,
+            Err(error) => tracing::warn!(run = %run.id, %error, "a live run waits for its engine"),
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = ctx.shutdown.cancelled() => std::future::pending().await,
+        }
+        pause = (pause * 2).min(LOOK_AGAIN);
+    }
+}
+
+async fn look(
+    run: &Run,
+    given: Option<Arc<dyn Runtime>>,
+    choice: settings::RuntimeChoice,
+    state_dir: &Path,
+) -> Result<(Arc<dyn Runtime>, Option<Found>), RuntimeError> {
+    let of = |list: Vec<Found>| {
+        list.into_iter().find(|f| f.handle.run == run.id && f.handle.attempt == run.attempt)
+    };
+    let engine = match (given, run.runtime) {
+        (Some(engine), kind) if kind.is_none_or(|k| k == engine.kind()) => engine,
+        (_, Some(kind)) => runtime::of_kind(kind, state_dir),
+        // Not started as far as the ledger knows: its engine is the one in use now.
+        (_, None) => runtime::choose(choice, state_dir).await?,
+    };
+    let found = of(engine.list().await?);
+    Ok((engine, found))
+}
+
+#[derive(Default)]
+struct Runs {
+    set: JoinSet<()>,
+    ids: HashMap<tokio::task::Id, RunId>,
+}
+
+impl Runs {
+    fn spawn(&mut self, run: RunId, life: impl Future<Output = ()> + Send + 'static) {
+        let task = self.set.spawn(life);
+        self.ids.insert(task.id(), run);
+    }
+
+    fn forget(&mut self, ended: &Result<(tokio::task::Id, ()), tokio::task::JoinError>) {
+        let id = match ended {
+            Ok((id, ())) => *id,
+            Err(error) => {
+                tracing::error!(%error, "a run's supervisor ended badly");
+                error.id()
+            }
+        };
+        self.ids.remove(&id);
+    }
+}
+
+/// The engines of this machine that answer, for `doctor`.
+pub async fn engines(state_dir: &Path) -> Vec<(RuntimeKind, Result<(), RuntimeError>)> {
+    let mut all = Vec::new();
+    for kind in [RuntimeKind::Docker, RuntimeKind::Podman, RuntimeKind::Apple] {
+        all.push((kind, runtime::of_kind(kind, state_dir).check().await));
+    }
+    all
+}

@@ -1,0 +1,217 @@
+//! Following a program until it ends: its output into the log and the board, its limits kept, a kill heard.
+
+use std::time::Duration;
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::run::{EndClass, Phase};
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::time::Instant;
+
+use super::context::{Halt, Seat};
+use super::log::{Stream, Writer};
+use super::stream::Reader;
+use super::supervise::Stop;
+use crate::core::command::RunStep;
+use crate::core::record::Run;
+use crate::edges::{Exit, Handle};
+
+/// The board is told at most this often.
+const TELL: Duration = Duration::from_secs(2);
+/// How long the last lines may take once the program has ended: an end of file is never waited for alone.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Where the bytes go.
+struct Sink<'a> {
+    seat: &'a Seat,
+    writer: &'a mut Writer,
+    reader: Option<&'a mut Reader>,
+}
+
+impl Sink<'_> {
+    fn take(&mut self, bytes: &[u8]) {
+        let at = self.seat.ctx.edges.clock.now();
+        let kept = self.writer.raw(bytes).and_then(|()| match self.reader.as_deref_mut() {
+            Some(reader) => self.writer.events(at, reader.push(bytes)),
+            None => Ok(()),
+        });
+        if let Err(error) = kept {
+            tracing::error!(run = %self.seat.run, %error, "the run's log was not written");
+        }
+    }
+
+    fn finish(&mut self) {
+        let at = self.seat.ctx.edges.clock.now();
+        if let Some(reader) = self.reader.as_deref_mut() {
+            let _ = self.writer.events(at, reader.finish());
+        }
+    }
+}
+
+/// Brings the reader to where the raw log is: what a daemon before this one had read.
+fn replay(seat: &Seat, writer: &mut Writer, reader: &mut Reader) -> std::io::Result<()> {
+    use std::io::Read;
+    if writer.raw_len() == 0 {
+        return Ok(());
+    }
+    let mut file = seat.ctx.logs.open(seat.run, Stream::Raw, 0)?.take(writer.raw_len());
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok(());
+        }
+        writer.events(seat.ctx.edges.clock.now(), reader.push(&buffer[..n]))?;
+    }
+}
+
+/// How long the program may still work, given when it began.
+fn left(run: &Run, now: Timestamp, timeout: Duration) -> Duration {
+    let began = run.phases.iter().rev().find(|(phase, _)| *phase == Phase::Running).map(|(_, at)| *at);
+    timeout.saturating_sub(began.map_or(Duration::ZERO, |at| now.since(at)))
+}
+
+/// Follows `handle` from where the log stands until the program ends, and ends it if its time is up or a kill comes.
+///
+/// # Errors
+/// What halts the run, or how it ended.
+pub(super) async fn follow(
+    seat: &Seat,
+    run: &Run,
+    handle: &Handle,
+    writer: &mut Writer,
+    reader: &mut Reader,
+) -> Result<Exit, Stop> {
+    let settings = &seat.ctx.settings;
+    if let Err(error) = replay(seat, writer, reader) {
+        tracing::warn!(run = %seat.run, %error, "the log could not be read again");
+    }
+    let mut logs = open(seat, handle, writer.raw_len()).await;
+    let deadline = Instant::now() + left(run, seat.ctx.edges.clock.now(), settings.timeout.0);
+    let mut heard = Instant::now();
+    let mut told = (None, reader.summary.usage);
+    let mut tell_at = Instant::now();
+    let mut buffer = vec![0; 64 << 10];
+    let wait = seat.engine.wait(handle);
+    tokio::pin!(wait);
+    let halt = seat.halt();
+    tokio::pin!(halt);
+    let exit = loop {
+        let news = (reader.summary.last_event.clone(), reader.summary.usage) != told;
+        tokio::select! {
+            halt = &mut halt => {
+                if let Halt::Kill(kill) = &halt {
+                    tracing::info!(run = %seat.run, by = kill.by, now = kill.now, "the run is being killed");
+                    let grace = if kill.now { Duration::ZERO } else { settings.grace.0 };
+                    let mut sink = Sink { seat, writer, reader: Some(reader) };
+                    end(&mut sink, &mut logs, handle, grace).await;
+                }
+                return Err(halt.into());
+            }
+            exit = &mut wait => break exit.map_err(|e| Stop::from((EndClass::Crashed, e.0))),
+            n = read(&mut logs, &mut buffer) => {
+                if n == 0 {
+                    // The log is over before the program is known to be: only its end counts.
+                    logs = None;
+                } else {
+                    heard = Instant::now();
+                    Sink { seat, writer, reader: Some(reader) }.take(&buffer[..n]);
+                }
+            }
+            () = tokio::time::sleep_until(tell_at), if news => {
+                told = (reader.summary.last_event.clone(), reader.summary.usage);
+                tell_at = Instant::now() + TELL;
+                let last_event = told.0.clone().unwrap_or_default();
+                seat.step(RunStep::Output { last_event, usage: told.1 }).await?;
+            }
+            () = tokio::time::sleep_until(deadline) => {
+                let why = format!("it worked longer than runner.timeout, {} s", settings.timeout.0.as_secs());
+                break Err(Stop::from((EndClass::TimedOut, why)));
+            }
+            () = tokio::time::sleep_until(heard + settings.stall_timeout.0) => {
+                let why = format!("it was silent longer than runner.stall_timeout, {} s", settings.stall_timeout.0.as_secs());
+                break Err(Stop::from((EndClass::Stalled, why)));
+            }
+        }
+    };
+    let mut sink = Sink { seat, writer, reader: Some(reader) };
+    if exit.is_err() {
+        end(&mut sink, &mut logs, handle, settings.grace.0).await;
+    } else {
+        drain(&mut sink, &mut logs).await;
+        sink.finish();
+    }
+    exit
+}
+
+type Log = Option<Box<dyn AsyncRead + Send + Unpin>>;
+
+async fn open(seat: &Seat, handle: &Handle, offset: u64) -> Log {
+    match seat.engine.logs(handle, offset).await {
+        Ok(logs) => Some(logs),
+        Err(error) => {
+            tracing::warn!(run = %seat.run, %error, "the log cannot be followed");
+            None
+        }
+    }
+}
+
+/// Reads some bytes; 0 at the end, never if there is no log.
+async fn read(logs: &mut Log, buffer: &mut [u8]) -> usize {
+    match logs {
+        Some(logs) => logs.read(buffer).await.unwrap_or(0),
+        None => std::future::pending().await,
+    }
+}
+
+async fn drain(sink: &mut Sink<'_>, logs: &mut Log) {
+    let mut buffer = vec![0; 64 << 10];
+    let deadline = Instant::now() + DRAIN;
+    while logs.is_some() {
+        match tokio::time::timeout_at(deadline, read(logs, &mut buffer)).await {
+            Ok(n @ 1..) => sink.take(&buffer[..n]),
+            _ => return,
+        }
+    }
+}
+
+/// Ends the program and keeps what it says until it is over.
+async fn end(sink: &mut Sink<'_>, logs: &mut Log, handle: &Handle, grace: Duration) {
+    let seat = sink.seat;
+    let mut buffer = vec![0; 64 << 10];
+    let over = seat.end_program(handle, grace);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = &mut over => break,
+            n = read(logs, &mut buffer) => match n {
+                0 => *logs = None,
+                n => sink.take(&buffer[..n]),
+            },
+        }
+    }
+    drain(sink, logs).await;
+    sink.finish();
+}
+
+/// Copies the whole log of `handle` into the raw log and waits for its end.
+///
+/// # Errors
+/// A sentence, if the engine failed.
+pub(super) async fn copy(seat: &Seat, handle: &Handle, writer: &mut Writer) -> Result<Exit, String> {
+    let mut logs = open(seat, handle, 0).await;
+    let mut buffer = vec![0; 64 << 10];
+    let mut sink = Sink { seat, writer, reader: None };
+    let wait = seat.engine.wait(handle);
+    tokio::pin!(wait);
+    let exit = loop {
+        tokio::select! {
+            exit = &mut wait => break exit,
+            n = read(&mut logs, &mut buffer) => match n {
+                0 => logs = None,
+                n => sink.take(&buffer[..n]),
+            },
+        }
+    };
+    drain(&mut sink, &mut logs).await;
+    exit.map_err(|e| e.0)
+}

@@ -1,0 +1,220 @@
+//! git, called so that nothing of the machine's or of an agent's configuration has a say: no hooks, no monitors, no
+//! prompts, no other credential than the one handed in, and a deadline on every call.
+//!
+//! A credential reaches git through a helper that prints a 0600 file made for one call and gone after it; it is offered
+//! to the remote's own host alone and is never in argv, in a URL, in a configuration or in the environment.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use super::command::{self, Output};
+use crate::edges::GitRemote;
+
+/// The longest for what stays on this machine.
+const LOCAL: Duration = Duration::from_secs(300);
+/// The longest for what crosses the network.
+const NETWORK: Duration = Duration::from_secs(1_800);
+
+/// Of the daemon's environment, git gets these: where programs are, how the network is reached.
+const KEPT: [&str; 14] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "SSH_AUTH_SOCK",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "all_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
+
+/// On every command line: a repository's own configuration cannot override these.
+const GUARDS: [&str; 7] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.attributesFile=/dev/null",
+    "commit.gpgSign=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "submodule.recurse=false",
+];
+
+/// Read by git as the user's configuration, also by the helpers that it starts in other repositories. Workspaces belong
+/// to another user than the daemon when that is root.
+const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n";
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(super) struct Git {
+    config: PathBuf,
+    scratch: PathBuf,
+    author: (String, String),
+}
+
+impl Git {
+    /// `dir` is the daemon's own, out of reach of agents; commits carry `author` (name and address).
+    ///
+    /// # Errors
+    /// If the directory cannot be written.
+    pub(super) fn new(dir: &Path, author: (String, String)) -> std::io::Result<Self> {
+        std::fs::create_dir_all(dir)?;
+        let config = dir.join("gitconfig");
+        std::fs::write(&config, CONFIG)?;
+        Ok(Self { config, scratch: dir.to_path_buf(), author })
+    }
+
+    fn command(&self, dir: &Path) -> Command {
+        let mut command = Command::new("git");
+        command.env_clear();
+        for name in KEPT {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let (name, address) = &self.author;
+        command
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .env("GIT_CONFIG_GLOBAL", &self.config)
+            .env("GIT_ATTR_NOSYSTEM", "1")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            .env("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
+            .env("LC_ALL", "C")
+            .env("GIT_AUTHOR_NAME", name)
+            .env("GIT_AUTHOR_EMAIL", address)
+            .env("GIT_COMMITTER_NAME", name)
+            .env("GIT_COMMITTER_EMAIL", address)
+            .process_group(0);
+        command.arg("-C").arg(dir);
+        for guard in GUARDS {
+            command.args(["-c", guard]);
+        }
+        command
+    }
+
+    /// Runs git in `dir` and returns what it printed.
+    ///
+    /// # Errors
+    /// A sentence with the subcommand and git's last words.
+    pub(super) async fn run<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        dir: &Path,
+        args: &[S],
+    ) -> Result<String, String> {
+        let output = self.try_run(dir, args).await?;
+        if output.ok() { Ok(output.stdout) } else { Err(failed(args, &output)) }
+    }
+
+    /// Runs git in `dir`; a failing exit code is the caller's to judge.
+    ///
+    /// # Errors
+    /// If git is not there or takes too long.
+    pub(super) async fn try_run<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        dir: &Path,
+        args: &[S],
+    ) -> Result<Output, String> {
+        let mut command = self.command(dir);
+        command.args(args);
+        command::run(command, LOCAL).await
+    }
+
+    /// Runs git in `dir` with the remote's credential at hand. `dir` must be out of reach of agents.
+    ///
+    /// # Errors
+    /// A sentence with the subcommand and git's last words.
+    pub(super) async fn remote<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        dir: &Path,
+        remote: &GitRemote,
+        args: &[S],
+    ) -> Result<Output, String> {
+        let mut command = self.command(dir);
+        // An empty helper forgets the ones configured before.
+        command.args(["-c", "credential.helper="]);
+        let _kept = match &remote.credential {
+            Some((user, password)) => {
+                let file = self.credential(user, password).map_err(|e| format!("the credential: {e}"))?;
+                command.env("DISPATCH_CREDENTIAL", file.path());
+                let helper = "!f() { test \"$1\" = get && cat \"$DISPATCH_CREDENTIAL\"; }; f";
+                command.arg("-c").arg(format!("credential.{}.helper={helper}", origin(&remote.url)?));
+                Some(file)
+            }
+            None => None,
+        };
+        command.args(args);
+        command::run(command, NETWORK).await
+    }
+
+    fn credential(&self, user: &str, password: &str) -> std::io::Result<tempfile::NamedTempFile> {
+        if [user, password].iter().any(|t| t.contains(['\n', '\0'])) {
+            return Err(std::io::Error::other("it holds a line break"));
+        }
+        // Made with mode 0600, removed when dropped.
+        let mut file = tempfile::Builder::new().prefix(".credential-").tempfile_in(&self.scratch)?;
+        write!(file, "username={user}\npassword={password}\n")?;
+        file.flush()?;
+        Ok(file)
+    }
+}
+
+/// What git said when it failed, in one sentence.
+pub(super) fn failed<S: AsRef<std::ffi::OsStr>>(args: &[S], output: &Output) -> String {
+    let sub = args.first().map(|a| a.as_ref().to_string_lossy().into_owned()).unwrap_or_default();
+    let said: Vec<&str> = output
+        .stderr
+        .lines()
+        .map(str::trim)
+        .filter(|l| {
+            l.starts_with("fatal:")
+                || l.starts_with("error:")
+                || l.contains("[rejected]")
+                || l.contains("[remote rejected]")
+        })
+        .take(3)
+        .collect();
+    let said = if said.is_empty() { output.complaint() } else { said.join("; ") };
+    format!("git {sub} failed: {said}")
+}
+
+/// Scheme, host and port: the credential is for this host alone, whatever it redirects to.
+fn origin(url: &str) -> Result<String, String> {
+    let parsed = url::Url::parse(url).map_err(|e| format!("`{url}` is no URL: {e}"))?;
+    let host = parsed.host_str().ok_or_else(|| format!("`{url}` names no host"))?;
+    Ok(match parsed.port() {
+        Some(port) => format!("{}://{host}:{port}", parsed.scheme()),
+        None => format!("{}://{host}", parsed.scheme()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_credential_is_offered_to_its_host_alone_and_leaves_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let git = Git::new(dir.path(), ("D".into(), "d@x".into())).unwrap();
+        let remote = GitRemote {
+            url: "https://forge.example:8443/o/r.git".into(),
+            credential: Some(("x".into(), "s3cret".into())),
+        };
+        let ask = |url: &str| {
+            let script = format!("printf 'url={url}\\n\\n' | git credential fill");
+            ["-c".to_owned(), format!("alias.ask=!{script}"), "ask".to_owned()]
+        };
+        let own = git.remote(dir.path(), &remote, &ask("https://forge.example:8443/o/r.git")).await.unwrap();
+        assert!(own.stdout.contains("password=s3cret"), "{own:?}");
+        let other = git.remote(dir.path(), &remote, &ask("https://evil.example/o/r.git")).await.unwrap();
+        assert!(!other.stdout.contains("s3cret"), "{other:?}");
+        let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
+        assert_eq!(left, ["gitconfig"]);
+    }
+}

@@ -1,0 +1,332 @@
+//! The logs of runs: `<state>/runs/<run>/raw.log`, the bytes as the program put them out, and `events.jsonl`, one event a
+//! line. Both only grow, so that a reader may come back with the byte it has reached; a raw log is bounded, its head is
+//! kept and a mark says that it was cut.
+//!
+//! In crash terms: a byte of the program is in the raw log once or not yet. The log's length is the place at which the
+//! engine's log is taken up again; what the runner itself says comes after the program's last byte.
+
+use std::collections::HashMap;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::id::RunId;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use super::stream::{Event, Kind};
+
+/// Which of a run's two logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// The bytes of the program, then what the runner says.
+    Raw,
+    /// One JSON object a line: [`Line`].
+    Events,
+}
+
+impl Stream {
+    fn file(self) -> &'static str {
+        match self {
+            Stream::Raw => "raw.log",
+            Stream::Events => "events.jsonl",
+        }
+    }
+}
+
+/// One line of `events.jsonl`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    /// When it was read.
+    pub at: Timestamp,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// How far a run's logs have come, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Of the raw log.
+    pub raw: u64,
+    /// Of the events.
+    pub events: u64,
+    /// Nothing will be added any more.
+    pub done: bool,
+}
+
+impl Reach {
+    /// Of one of the two.
+    #[must_use]
+    pub fn of(&self, stream: Stream) -> u64 {
+        match stream {
+            Stream::Raw => self.raw,
+            Stream::Events => self.events,
+        }
+    }
+}
+
+/// All runs' logs. Cheap to share; readers need no lock on the files.
+#[derive(Debug)]
+pub struct RunLogs {
+    dir: PathBuf,
+    limit: u64,
+    live: Mutex<HashMap<RunId, watch::Sender<Reach>>>,
+}
+
+impl RunLogs {
+    /// The logs below `state_dir`; a raw log keeps at most `limit` bytes.
+    #[must_use]
+    pub fn new(state_dir: &Path, limit: u64) -> Arc<Self> {
+        Arc::new(Self { dir: state_dir.join("runs"), limit, live: Mutex::default() })
+    }
+
+    fn path(&self, run: RunId, stream: Stream) -> PathBuf {
+        self.dir.join(run.to_string()).join(stream.file())
+    }
+
+    /// The length of a log in bytes; 0 if there is none.
+    #[must_use]
+    pub fn len(&self, run: RunId, stream: Stream) -> u64 {
+        fs::metadata(self.path(run, stream)).map_or(0, |m| m.len())
+    }
+
+    /// A reader that stands at byte `offset` (or at the end, if that lies beyond it).
+    ///
+    /// # Errors
+    /// Not found, if the run has no log yet or any more.
+    pub fn open(&self, run: RunId, stream: Stream, offset: u64) -> io::Result<File> {
+        let mut file = File::open(self.path(run, stream))?;
+        let end = file.metadata()?.len();
+        file.seek(SeekFrom::Start(offset.min(end)))?;
+        Ok(file)
+    }
+
+    /// Tells how far the logs have come, each time they come further. Of a run that is over: its last state.
+    #[must_use]
+    pub fn follow(&self, run: RunId) -> watch::Receiver<Reach> {
+        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        match live.get(&run) {
+            Some(sender) => sender.subscribe(),
+            None => watch::channel(self.reach(run, true)).1,
+        }
+    }
+
+    /// Says that `run` will have a log, so that a follower that comes before its first byte waits for it.
+    pub fn announce(&self, run: RunId) {
+        let reach = self.reach(run, false);
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        live.entry(run).or_insert_with(|| watch::channel(reach).0);
+    }
+
+    fn reach(&self, run: RunId, done: bool) -> Reach {
+        Reach { raw: self.len(run, Stream::Raw), events: self.len(run, Stream::Events), done }
+    }
+
+    /// Opens the logs of `run` for adding. One writer a run.
+    ///
+    /// # Errors
+    /// If the directory cannot be made or written.
+    pub fn writer(self: &Arc<Self>, run: RunId) -> io::Result<Writer> {
+        fs::create_dir_all(self.dir.join(run.to_string()))?;
+        let open =
+            |stream| OpenOptions::new().create(true).append(true).read(true).open(self.path(run, stream));
+        let (raw, mut events) = (open(Stream::Raw)?, open(Stream::Events)?);
+        end_line(&mut events)?;
+        let mut told = 0;
+        for line in io::BufReader::new(self.open(run, Stream::Events, 0)?).lines() {
+            let program = serde_json::from_str::<Line>(&line?).is_ok_and(|l| l.event.kind != Kind::Note);
+            told += u64::from(program);
+        }
+        self.announce(run);
+        let reach = self.reach(run, false);
+        Ok(Writer { logs: self.clone(), run, raw, events, reach, seen: 0, told })
+    }
+}
+
+/// A crash may have left half a line.
+fn end_line(file: &mut File) -> io::Result<()> {
+    if file.metadata()?.len() == 0 {
+        return Ok(());
+    }
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
+}
+
+/// Adds to a run's logs; dropping it tells the followers that the run is over.
+#[derive(Debug)]
+pub struct Writer {
+    logs: Arc<RunLogs>,
+    run: RunId,
+    raw: File,
+    events: File,
+    reach: Reach,
+    /// Events of the program that were given to this writer.
+    seen: u64,
+    /// Events of the program that the file held already: that many are known and not written again.
+    told: u64,
+}
+
+impl Writer {
+    /// How many bytes the raw log holds: where the engine's log is to be taken up.
+    #[must_use]
+    pub fn raw_len(&self) -> u64 {
+        self.reach.raw
+    }
+
+    /// Adds bytes of the program.
+    ///
+    /// # Errors
+    /// If the disk does not take them.
+    pub fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let limit = self.logs.limit;
+        if self.reach.raw >= limit {
+            return Ok(());
+        }
+        let room = usize::try_from(limit - self.reach.raw).unwrap_or(usize::MAX);
+        let kept = &bytes[..bytes.len().min(room)];
+        self.raw.write_all(kept)?;
+        self.reach.raw += kept.len() as u64;
+        if kept.len() < bytes.len() {
+            let mark = format!("\n[dispatch] the log is cut here, at {limit} bytes\n");
+            self.raw.write_all(mark.as_bytes())?;
+            self.reach.raw += mark.len() as u64;
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Adds events of the program. Those that a writer before this one had added are passed over.
+    ///
+    /// # Errors
+    /// If the disk does not take them.
+    pub fn events(&mut self, at: Timestamp, events: Vec<Event>) -> io::Result<()> {
+        for event in events {
+            self.seen += 1;
+            if self.seen > self.told {
+                self.line(&Line { at, event })?;
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    /// Says something as the runner, among the events alone: while the program lives, the raw log is its own.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn note(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
+        self.line(&Line { at, event: Event { kind: Kind::Note, text: text.to_owned() } })?;
+        self.tell();
+        Ok(())
+    }
+
+    /// Says something as the runner, in both logs: only after the program's last byte.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn closing(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
+        let line = format!("[dispatch] {}\n", text.trim_end());
+        end_line(&mut self.raw)?;
+        self.raw.write_all(line.as_bytes())?;
+        self.reach.raw = self.raw.metadata()?.len();
+        self.note(at, text)
+    }
+
+    fn line(&mut self, line: &Line) -> io::Result<()> {
+        let mut json = serde_json::to_vec(line)?;
+        json.push(b'\n');
+        self.events.write_all(&json)?;
+        self.reach.events += json.len() as u64;
+        Ok(())
+    }
+
+    fn tell(&self) {
+        let live = self.logs.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = live.get(&self.run) {
+            sender.send_replace(self.reach);
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        let mut live = self.logs.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = live.remove(&self.run) {
+            sender.send_replace(Reach { done: true, ..self.reach });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: Timestamp = Timestamp(1_000);
+
+    fn text(logs: &RunLogs, stream: Stream, from: u64) -> String {
+        io::read_to_string(logs.open(RunId(1), stream, from).unwrap()).unwrap()
+    }
+
+    fn event(text: &str) -> Event {
+        Event { kind: Kind::Text, text: text.into() }
+    }
+
+    #[tokio::test]
+    async fn a_follower_is_woken_and_told_of_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 1 << 20);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        let mut follow = logs.follow(RunId(1));
+        writer.raw(b"hello\n").unwrap();
+        follow.changed().await.unwrap();
+        assert_eq!(*follow.borrow_and_update(), Reach { raw: 6, events: 0, done: false });
+        assert_eq!(text(&logs, Stream::Raw, 2), "llo\n");
+        drop(writer);
+        follow.changed().await.unwrap();
+        assert!(follow.borrow().done);
+        assert!(logs.follow(RunId(1)).borrow().done, "a run that is over is not followed");
+    }
+
+    #[test]
+    fn a_long_log_keeps_its_head_and_says_so_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 10);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        for _ in 0..5 {
+            writer.raw(b"0123456\n").unwrap();
+        }
+        writer.closing(AT, "over").unwrap();
+        assert_eq!(
+            text(&logs, Stream::Raw, 0),
+            "0123456\n01\n[dispatch] the log is cut here, at 10 bytes\n[dispatch] over\n"
+        );
+        assert_eq!(writer.raw_len(), logs.len(RunId(1), Stream::Raw));
+    }
+
+    #[test]
+    fn replayed_events_are_written_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 1 << 20);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        writer.note(AT, "begins").unwrap();
+        writer.events(AT, vec![event("one"), event("two")]).unwrap();
+        drop(writer);
+        fs::OpenOptions::new()
+            .append(true)
+            .open(logs.path(RunId(1), Stream::Events))
+            .unwrap()
+            .write_all(b"{\"half")
+            .unwrap();
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        writer.events(AT, vec![event("one"), event("two"), event("three")]).unwrap();
+        let all = text(&logs, Stream::Events, 0);
+        assert_eq!(all.matches("\"two\"").count(), 1);
+        assert!(all.ends_with("\"three\"}\n"), "{all}");
+        assert!(all.contains("{\"half\n"), "half a line is ended, not continued");
+    }
+}

@@ -1,0 +1,156 @@
+//! Before a program starts: mirror, workspace, prompt, home, and what the engine is told.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use dispatch_shared::run::{EndClass, RuntimeKind};
+
+use super::agents::{Agent, SCRIPT_NAME};
+use super::context::Seat;
+use super::hooks;
+use super::log::Writer;
+use super::prompt;
+use super::publish::{Failure, forge_failure};
+use super::seal;
+use super::workspace::{Workspace, Workspaces};
+use crate::core::record::{Card, Repo, Run};
+use crate::edges::{Limits, RunSpec};
+
+fn crashed(why: String) -> Failure {
+    (EndClass::Crashed, why)
+}
+
+/// Whose the workspace is.
+pub(super) fn owner(seat: &Seat) -> (u32, u32) {
+    let settings = &seat.ctx.settings;
+    let (uid, gid) = (rustix::process::geteuid(), rustix::process::getegid());
+    if !uid.is_root() {
+        return (uid.as_raw(), gid.as_raw());
+    }
+    // A process of the host needs every directory on the way; a container is given its own by the engine.
+    if seat.engine.kind() == RuntimeKind::Host && !seat.ctx.spaces.reachable() {
+        return (uid.as_raw(), gid.as_raw());
+    }
+    (settings.uid, settings.gid)
+}
+
+/// Makes all that the run needs.
+#[expect(clippy::too_many_arguments, reason = "a run's whole subject; called once")]
+pub(super) async fn prepare(
+    seat: &Seat,
+    repo: &Repo,
+    card: &Card,
+    body: &str,
+    run: &Run,
+    agent: &Agent,
+    ws: &Workspace,
+    writer: &mut Writer,
+) -> Result<(), Failure> {
+    let ctx = &seat.ctx;
+    let forge = ctx.forges.for_repo(repo).map_err(|e| forge_failure("preparing", &e))?;
+    let remote = forge.remote(repo).await.map_err(|e| forge_failure("asking for the remote", &e))?;
+    ctx.edges.hook.before("runner.fetch").map_err(|e| crashed(format!("fetch: {e}")))?;
+    ctx.spaces.fetch(ws, &remote).await.map_err(|e| (EndClass::Network, e))?;
+    ctx.edges.hook.before("runner.workspace").map_err(|e| crashed(format!("workspace: {e}")))?;
+    let made = ctx.spaces.prepare(ws).await.map_err(crashed)?;
+    let owner = owner(seat);
+    write_prompt(ws, &prompt::coding(repo, card, body, run, ws).map_err(crashed)?).map_err(crashed)?;
+    home(ws, agent, &ctx.spaces, owner).map_err(crashed)?;
+    if seat.engine.kind() == RuntimeKind::Host {
+        let as_root = if owner.0 == 0 { ", with the rights of root" } else { "" };
+        let _ = writer.note(
+            ctx.edges.clock.now(),
+            &format!("this run is not contained: it works on this machine itself{as_root}"),
+        );
+    }
+    let hooks = &ctx.settings.hooks;
+    if made {
+        hooks::run(&hooks.after_create, &ws.repo, "after_create").await.map_err(crashed)?;
+    }
+    hooks::run(&hooks.before_run, &ws.repo, "before_run").await.map_err(crashed)?;
+    ctx.spaces.give(ws, owner).map_err(crashed)
+}
+
+fn write_prompt(ws: &Workspace, text: &str) -> Result<(), String> {
+    let said = |e: std::io::Error| format!("{}: {e}", ws.prompt.display());
+    seal::forget(&ws.prompt).map_err(said)?;
+    fs::write(&ws.prompt, text).map_err(said)
+}
+
+/// A fresh home with copies of the program's credential files.
+pub(super) fn home(
+    ws: &Workspace,
+    agent: &Agent,
+    spaces: &Workspaces,
+    owner: (u32, u32),
+) -> Result<(), String> {
+    let said = |e: std::io::Error| format!("{}: {e}", ws.home.display());
+    seal::forget(&ws.home).map_err(said)?;
+    fs::DirBuilder::new().mode(0o700).create(&ws.home).map_err(said)?;
+    if let Some(script) = agent.script {
+        fs::write(ws.home.join(SCRIPT_NAME), script).map_err(said)?;
+    }
+    if let Some(from) = std::env::var_os("HOME").map(PathBuf::from) {
+        for file in &agent.credentials {
+            copy_private(&from.join(file), &ws.home.join(file))
+                .map_err(|e| format!("the credential file ~/{file}: {e}"))?;
+        }
+    }
+    spaces.give(ws, owner)
+}
+
+/// Copies a file, readable for its owner alone. Fine if it is not there.
+fn copy_private(from: &Path, to: &Path) -> std::io::Result<()> {
+    let mut source = match fs::File::open(from) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        source => source?,
+    };
+    if let Some(dir) = to.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    }
+    let mut target = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
+    std::io::copy(&mut source, &mut target).map(|_| ())
+}
+
+/// What the engine is told.
+pub(super) fn spec(seat: &Seat, run: &Run, agent: &Agent, ws: &Workspace, argv: Vec<String>) -> RunSpec {
+    let settings = &seat.ctx.settings;
+    let mut env: Vec<(String, String)> = agent.set.clone();
+    for role in ["AUTHOR", "COMMITTER"] {
+        env.push((format!("GIT_{role}_NAME"), settings.author_name.clone()));
+        env.push((format!("GIT_{role}_EMAIL"), settings.author_email.clone()));
+    }
+    let mut env_names = agent.env.clone();
+    env_names.extend(settings.env.iter().filter(|n| !agent.env.contains(n)).cloned());
+    RunSpec {
+        run: run.id,
+        attempt: run.attempt,
+        image: settings.image.clone(),
+        argv,
+        env,
+        env_names,
+        repo_dir: ws.repo.clone(),
+        meta_dir: ws.meta.clone(),
+        prompt: ws.prompt.clone(),
+        home: ws.home.clone(),
+        read_only: vec![ws.objects()],
+        uid_gid: owner(seat),
+        limits: Limits {
+            memory: settings.memory.map(|m| m.0),
+            milli_cpus: settings.cpus.map(milli),
+            pids: settings.pids,
+            network: settings.network.clone(),
+        },
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what fits before")]
+fn milli(cpus: f64) -> u64 {
+    (cpus.clamp(0.01, 10_000.0) * 1_000.0).round() as u64
+}
+
+/// Whether others than their owner may pass through all of these directories.
+pub(super) fn passable(path: &Path) -> bool {
+    path.ancestors().all(|dir| fs::metadata(dir).is_ok_and(|m| m.permissions().mode() & 0o001 != 0))
+}

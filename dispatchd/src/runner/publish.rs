@@ -1,0 +1,190 @@
+//! From a checkout to a pull request. Every step may be repeated after a crash: what is there already is found, not made
+//! twice, and nothing is ever forced.
+
+use std::path::Path;
+
+use super::git::failed;
+use super::workspace::{Workspace, Workspaces};
+use crate::core::record::{Card, Repo, Run};
+use crate::core::seen::SeenPull;
+use crate::edges::{Edges, Forge, ForgeError, GitRemote, NewPull};
+use dispatch_shared::followup::PullState;
+use dispatch_shared::run::EndClass;
+
+/// Why nothing was published: the class and a sentence.
+pub(super) type Failure = (EndClass, String);
+
+fn fault(what: String) -> Failure {
+    (EndClass::Failed, what)
+}
+
+/// What the forge said, as a way for a run to end.
+pub(super) fn forge_failure(doing: &str, error: &ForgeError) -> Failure {
+    let class = match error {
+        ForgeError::Unreachable(_) => EndClass::Network,
+        ForgeError::RateLimited { .. } => EndClass::RateLimited,
+        ForgeError::NotFound(_) | ForgeError::Refused(_) | ForgeError::Unauthorized(_) => EndClass::Failed,
+    };
+    (class, format!("{doing}: {error}"))
+}
+
+/// Directories below the checkout that are repositories of their own: git is never called inside, their configuration is
+/// the agent's.
+fn nested(dir: &Path, top: &Path, found: &mut Vec<String>) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if !entry.file_type().is_ok_and(|t| t.is_dir()) || path == top.join(".git") {
+            continue;
+        }
+        if std::fs::symlink_metadata(path.join(".git")).is_ok() {
+            found.extend(path.strip_prefix(top).ok().and_then(|p| p.to_str()).map(str::to_owned));
+        } else {
+            nested(&path, top, found);
+        }
+    }
+}
+
+/// Commits what the agent left uncommitted. Returns how many files that were.
+pub(super) async fn commit_leftovers(
+    spaces: &Workspaces,
+    ws: &Workspace,
+    number: u64,
+    title: &str,
+) -> Result<usize, Failure> {
+    spaces.seal(ws).map_err(fault)?;
+    let mut add: Vec<String> = ["add", "--all", "--", "."].map(str::to_owned).into();
+    let mut inner = Vec::new();
+    nested(&ws.repo, &ws.repo, &mut inner);
+    add.extend(inner.iter().map(|path| format!(":(exclude,literal){path}")));
+    spaces.git.run(&ws.repo, &add).await.map_err(fault)?;
+    let staged = ["diff", "--cached", "--name-only", "-z", "--no-ext-diff", "--no-textconv"];
+    let changed = spaces.git.run(&ws.repo, &staged).await.map_err(fault)?;
+    let count = changed.split('\0').filter(|n| !n.is_empty()).count();
+    if count > 0 {
+        let message = format!("{title}\n\nRefs #{number}");
+        spaces
+            .git
+            .run(&ws.repo, &["commit", "--quiet", "--no-verify", "-m", &message])
+            .await
+            .map_err(fault)?;
+    }
+    Ok(count)
+}
+
+/// What is to be published.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    /// The commit at its head; in the mirror already.
+    pub(super) head: String,
+    /// Commits beyond the base.
+    pub(super) commits: u64,
+}
+
+/// Takes the checkout's commits into the mirror, which no agent can write.
+pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> Result<Work, Failure> {
+    spaces.seal(ws).map_err(fault)?;
+    let kept = format!("refs/dispatch/{}", run.id);
+    let from = ws.repo.display().to_string();
+    let spec = format!("+HEAD:{kept}");
+    let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", &from, &spec];
+    spaces.git.run(&ws.mirror, &args).await.map_err(fault)?;
+    let head = spaces
+        .commit(&ws.mirror, &kept)
+        .await
+        .map_err(fault)?
+        .ok_or_else(|| fault("the checkout has no commit".into()))?;
+    let range = format!("refs/heads/{}..{head}", ws.base);
+    let count = spaces.git.run(&ws.mirror, &["rev-list", "--count", &range]).await.map_err(fault)?;
+    Ok(Work { head, commits: count.trim().parse().unwrap_or(0) })
+}
+
+/// Pushes `work` to the run's branch. A branch that already stands there is fine; one that has commits of somebody else
+/// is left alone.
+pub(super) async fn push(
+    spaces: &Workspaces,
+    edges: &Edges,
+    remote: &GitRemote,
+    ws: &Workspace,
+    work: &Work,
+) -> Result<(), Failure> {
+    let network = |what: String| (EndClass::Network, what);
+    spaces.fetch(ws, remote).await.map_err(network)?;
+    let branch = format!("refs/heads/{}", ws.branch);
+    if let Some(theirs) = spaces.commit(&ws.mirror, &branch).await.map_err(fault)? {
+        if theirs == work.head {
+            return Ok(());
+        }
+        let args = ["merge-base", "--is-ancestor", &theirs, &work.head];
+        if !spaces.git.try_run(&ws.mirror, &args).await.map_err(fault)?.ok() {
+            return Err(fault(format!(
+                "the branch {} has commits on the remote that this work lacks; it was not pushed: merge them, or delete \
+                 the branch, then retry",
+                ws.branch
+            )));
+        }
+    }
+    edges.hook.before("runner.push").map_err(|e| fault(format!("push: {e}")))?;
+    let spec = format!("{}:{branch}", work.head);
+    let args = ["push", "--quiet", "--no-verify", &remote.url, &spec];
+    let output = spaces.git.remote(&ws.mirror, remote, &args).await.map_err(network)?;
+    if output.ok() {
+        return Ok(());
+    }
+    let why = failed(&args, &output);
+    let refused = ["rejected", "denied", "403", "Authentication failed", "protected"];
+    let class = if refused.iter().any(|w| why.contains(w)) { EndClass::Failed } else { EndClass::Network };
+    Err((class, why))
+}
+
+/// Finds the open pull request of the branch, or opens it, and reads it back.
+pub(super) async fn pull(
+    forge: &dyn Forge,
+    edges: &Edges,
+    repo: &Repo,
+    card: &Card,
+    run: &Run,
+    ws: &Workspace,
+    work: &Work,
+) -> Result<SeenPull, Failure> {
+    let found = forge.find_pull(repo, &ws.branch).await;
+    let found = found.map_err(|e| forge_failure("looking for the pull request", &e))?;
+    let number = match found {
+        Some(pull) if pull.state == PullState::Open => pull.number,
+        _ => {
+            let new = NewPull {
+                title: card.title.clone(),
+                body: body(run, work),
+                head: ws.branch.clone(),
+                base: ws.base.clone(),
+            };
+            edges
+                .hook
+                .before("runner.open_pull")
+                .map_err(|e| fault(format!("open the pull request: {e}")))?;
+            match forge.open_pull(repo, &new).await {
+                Ok(pull) => pull.number,
+                Err(error) => {
+                    // The answer may have been lost although the request was carried out.
+                    match forge.find_pull(repo, &ws.branch).await {
+                        Ok(Some(pull)) if pull.state == PullState::Open => pull.number,
+                        _ => return Err(forge_failure("opening the pull request", &error)),
+                    }
+                }
+            }
+        }
+    };
+    let pull = forge.pull(repo, number).await;
+    pull.map_err(|e| forge_failure(&format!("reading pull request #{number} back"), &e))
+}
+
+fn body(run: &Run, work: &Work) -> String {
+    let plural = if work.commits == 1 { "" } else { "s" };
+    format!(
+        "Fixes #{}\n\n{} commit{plural} by `{}`, run {} (attempt {}). Not reviewed by a person yet.\n",
+        run.card.number,
+        work.commits,
+        run.program,
+        run.id,
+        run.attempt.ordinal(),
+    )
+}

@@ -1,0 +1,207 @@
+//! The command lines of the engines, as pure functions: what a run may and may not do is read here.
+
+use dispatch_shared::run::RuntimeKind;
+
+use crate::edges::RunSpec;
+
+/// The label of the run.
+pub(super) const RUN: &str = "dispatch.run";
+/// The label of the attempt.
+pub(super) const ATTEMPT: &str = "dispatch.attempt";
+/// The label of the state directory, so that two daemons on one engine leave each other's containers alone.
+pub(super) const STATE: &str = "dispatch.state";
+/// Where the prompt lies in a container.
+pub(super) const PROMPT: &str = "/dispatch/prompt";
+/// The program gets the prompt as its standard input, and both its outputs become one stream inside, so that reading the
+/// log again from its start gives the same bytes. No client is attached that could die with the daemon.
+const ENTRY: &str = "exec \"$@\" </dispatch/prompt 2>&1";
+/// Apple's engine keeps no exit code: the entry leaves it in the run's home.
+const APPLE_ENTRY: &str = "\"$@\" </dispatch/prompt 2>&1; echo $? >\"$HOME/.dispatch-exit\"";
+
+/// What the engine is like, beyond its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Traits {
+    /// Its root is an ordinary user of this machine.
+    pub(super) rootless: bool,
+}
+
+/// The arguments that start `spec` detached.
+pub(super) fn start(
+    kind: RuntimeKind,
+    traits: Traits,
+    name: &str,
+    state: &str,
+    spec: &RunSpec,
+) -> Vec<String> {
+    let mut a = Args::default();
+    a.all(["run", "--detach", "--name", name]);
+    a.pair("--label", format!("{RUN}={}", spec.run));
+    a.pair("--label", format!("{ATTEMPT}={}", spec.attempt.0));
+    a.pair("--label", format!("{STATE}={state}"));
+    match kind {
+        RuntimeKind::Docker => {
+            // The file log is the one that can be read again from its start.
+            a.all(["--log-driver", "json-file", "--init", "--pull", "missing"]);
+            harden(&mut a, spec);
+        }
+        RuntimeKind::Podman => {
+            a.all(["--log-driver", "k8s-file", "--init", "--pull", "missing"]);
+            // Nothing is relabelled: the mirror's objects are shared between runs.
+            a.pair("--security-opt", "label=disable");
+            harden(&mut a, spec);
+        }
+        // One virtual machine a container, which is the boundary; it has no such switches.
+        RuntimeKind::Apple | RuntimeKind::Host => {}
+    }
+    user(&mut a, kind, traits, spec);
+    limits(&mut a, kind, spec);
+    for (key, value) in [("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")] {
+        a.pair("--env", format!("{key}={value}"));
+    }
+    a.pair("--env", format!("HOME={}", spec.home.display()));
+    for (key, value) in &spec.env {
+        a.pair("--env", format!("{key}={value}"));
+    }
+    for key in &spec.env_names {
+        a.pair("--env", key.clone());
+    }
+    mount(&mut a, &spec.repo_dir.display().to_string(), None, false);
+    mount(&mut a, &spec.home.display().to_string(), None, false);
+    mount(&mut a, &spec.prompt.display().to_string(), Some(PROMPT), true);
+    for dir in &spec.read_only {
+        mount(&mut a, &dir.display().to_string(), None, true);
+    }
+    a.pair("--workdir", spec.repo_dir.display().to_string());
+    // The image's own entry point would stand before ours.
+    a.pair("--entrypoint", "sh");
+    a.all([spec.image.as_str()]);
+    let entry = if kind == RuntimeKind::Apple { APPLE_ENTRY } else { ENTRY };
+    a.all(["-c", entry, "sh"]);
+    a.0.extend(spec.argv.iter().cloned());
+    a.0
+}
+
+fn harden(a: &mut Args, spec: &RunSpec) {
+    a.pair("--security-opt", "no-new-privileges");
+    a.pair("--cap-drop", "ALL");
+    if let Some(pids) = spec.limits.pids {
+        a.pair("--pids-limit", pids.to_string());
+    }
+}
+
+fn user(a: &mut Args, kind: RuntimeKind, traits: Traits, spec: &RunSpec) {
+    let (uid, gid) = spec.uid_gid;
+    match (kind, traits.rootless) {
+        // The owner of the workspace keeps its number inside.
+        (RuntimeKind::Podman, true) => {
+            a.all(["--userns", "keep-id"]);
+            a.pair("--user", format!("{uid}:{gid}"));
+        }
+        // Its root is the owner of the workspace, any other number would be a stranger.
+        (RuntimeKind::Docker, true) => a.pair("--user", "0:0"),
+        _ => a.pair("--user", format!("{uid}:{gid}")),
+    }
+}
+
+fn limits(a: &mut Args, kind: RuntimeKind, spec: &RunSpec) {
+    let limits = &spec.limits;
+    if let Some(memory) = limits.memory {
+        if kind == RuntimeKind::Apple {
+            a.pair("--memory", format!("{}M", (memory >> 20).max(1)));
+        } else {
+            a.pair("--memory", memory.to_string());
+            // Without this as much again may be swapped.
+            a.pair("--memory-swap", memory.to_string());
+        }
+    }
+    if let Some(cpus) = limits.milli_cpus {
+        if kind == RuntimeKind::Apple {
+            a.pair("--cpus", cpus.div_ceil(1_000).to_string());
+        } else {
+            a.pair("--cpus", format!("{}.{:03}", cpus / 1_000, cpus % 1_000));
+        }
+    }
+    if limits.network != "default" {
+        a.pair("--network", limits.network.clone());
+    }
+}
+
+fn mount(a: &mut Args, source: &str, target: Option<&str>, read_only: bool) {
+    let suffix = if read_only { ",readonly" } else { "" };
+    a.pair("--mount", format!("type=bind,source={source},target={}{suffix}", target.unwrap_or(source)));
+}
+
+#[derive(Default)]
+struct Args(Vec<String>);
+
+impl Args {
+    fn all<const N: usize>(&mut self, args: [&str; N]) {
+        self.0.extend(args.map(str::to_owned));
+    }
+
+    fn pair(&mut self, key: &str, value: impl Into<String>) {
+        self.0.extend([key.to_owned(), value.into()]);
+    }
+}
+
+/// The name of a run's container: unique among all daemons of this machine.
+pub(super) fn name(spec: &RunSpec, state: &str) -> String {
+    format!("dispatch-{}-{}-{}", spec.run, spec.attempt.0, &state[..state.len().min(8)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::Limits;
+    use dispatch_shared::claim::Attempt;
+    use dispatch_shared::id::RunId;
+
+    fn spec() -> RunSpec {
+        RunSpec {
+            run: RunId(7),
+            attempt: Attempt(4_294_967_298),
+            image: "agent:1".into(),
+            argv: vec!["claude".into(), "-p".into()],
+            env: vec![("GIT_AUTHOR_NAME".into(), "Dispatch".into())],
+            env_names: vec!["ANTHROPIC_API_KEY".into()],
+            repo_dir: "/s/w/repo".into(),
+            meta_dir: "/s/w/.meta/r-7".into(),
+            prompt: "/s/w/.meta/r-7/prompt.md".into(),
+            home: "/s/w/.meta/r-7/home".into(),
+            read_only: vec!["/s/mirrors/k.git/objects".into()],
+            uid_gid: (1000, 1000),
+            limits: Limits {
+                memory: Some(4 << 30),
+                milli_cpus: Some(1_500),
+                pids: Some(512),
+                network: "none".into(),
+            },
+        }
+    }
+
+    fn line(kind: RuntimeKind, rootless: bool) -> String {
+        let args = start(kind, Traits { rootless }, &name(&spec(), "0123456789ab"), "0123456789ab", &spec());
+        // One option a line.
+        args.join(" ").replace(" --", "\n--").replace(" agent:1", "\nagent:1")
+    }
+
+    #[test]
+    fn docker_command_line() {
+        insta::assert_snapshot!(line(RuntimeKind::Docker, false));
+    }
+
+    #[test]
+    fn podman_command_line() {
+        insta::assert_snapshot!(line(RuntimeKind::Podman, true));
+    }
+
+    #[test]
+    fn apple_command_line() {
+        insta::assert_snapshot!(line(RuntimeKind::Apple, false));
+    }
+
+    #[test]
+    fn rootless_docker_maps_its_root_to_the_owner() {
+        assert!(line(RuntimeKind::Docker, true).contains("--user 0:0"));
+    }
+}

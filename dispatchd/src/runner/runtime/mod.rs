@@ -1,0 +1,111 @@
+//! The engines that contain runs, and which one to use.
+
+mod apple;
+mod argv;
+mod cli;
+mod host;
+mod process;
+
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use dispatch_shared::run::RuntimeKind;
+use sha2::{Digest, Sha256};
+use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
+use tokio::task::JoinHandle;
+
+use super::settings::RuntimeChoice;
+use crate::edges::{Runtime, RuntimeError};
+
+/// The engine of this kind, whether or not it is there. Containers are told apart by `state_dir`.
+#[must_use]
+pub fn of_kind(kind: RuntimeKind, state_dir: &Path) -> Arc<dyn Runtime> {
+    let state = state_id(state_dir);
+    match kind {
+        RuntimeKind::Docker | RuntimeKind::Podman => Arc::new(cli::Cli::new(kind, state)),
+        RuntimeKind::Apple => Arc::new(apple::Apple::new(state)),
+        RuntimeKind::Host => Arc::new(host::Host::new(state_dir, state)),
+    }
+}
+
+/// The engine to use.
+///
+/// # Errors
+/// A sentence that says what is missing and what to do: a runtime asked for by name is never replaced by another.
+pub async fn choose(choice: RuntimeChoice, state_dir: &Path) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    let candidates: &[RuntimeKind] = match choice {
+        RuntimeChoice::Named(kind) => {
+            let engine = of_kind(kind, state_dir);
+            return match engine.check().await {
+                Ok(()) => Ok(engine),
+                Err(e) => Err(RuntimeError(format!("runner.runtime = \"{kind}\": {e}"))),
+            };
+        }
+        RuntimeChoice::Auto if cfg!(target_os = "macos") => {
+            &[RuntimeKind::Apple, RuntimeKind::Docker, RuntimeKind::Podman]
+        }
+        RuntimeChoice::Auto => &[RuntimeKind::Docker, RuntimeKind::Podman],
+    };
+    let mut said = Vec::new();
+    for &kind in candidates {
+        let engine = of_kind(kind, state_dir);
+        match engine.check().await {
+            Ok(()) => return Ok(engine),
+            Err(e) => said.push(e.0),
+        }
+    }
+    Err(RuntimeError(format!(
+        "no container engine ({}); install docker or podman, or set runner.runtime = \"host\" to run without a container",
+        said.join("; ")
+    )))
+}
+
+/// Names the state directory on labels: the same for every spelling of its path.
+fn state_id(state_dir: &Path) -> String {
+    let real = state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_path_buf());
+    let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
+    digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
+}
+
+/// A log being followed by a task that ends with its reader.
+struct Following {
+    from: DuplexStream,
+    task: JoinHandle<()>,
+}
+
+impl Following {
+    fn new(from: DuplexStream, task: JoinHandle<()>) -> Self {
+        Self { from, task }
+    }
+}
+
+impl AsyncRead for Following {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.from).poll_read(cx, buf)
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_directory_has_one_id() {
+        let dir = tempfile::tempdir().unwrap();
+        let other = tempfile::tempdir().unwrap();
+        assert_eq!(state_id(dir.path()), state_id(&dir.path().join(".")));
+        assert_ne!(state_id(dir.path()), state_id(other.path()));
+    }
+}

@@ -1,0 +1,277 @@
+//! The `[runner]` section of the configuration: what the operator chose for runs, with the defaults of a first start.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use dispatch_shared::run::RuntimeKind;
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use super::agents::Entry;
+
+/// See the module. Unknown keys are errors.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Which engine contains a run.
+    pub runtime: RuntimeChoice,
+    /// The image that runs start from.
+    pub image: String,
+    /// Runs at once.
+    pub max_parallel: usize,
+    /// The longest a program may work.
+    pub timeout: Span,
+    /// The longest it may be silent.
+    pub stall_timeout: Span,
+    /// Between TERM and KILL.
+    pub grace: Span,
+    /// Memory of one run.
+    pub memory: Option<Size>,
+    /// Processors of one run; may be broken (`1.5`).
+    pub cpus: Option<f64>,
+    /// Processes and threads of one run.
+    pub pids: Option<u64>,
+    /// `none`, `default`, or the name of a network.
+    pub network: String,
+    /// Who owns workspaces if the daemon runs as root.
+    pub uid: u32,
+    /// The group that goes with [`Settings::uid`].
+    pub gid: u32,
+    /// Author of the commits.
+    pub author_name: String,
+    /// Their address.
+    pub author_email: String,
+    /// `off`, `auto` (detected from the repository), or the commands.
+    pub verify: Verify,
+    /// The longest that verifying may take.
+    pub verify_timeout: Span,
+    /// Commands of the operator around a workspace's life, run on the host.
+    pub hooks: Hooks,
+    /// Names passed from the daemon's environment into every run, besides those of its program.
+    pub env: Vec<String>,
+    /// Programs by name, laid over the built-in ones field by field.
+    pub agents: BTreeMap<String, Entry>,
+    /// The most that is kept of a run's log.
+    pub log_limit: Size,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            runtime: RuntimeChoice::Auto,
+            image: "dispatch-agent:latest".into(),
+            max_parallel: 2,
+            timeout: Span::minutes(60),
+            stall_timeout: Span::minutes(15),
+            grace: Span(Duration::from_secs(10)),
+            memory: Some(Size(4 << 30)),
+            cpus: Some(2.0),
+            pids: Some(1024),
+            network: "default".into(),
+            uid: 1000,
+            gid: 1000,
+            author_name: "Dispatch".into(),
+            author_email: "dispatch@localhost".into(),
+            verify: Verify::Off,
+            verify_timeout: Span::minutes(20),
+            hooks: Hooks::default(),
+            env: Vec::new(),
+            agents: BTreeMap::new(),
+            log_limit: Size(64 << 20),
+        }
+    }
+}
+
+/// Which engine to use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RuntimeChoice {
+    /// The first of apple (macOS), docker, podman that is there; never host.
+    #[default]
+    Auto,
+    /// This one, or an error.
+    Named(RuntimeKind),
+}
+
+impl FromStr for RuntimeChoice {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Ok(Self::Named(match text {
+            "auto" => return Ok(Self::Auto),
+            "docker" => RuntimeKind::Docker,
+            "podman" => RuntimeKind::Podman,
+            "apple" => RuntimeKind::Apple,
+            "host" => RuntimeKind::Host,
+            other => return Err(format!("`{other}` is no runtime: use auto, docker, podman, apple or host")),
+        }))
+    }
+}
+
+/// Whether and how a run's work is checked before it is published.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Verify {
+    /// Not.
+    #[default]
+    Off,
+    /// With the checks that the repository is known for (Cargo.toml, go.mod, …).
+    Auto,
+    /// With these, one after the other, each through `sh -c`.
+    Commands(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Verify {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Raw {
+            Word(String),
+            Commands(Vec<String>),
+        }
+        match Raw::deserialize(d)? {
+            Raw::Word(w) if w == "off" => Ok(Verify::Off),
+            Raw::Word(w) if w == "auto" => Ok(Verify::Auto),
+            Raw::Word(w) => {
+                Err(D::Error::custom(format!("`{w}` is no way to verify: use \"off\", \"auto\" or a list")))
+            }
+            Raw::Commands(list) => Ok(Verify::Commands(list)),
+        }
+    }
+}
+
+/// Commands of the operator, each through `sh -c` in the checkout, on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// Once a workspace was made.
+    pub after_create: Option<String>,
+    /// Before the program starts; a failure ends the run.
+    pub before_run: Option<String>,
+    /// After it ended.
+    pub after_run: Option<String>,
+    /// Before a workspace is collected.
+    pub before_remove: Option<String>,
+}
+
+/// A length of time, written `90s`, `30m`, `1h30m`, `2d`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Span(pub Duration);
+
+impl Span {
+    const fn minutes(n: u64) -> Self {
+        Self(Duration::from_secs(n * 60))
+    }
+}
+
+impl FromStr for Span {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no length of time: write 90s, 30m, 1h30m or 2d");
+        let (mut total, mut digits, mut units) = (0_u64, String::new(), 0);
+        for c in text.chars() {
+            if c.is_ascii_digit() {
+                digits.push(c);
+                continue;
+            }
+            let unit = match c {
+                's' => 1,
+                'm' => 60,
+                'h' => 3_600,
+                'd' => 86_400,
+                _ => return Err(wrong()),
+            };
+            let n: u64 = digits.parse().map_err(|_| wrong())?;
+            total = n.checked_mul(unit).and_then(|n| total.checked_add(n)).ok_or_else(wrong)?;
+            digits.clear();
+            units += 1;
+        }
+        if units == 0 || !digits.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self(Duration::from_secs(total)))
+    }
+}
+
+/// Bytes, written `512m`, `4g`, or a bare number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Size(pub u64);
+
+impl FromStr for Size {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is no size: write 512m, 4g or a number of bytes");
+        let lower = text.to_ascii_lowercase();
+        let lower = lower.trim_end_matches("ib").trim_end_matches('b');
+        let shift = match lower.chars().last() {
+            Some('k') => 10,
+            Some('m') => 20,
+            Some('g') => 30,
+            Some('t') => 40,
+            _ => 0,
+        };
+        let digits = if shift == 0 { lower } else { &lower[..lower.len() - 1] };
+        let n: u64 = digits.parse().map_err(|_| wrong())?;
+        n.checked_mul(1 << shift).map(Self).ok_or_else(wrong)
+    }
+}
+
+/// Reads a value from its text, so that the configuration's error shows the sentence and the line.
+struct Text<T>(std::marker::PhantomData<T>);
+
+impl<T: FromStr<Err = String>> serde::de::Visitor<'_> for Text<T> {
+    type Value = T;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+    fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<T, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+    fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<T, E> {
+        n.to_string().parse().map_err(E::custom)
+    }
+}
+
+macro_rules! from_text {
+    ($($name:ty),*) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                d.deserialize_any(Text(std::marker::PhantomData))
+            }
+        }
+    )*};
+}
+from_text!(RuntimeChoice, Span, Size);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_and_sizes_are_read() {
+        assert_eq!("90s".parse(), Ok(Span(Duration::from_secs(90))));
+        assert_eq!("1h30m".parse(), Ok(Span(Duration::from_secs(5_400))));
+        for bad in ["", "30", "m", "3x", "-3m", "99999999999999999999d"] {
+            assert!(bad.parse::<Span>().is_err(), "{bad:?} must be refused");
+        }
+        assert_eq!("512m".parse(), Ok(Size(512 << 20)));
+        assert_eq!("4GiB".parse(), Ok(Size(4 << 30)));
+        assert_eq!("7".parse(), Ok(Size(7)));
+        assert!("lots".parse::<Size>().is_err());
+    }
+
+    #[test]
+    fn a_section_is_read_and_unknown_keys_are_refused() {
+        let s: Settings = toml::from_str(
+            "runtime = 'podman'\ntimeout = '5m'\nmemory = '1g'\nverify = ['make test']\n[hooks]\nbefore_run = 'true'",
+        )
+        .unwrap();
+        assert_eq!(s.runtime, RuntimeChoice::Named(RuntimeKind::Podman));
+        assert_eq!(s.timeout, Span::minutes(5));
+        assert_eq!(s.verify, Verify::Commands(vec!["make test".into()]));
+        assert_eq!(s.pids, Some(1024), "what is not named keeps its default");
+        assert!(toml::from_str::<Settings>("tiemout = '5m'").unwrap_err().to_string().contains("tiemout"));
+        assert!(toml::from_str::<Settings>("runtime = 'dokcer'").unwrap_err().to_string().contains("dokcer"));
+    }
+}

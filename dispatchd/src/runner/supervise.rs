@@ -1,0 +1,326 @@
+//! One run's life, from its claim to its end, in whatever state a restart finds it.
+//!
+//! 1. prepare: mirror, workspace, prompt, home; 2. start, or take up what still runs; 3. follow it until it ends or is
+//! ended; 4. verify; 5. publish; 6. report the end, once; 7. clean up. A crash between any two of them is mended by doing
+//! the step that the ledger names again. A fault in one run ends that run.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dispatch_shared::run::{EndClass, Phase, RunState, Usage};
+use futures_util::FutureExt;
+
+use super::agents::{Agent, Produces};
+use super::context::{Context, Halt, Seat};
+use super::follow;
+use super::hooks;
+use super::log::Writer;
+use super::prepare;
+use super::publish::{self, Failure};
+use super::stream::Reader;
+use super::verify;
+use super::workspace::Workspace;
+use crate::core::command::{RunEnd, RunStep};
+use crate::core::record::{Kill, Repo, Run};
+use crate::edges::{Exit, Found, Handle, Runtime};
+
+/// Why a run does not get to its good end.
+pub(super) enum Stop {
+    /// Somebody or something outside ended it.
+    Halt(Halt),
+    /// It ended so.
+    End(Box<RunEnd>),
+}
+
+impl From<Halt> for Stop {
+    fn from(halt: Halt) -> Self {
+        Stop::Halt(halt)
+    }
+}
+
+impl From<Failure> for Stop {
+    fn from((class, reason): Failure) -> Self {
+        Stop::End(Box::new(end(class, Some(reason))))
+    }
+}
+
+pub(super) fn end(class: EndClass, reason: Option<String>) -> RunEnd {
+    RunEnd { class, reason, exit_code: None, question: None, usage: Usage::default(), pull: None }
+}
+
+fn crashed(why: impl Into<String>) -> Stop {
+    Stop::End(Box::new(end(EndClass::Crashed, Some(why.into()))))
+}
+
+/// Sees a run through. `found` is its container, if the engine has one.
+pub(super) async fn supervise(
+    ctx: Arc<Context>,
+    engine: Arc<dyn Runtime>,
+    run: Arc<Run>,
+    found: Option<Found>,
+) {
+    let seat = Seat { ctx, engine, run: run.id, attempt: run.attempt };
+    seat.ctx.logs.announce(run.id);
+    let mut life =
+        Life { seat: seat.clone(), handle: found.as_ref().map(|f| f.handle.clone()), usage: run.usage };
+    let lived = AssertUnwindSafe(async {
+        tokio::select! {
+            stop = life.live(&run) => stop,
+            () = seat.renew() => unreachable!("renewing never ends"),
+        }
+    })
+    .catch_unwind()
+    .await;
+    let outcome = match lived {
+        Ok(stop) => stop,
+        Err(_) => crashed("a fault of the runner ended it; the daemon's log has more"),
+    };
+    life.settle(&run, outcome).await;
+}
+
+struct Life {
+    seat: Seat,
+    handle: Option<Handle>,
+    usage: Usage,
+}
+
+impl Life {
+    /// Everything up to the end; the end itself is the return value.
+    async fn live(&mut self, run: &Run) -> Stop {
+        match self.stages(run).await {
+            Ok(end) => Stop::End(Box::new(end)),
+            Err(stop) => stop,
+        }
+    }
+
+    async fn stages(&mut self, run: &Run) -> Result<RunEnd, Stop> {
+        let ctx = self.seat.ctx.clone();
+        let (repo, card) = self.seat.subject().map_err(crashed)?;
+        let agent = ctx.agents.get(&run.program).map_err(crashed)?;
+        let ws = ctx.spaces.of(&repo, run);
+        let mut writer =
+            ctx.logs.writer(run.id).map_err(|e| crashed(format!("its log cannot be written: {e}")))?;
+        let mut reader = Reader::new(agent.format);
+        let phase = match run.state {
+            RunState::Live(phase) => phase,
+            RunState::Ended(_) => return Err(Halt::Over.into()),
+        };
+        let mut exit_code = run.exit_code;
+        if matches!(phase, Phase::Queued | Phase::Preparing | Phase::Running) {
+            let adopted = self.handle.is_some();
+            if !adopted {
+                if phase == Phase::Running {
+                    let why = "its container vanished while the daemon was down".to_owned();
+                    return Err((EndClass::Lost, why).into());
+                }
+                self.seat.step(RunStep::Preparing).await?;
+                let body = ctx.ledger.body(&run.card).map_err(|e| crashed(e.to_string()))?;
+                let ready = prepare::prepare(&self.seat, &repo, &card, &body, run, &agent, &ws, &mut writer);
+                self.or_halt(ready).await??;
+                self.start(&repo, run, &agent, &ws, &mut writer).await?;
+            }
+            let handle = self.handle.clone().ok_or_else(|| crashed("it has no container"))?;
+            let step = RunStep::Started { runtime: self.seat.engine.kind(), container: handle.name.clone() };
+            self.seat.step(step).await?;
+            if adopted {
+                let now = ctx.edges.clock.now();
+                let _ = writer.note(now, "the daemon was restarted and goes on with this run");
+            }
+            let ended = follow::follow(&self.seat, run, &handle, &mut writer, &mut reader).await;
+            self.usage = reader.summary.usage;
+            let exit = ended?;
+            if let Exit::Code(code) = exit {
+                exit_code = Some(code);
+            }
+            if let Err(why) = hooks::run(&ctx.settings.hooks.after_run, &ws.repo, "after_run").await {
+                let _ = writer.closing(ctx.edges.clock.now(), &why);
+            }
+            if let Some(question) = ws.question() {
+                return Ok(RunEnd { question: Some(question), exit_code, ..end(EndClass::Blocked, None) });
+            }
+            if let Err((class, why)) = reader.judge(exit) {
+                return Ok(RunEnd { exit_code, ..end(class, Some(why)) });
+            }
+            if agent.produces == Produces::Review {
+                let said = reader.summary.last_event.clone();
+                return Ok(RunEnd { exit_code, ..end(EndClass::Succeeded, said) });
+            }
+        }
+        let finish = self.finish(&repo, run, &agent, &ws, &mut writer);
+        let mut end = finish.await?;
+        end.exit_code = exit_code;
+        Ok(end)
+    }
+
+    /// Lets `work` go on until it is done or the run is halted.
+    async fn or_halt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+        tokio::select! {
+            biased;
+            halt = self.seat.halt() => Err(halt),
+            done = work => Ok(done),
+        }
+    }
+
+    async fn start(
+        &mut self,
+        repo: &Repo,
+        run: &Run,
+        agent: &Agent,
+        ws: &Workspace,
+        writer: &mut Writer,
+    ) -> Result<(), Stop> {
+        let ctx = &self.seat.ctx;
+        let argv = agent.argv(&ws.repo, &ws.home, &ws.base);
+        let spec = prepare::spec(&self.seat, run, agent, ws, argv);
+        ctx.edges.hook.before("runner.start").map_err(|e| crashed(format!("start: {e}")))?;
+        let note = format!("{} on {} starts, attempt {}", run.program, repo.name, run.attempt.ordinal());
+        let _ = writer.note(ctx.edges.clock.now(), &note);
+        // Not raced with a kill: a start that is dropped half-way would leave a container that nobody knows.
+        let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
+        self.handle = Some(handle);
+        Ok(())
+    }
+
+    /// Commits, verifies, publishes.
+    async fn finish(
+        &mut self,
+        repo: &Repo,
+        run: &Run,
+        agent: &Agent,
+        ws: &Workspace,
+        writer: &mut Writer,
+    ) -> Result<RunEnd, Stop> {
+        let ctx = self.seat.ctx.clone();
+        self.seat.step(RunStep::Verifying).await?;
+        // The program is over; its container would only stand in the way of the checks.
+        self.remove().await;
+        let left = publish::commit_leftovers(&ctx.spaces, ws, run.card.number, &run.title);
+        let left = self.or_halt(left).await??;
+        if left > 0 {
+            let said = format!("{left} files were left uncommitted; they were committed for the program");
+            let _ = writer.closing(ctx.edges.clock.now(), &said);
+        }
+        let work = self.or_halt(publish::collect(&ctx.spaces, ws, run)).await??;
+        if work.commits == 0 {
+            let why = "it ended without a commit".to_owned();
+            return Ok(end(EndClass::NoChanges, Some(why)));
+        }
+        let checks = verify::commands(&ctx.settings.verify, &ws.repo);
+        if !checks.is_empty() {
+            self.verify(run, agent, ws, &checks, writer).await?;
+        }
+        self.seat.step(RunStep::Publishing).await?;
+        let publish = async {
+            let forge = ctx.forges.for_repo(repo);
+            let forge = forge.map_err(|e| publish::forge_failure("publishing", &e))?;
+            let remote = forge.remote(repo).await;
+            let remote = remote.map_err(|e| publish::forge_failure("asking for the remote", &e))?;
+            publish::push(&ctx.spaces, &ctx.edges, &remote, ws, &work).await?;
+            let (_, card) = self.seat.subject().map_err(|e| (EndClass::Failed, e))?;
+            publish::pull(forge.as_ref(), &ctx.edges, repo, &card, run, ws, &work).await
+        };
+        let pull = self.or_halt(publish).await??;
+        let _ =
+            writer.closing(ctx.edges.clock.now(), &format!("pull request #{}: {}", pull.number, pull.url));
+        Ok(RunEnd { pull: Some(Box::new(pull)), ..end(EndClass::Succeeded, None) })
+    }
+
+    async fn verify(
+        &mut self,
+        run: &Run,
+        agent: &Agent,
+        ws: &Workspace,
+        checks: &[String],
+        writer: &mut Writer,
+    ) -> Result<(), Stop> {
+        let ctx = self.seat.ctx.clone();
+        let _ = writer.closing(ctx.edges.clock.now(), &format!("verifying: {}", checks.join(", ")));
+        prepare::home(ws, agent, &ctx.spaces, prepare::owner(&self.seat)).map_err(crashed)?;
+        let mut spec = prepare::spec(&self.seat, run, agent, ws, verify::argv(checks));
+        // The checks run the agent's code and need no model.
+        spec.env_names.clone_from(&ctx.settings.env);
+        ctx.edges.hook.before("runner.verify").map_err(|e| crashed(format!("verify: {e}")))?;
+        let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
+        self.handle = Some(handle.clone());
+        let limit = ctx.settings.verify_timeout.0;
+        let watched = follow::copy(&self.seat, &handle, writer);
+        let exit = self.or_halt(tokio::time::timeout(limit, watched)).await?;
+        let failed = match exit {
+            Ok(Ok(Exit::Code(0))) => None,
+            Ok(Ok(Exit::Code(code))) => Some(format!("the repository's checks failed with exit code {code}")),
+            Ok(Ok(_)) => Some("the repository's checks were ended from outside".into()),
+            Ok(Err(why)) => Some(why),
+            Err(_) => Some(format!("the repository's checks took longer than {} s", limit.as_secs())),
+        };
+        self.remove().await;
+        ws.forget_home();
+        match failed {
+            None => Ok(()),
+            Some(why) => Err((EndClass::VerifyFailed, why).into()),
+        }
+    }
+
+    async fn stop(&self, grace: Duration) {
+        if let Some(handle) = &self.handle {
+            self.seat.end_program(handle, grace).await;
+        }
+    }
+
+    async fn remove(&mut self) {
+        if let Some(handle) = self.handle.take()
+            && let Err(error) = self.seat.engine.remove(&handle).await
+        {
+            tracing::warn!(run = %self.seat.run, %error, "the container was not removed");
+        }
+    }
+
+    /// Ends what still runs, reports the end once, cleans up.
+    async fn settle(&mut self, run: &Run, outcome: Stop) {
+        let end = match outcome {
+            // Containers go on; the next daemon takes them up.
+            Stop::Halt(Halt::Down) => return,
+            Stop::Halt(Halt::Over) => {
+                self.stop(self.seat.ctx.settings.grace.0).await;
+                None
+            }
+            Stop::Halt(Halt::Kill(kill)) => {
+                let grace = if kill.now { Duration::ZERO } else { self.seat.ctx.settings.grace.0 };
+                self.stop(grace).await;
+                Some(killed(&kill))
+            }
+            Stop::End(end) => Some(*end),
+        };
+        if let Some(mut end) = end {
+            end.usage = self.usage;
+            let over = self.report(end).await;
+            if over == Err(Halt::Down) {
+                return;
+            }
+        }
+        self.remove().await;
+        if let Ok((repo, _)) = self.seat.subject() {
+            self.seat.ctx.spaces.of(&repo, run).forget_home();
+        }
+    }
+
+    async fn report(&self, end: RunEnd) -> Result<(), Halt> {
+        let ctx = &self.seat.ctx;
+        if let Err(e) = ctx.edges.hook.before("runner.end") {
+            tracing::error!(run = %self.seat.run, error = %e, "the end is not reported");
+            return Err(Halt::Down);
+        }
+        tracing::info!(run = %self.seat.run, class = %end.class, reason = end.reason, "the run is over");
+        if let Ok(mut writer) = ctx.logs.writer(self.seat.run) {
+            let why = end.reason.as_deref().map(|r| format!(": {r}")).unwrap_or_default();
+            let _ = writer.closing(ctx.edges.clock.now(), &format!("{}{why}", end.class));
+        }
+        self.seat.step(RunStep::Ended(Box::new(end))).await
+    }
+}
+
+fn killed(kill: &Kill) -> RunEnd {
+    let class = if kill.revoked { EndClass::Revoked } else { EndClass::Killed };
+    let what = if kill.revoked { "its claim was taken away" } else { "it was killed" };
+    end(class, Some(format!("{what} by {}", kill.by)))
+}

@@ -130,7 +130,7 @@ impl Out {
         }
         let mut all = rows;
         if self.tty {
-            all.insert(0, heads.iter().map(|h| dim(h)).collect());
+            all.insert(0, heads.iter().map(dim).collect());
         }
         let width = |column: usize| all.iter().filter_map(|r| r.get(column)).map(|c| c.text.width()).max();
         let widths: Vec<usize> = (0..heads.len()).map(|c| width(c).unwrap_or(0)).collect();
@@ -173,7 +173,7 @@ fn age(span: Duration) -> String {
 
 /// Now, to say how long ago things were.
 #[expect(clippy::disallowed_methods, reason = "ages are shown, nothing is decided by them")]
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

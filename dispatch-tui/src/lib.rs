@@ -1,18 +1,94 @@
-//! The board. Stands in until the real one is there.
+//! Dispatch's board for the terminal.
+//!
+//! A loop of three parts, of which only the outermost waits for anything:
+//!
+//! - `model` is the whole state of the screen as plain data; `update(model, message)` changes it and returns effects;
+//!   `view` draws it. None of the three reads a clock or does I/O.
+//! - `keymap` is the one table of keys; it drives dispatching, footer, help and the actions menu. `theme` has the
+//!   styles and glyphs.
+//! - `runtime` waits for keys, the `link` (the event stream of the daemon, as a connection that may be lost), answers
+//!   to effects and one timer, and draws through `terminal` when a frame is owed.
+//!
+//! The board keeps nothing of its own: whatever it shows is the daemon's, and leaving it stops nothing.
 
-/// What the board may be told at start.
-#[derive(Clone, Debug, Default)]
-pub struct BoardOptions {}
+mod effect;
+mod keymap;
+mod link;
+mod model;
+mod runtime;
+mod terminal;
+mod theme;
+mod update;
+mod view;
 
-/// Shows the board until it is quit.
+use std::io::Write;
+
+use dispatch_shared::client::Client;
+
+/// How the board looks and behaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BoardOptions {
+    /// Use no colours.
+    pub no_color: bool,
+    /// Use only ASCII characters.
+    pub ascii: bool,
+    /// Take the mouse at the start; `M` changes it.
+    pub mouse: bool,
+}
+
+impl Default for BoardOptions {
+    fn default() -> Self {
+        Self { no_color: false, ascii: false, mouse: true }
+    }
+}
+
+impl BoardOptions {
+    /// What the environment asks for: `NO_COLOR` (any value that is not empty), and a locale without UTF-8 or a
+    /// terminal without glyphs.
+    pub fn from_env(get: impl Fn(&str) -> Option<String>) -> Self {
+        let set = |name: &str| get(name).filter(|value| !value.is_empty());
+        let term = set("TERM").unwrap_or_default();
+        let locale =
+            ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default().to_lowercase();
+        // No locale at all is common in containers, whose terminals show UTF-8 nevertheless.
+        let plain = !locale.is_empty() && !locale.contains("utf-8") && !locale.contains("utf8");
+        Self {
+            no_color: set("NO_COLOR").is_some() || term == "dumb",
+            ascii: term == "linux" || plain,
+            mouse: true,
+        }
+    }
+}
+
+/// Shows the board until the operator leaves it. A daemon that is not there, or goes away, is shown and waited for.
 ///
 /// # Errors
-/// If the terminal cannot be used.
-pub async fn run_board(
-    client: dispatch_shared::client::Client,
-    options: BoardOptions,
-) -> color_eyre::Result<()> {
-    let BoardOptions {} = options;
-    client.health().await?;
+/// If standard input or output is no terminal, or the terminal fails.
+pub async fn run_board(client: Client, options: BoardOptions) -> color_eyre::Result<()> {
+    let running = Box::pin(runtime::run(client, options)).await?;
+    if running > 0 {
+        let runs = if running == 1 { "run goes" } else { "runs go" };
+        writeln!(std::io::stdout(), "{running} {runs} on in the daemon.")?;
+    }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_decides_on_colours_and_glyphs() {
+        let with = |pairs: &'static [(&'static str, &'static str)]| {
+            BoardOptions::from_env(|name| {
+                pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned())
+            })
+        };
+        assert!(with(&[("NO_COLOR", "1")]).no_color);
+        assert!(!with(&[("NO_COLOR", "")]).no_color, "an empty value asks for nothing");
+        assert!(with(&[("LANG", "de_DE.ISO-8859-1")]).ascii);
+        assert!(!with(&[("LANG", "de_DE.ISO-8859-1"), ("LC_ALL", "en_US.UTF-8")]).ascii);
+        assert!(!with(&[]).ascii);
+        assert!(with(&[("TERM", "linux")]).ascii);
+    }
 }

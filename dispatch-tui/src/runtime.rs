@@ -1,0 +1,372 @@
+//! The board's engine: waits for keys, the link, answers to effects and one timer; drains what there is, and draws
+//! one frame if one is owed. Nothing ticks.
+
+use std::future::pending;
+use std::time::Duration;
+
+use color_eyre::eyre::{Result, WrapErr};
+use crossterm::event::{Event, EventStream};
+use dispatch_shared::Timestamp;
+use dispatch_shared::client::{self, Client};
+use dispatch_shared::error::Code;
+use dispatch_shared::id::RunId;
+use dispatch_shared::protocol::IssueRef;
+use dispatch_shared::protocol::claims::ClaimRequest;
+use dispatch_shared::protocol::issues::MoveRequest;
+use dispatch_shared::protocol::queue::QueueQuery;
+use dispatch_shared::protocol::runs::{KillRequest, LogQuery};
+use futures_util::{FutureExt, StreamExt};
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::BoardOptions;
+use crate::effect::{Effect, From};
+use crate::link;
+use crate::model::{Model, QueueRow, text};
+use crate::terminal::Screen;
+use crate::theme::Theme;
+use crate::update::answers::Answer;
+use crate::update::{Msg, News, What, update};
+
+/// The one place where the client reads the clock.
+fn now() -> Timestamp {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the client's own clock; everything else gets the time passed in"
+    )]
+    let now = jiff::Timestamp::now();
+    Timestamp(now.as_millisecond())
+}
+
+/// Runs the board until it is quit; returns how many runs go on without it.
+pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> {
+    let theme = Theme { mono: options.no_color, ascii: options.ascii };
+    let mut model = Model::new(client.endpoint().to_string(), theme, TimeZone::system(), now());
+    model.mouse = options.mouse;
+    let mut screen = Screen::take(options.mouse).wrap_err("cannot take the terminal")?;
+    model.size = screen.size()?;
+
+    let (news_in, mut news) = mpsc::channel::<News>(64);
+    let (answers_in, mut answers) = mpsc::channel::<Answer>(64);
+    let (resync, resync_out) = mpsc::channel(1);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(link::run(client.clone(), news_in, resync_out));
+    let mut hands = Hands { client, answers: answers_in, resync, tasks, log: None };
+
+    let mut keys = EventStream::new();
+    let mut stop = Stop::new()?;
+    loop {
+        if std::mem::take(&mut model.dirty) {
+            screen.draw(&model)?;
+        }
+        let first = tokio::select! {
+            event = keys.next() => match event {
+                Some(Ok(event)) => event_what(event),
+                // The terminal is gone, and nobody is there to ask.
+                Some(Err(_)) | None => break,
+            },
+            Some(item) = news.recv() => Some(What::News(item)),
+            Some(answer) = answers.recv() => Some(What::Done(answer)),
+            () = wait(model.next_change()) => Some(What::Wake),
+            () = stop.asked() => break,
+            Some(_) = hands.tasks.join_next() => None,
+        };
+        // Whatever else is there already goes into the same frame; bounded, so that a flood cannot stop drawing.
+        let mut next = first;
+        for _ in 0..256 {
+            if let Some(what) = next.take() {
+                let effects = update(&mut model, Msg { now: now(), what });
+                for effect in effects {
+                    if !hands.act(effect, &mut screen, &mut model)? {
+                        return Ok(model.data.live_runs());
+                    }
+                }
+            }
+            next = match keys.next().now_or_never() {
+                Some(Some(Ok(event))) => event_what(event),
+                _ => news.try_recv().map(What::News).or_else(|_| answers.try_recv().map(What::Done)).ok(),
+            };
+            if next.is_none() {
+                break;
+            }
+        }
+        if let Some(what) = next {
+            for effect in update(&mut model, Msg { now: now(), what }) {
+                if !hands.act(effect, &mut screen, &mut model)? {
+                    return Ok(model.data.live_runs());
+                }
+            }
+        }
+    }
+    Ok(model.data.live_runs())
+}
+
+async fn wait(span: Option<Duration>) {
+    match span {
+        Some(span) => tokio::time::sleep(span).await,
+        None => pending().await,
+    }
+}
+
+fn event_what(event: Event) -> Option<What> {
+    match event {
+        Event::Key(key) => Some(What::Key(key)),
+        Event::Mouse(mouse) => Some(What::Mouse(mouse)),
+        Event::Paste(text) => Some(What::Paste(text)),
+        Event::Resize(columns, rows) => Some(What::Resize(columns, rows)),
+        Event::FocusGained | Event::FocusLost => None,
+    }
+}
+
+/// Signals that end the board as `C-c` does, so that the terminal is given back.
+struct Stop {
+    #[cfg(unix)]
+    term: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Stop {
+    fn new() -> Result<Self> {
+        #[cfg(unix)]
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            #[cfg(unix)]
+            term: signal(SignalKind::terminate())?,
+            #[cfg(unix)]
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn asked(&mut self) {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+        #[cfg(not(unix))]
+        pending::<()>().await;
+    }
+}
+
+/// What carries out effects.
+struct Hands {
+    client: Client,
+    answers: mpsc::Sender<Answer>,
+    resync: mpsc::Sender<()>,
+    tasks: JoinSet<()>,
+    /// The log that is being followed.
+    log: Option<AbortHandle>,
+}
+
+impl Hands {
+    /// Carries out one effect; false if it is to leave.
+    fn act(&mut self, effect: Effect, screen: &mut Screen, model: &mut Model) -> Result<bool> {
+        match effect {
+            Effect::Quit => return Ok(false),
+            Effect::Suspend => {
+                screen.suspend()?;
+                model.size = screen.size()?;
+                model.dirty = true;
+            }
+            Effect::Redraw => {
+                screen.clear()?;
+                model.dirty = true;
+            }
+            Effect::Mouse(on) => screen.set_mouse(on)?,
+            Effect::Copy(text) => screen.copy(&text)?,
+            Effect::Resync => drop(self.resync.try_send(())),
+            Effect::CloseLog => self.close_log(),
+            Effect::FollowLog { run, from } => {
+                self.close_log();
+                let task = follow_log(self.client.clone(), self.answers.clone(), run, from);
+                self.log = Some(self.tasks.spawn(task));
+            }
+            call => {
+                let (client, answers) = (self.client.clone(), self.answers.clone());
+                self.tasks.spawn(async move {
+                    if let Some(answer) = ask(&client, call).await {
+                        let _ = answers.send(answer).await;
+                    }
+                });
+            }
+        }
+        Ok(true)
+    }
+
+    fn close_log(&mut self) {
+        if let Some(log) = self.log.take() {
+            log.abort();
+        }
+    }
+}
+
+async fn follow_log(client: Client, answers: mpsc::Sender<Answer>, run: RunId, from: From) {
+    let (offset, tail) = match from {
+        From::Tail(bytes) => (None, Some(bytes)),
+        From::Byte(at) => (Some(at), None),
+    };
+    let query = LogQuery { stream: None, offset, tail, follow: Some(true) };
+    let cause = match client.log(run, &query).await {
+        Err(error) => Some(error.to_string()),
+        Ok(mut log) => {
+            let mut at = log.offset;
+            loop {
+                match log.next().await {
+                    Ok(Some(bytes)) => {
+                        let answer = Answer::Log { run, offset: at, bytes: bytes.to_vec() };
+                        at += bytes.len() as u64;
+                        if answers.send(answer).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(None) => break None,
+                    Err(error) => break Some(error.to_string()),
+                }
+            }
+        }
+    };
+    let _ = answers.send(Answer::LogEnd { run, cause }).await;
+}
+
+/// One call of the API and its answer.
+async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
+    let words = |e: client::Error| e.to_string();
+    Some(match effect {
+        Effect::LoadCard(issue) => {
+            let (card, why) = tokio::join!(client.issue(&issue), client.why(&issue));
+            // The reasons are an extra: without them the card is shown all the same.
+            let why = why.map(|w| w.rules).unwrap_or_default();
+            Answer::Card { issue, result: card.map(|c| (Box::new(c), why)).map_err(words) }
+        }
+        Effect::LoadQueue => Answer::Queue(queue(client).await.map_err(words)),
+        Effect::Move { issue, to, claim } => {
+            let request = MoveRequest {
+                issue: IssueRef::id(&issue),
+                status: Some(to.word().to_owned()),
+                claim_id: claim,
+                ..MoveRequest::default()
+            };
+            let result = client.move_issue(&request).await.map(|a| a.status_note).map_err(words);
+            Answer::Moved { issue, result }
+        }
+        Effect::Claim { issue, agent, force } => {
+            let request = ClaimRequest {
+                issue: IssueRef::id(&issue),
+                agent_name: agent.clone(),
+                force: force.then_some(true),
+                claim_id: None,
+            };
+            let result = client.claim(&request).await;
+            let result =
+                result.map(|_| ()).map_err(|e| (!force && e.code() == Some(Code::Held), e.to_string()));
+            Answer::Claimed { issue, agent, result }
+        }
+        Effect::Release { issue, agent, claim } => {
+            let request = ClaimRequest {
+                issue: IssueRef::id(&issue),
+                agent_name: agent.clone(),
+                force: None,
+                claim_id: Some(claim),
+            };
+            let result = client.unclaim(&request).await;
+            let said = |a: dispatch_shared::protocol::issues::LabelsAnswer| {
+                let note = a.status_note.map(|n| format!(" ({n})")).unwrap_or_default();
+                format!("taken away from {agent}{note}")
+            };
+            Answer::Said { wanted: format!("release from {agent}"), result: result.map(said).map_err(words) }
+        }
+        Effect::Retry(run) => {
+            let result = client.retry(run).await.map(|_| format!("{run} will be tried again")).map_err(words);
+            Answer::Said { wanted: format!("retry {run}"), result }
+        }
+        Effect::Kill { run, attempt, now } => {
+            let result = client.kill(run, &KillRequest { now, attempt: Some(attempt) }).await;
+            let said = |r: dispatch_shared::protocol::runs::Run| {
+                if r.ended {
+                    format!("{run} is over: {}", r.state)
+                } else {
+                    format!("{run} is being stopped")
+                }
+            };
+            Answer::Said { wanted: format!("kill {run}"), result: result.map(said).map_err(words) }
+        }
+        Effect::Answer { run, text } => {
+            let result =
+                client.answer(run, &text).await.map(|_| "answered; the card is ready again".to_owned());
+            Answer::Said { wanted: format!("answer {run}"), result: result.map_err(words) }
+        }
+        Effect::Freeze(frozen) => {
+            let said = if frozen { "frozen: nothing more is handed out; F thaws" } else { "thawed" };
+            let result = client.freeze(frozen).await.map(|_| said.to_owned()).map_err(words);
+            Answer::Said { wanted: if frozen { "freeze" } else { "thaw" }.to_owned(), result }
+        }
+        Effect::Resume(program) => {
+            let path = format!("/api/control/pools/{program}/resume");
+            let result = client.call::<serde_json::Value>("POST", &path, &serde_json::json!({})).await;
+            let result = result.map(|_| format!("{program} goes on")).map_err(words);
+            Answer::Said { wanted: format!("resume {program}"), result }
+        }
+        Effect::Sync(repo) => {
+            let result = client.sync(repo.as_ref()).await.map_err(words).and_then(|a| {
+                match a.results.iter().find_map(|r| r.error.as_ref().map(|e| format!("{}: {e}", r.repo))) {
+                    Some(error) => Err(error),
+                    None => Ok(format!("synced, {} issues seen", a.synced_count)),
+                }
+            });
+            Answer::Said { wanted: "sync".to_owned(), result }
+        }
+        Effect::OlderLog { run, from, to } => {
+            Answer::Older { run, from, result: older(client, run, from, to).await.map_err(words) }
+        }
+        Effect::LoadDiff(run) => Answer::Diff { run, result: client.diff(run).await.map_err(words) },
+        Effect::Quit
+        | Effect::Suspend
+        | Effect::Redraw
+        | Effect::Mouse(_)
+        | Effect::Copy(_)
+        | Effect::Resync
+        | Effect::CloseLog
+        | Effect::FollowLog { .. } => return None,
+    })
+}
+
+async fn older(client: &Client, run: RunId, from: u64, to: u64) -> client::Result<Vec<u8>> {
+    let query = LogQuery { stream: None, offset: Some(from), tail: None, follow: None };
+    let mut log = client.log(run, &query).await?;
+    let want = usize::try_from(to - from).unwrap_or(usize::MAX);
+    let mut bytes = Vec::new();
+    while bytes.len() < want {
+        let Some(more) = log.next().await? else { break };
+        bytes.extend_from_slice(&more);
+    }
+    bytes.truncate(want);
+    Ok(bytes)
+}
+
+/// The queue as anybody would be offered it. Entries of two kinds come mixed, so they are read by hand.
+async fn queue(client: &Client) -> client::Result<Vec<QueueRow>> {
+    let query = QueueQuery { lane: None, include_claimed: Some(true) };
+    let rows: Vec<serde_json::Value> = client.get("/api/agents/operator/queue", &query).await?;
+    let line = |row: &serde_json::Value, field: &str| row[field].as_str().map(text::line).unwrap_or_default();
+    let read = |row: &serde_json::Value| {
+        let fix = row["type"] == "pr-review-fix";
+        let issue = (!fix).then(|| dispatch_shared::id::IssueId::new(line(row, "issueId")));
+        let subject = if fix {
+            format!("{} PR {}", line(row, "repo"), row["pr"])
+        } else {
+            format!("{}#{}", line(row, "repoFullName"), row["number"])
+        };
+        QueueRow {
+            key: issue.as_ref().map_or_else(|| subject.clone(), ToString::to_string),
+            issue,
+            subject,
+            title: line(row, "title"),
+            reason: line(row, "rankingReason"),
+            claimable: fix || row["claimable"] == true,
+            fix,
+        }
+    };
+    Ok(rows.iter().map(read).collect())
+}

@@ -1,0 +1,197 @@
+//! What effects answer: good or bad, said where it was asked for.
+
+use dispatch_shared::id::{IssueId, RunId};
+use dispatch_shared::protocol::issues::{Issue, WhyRule};
+
+use crate::effect::Effect;
+use crate::model::card::column_title;
+use crate::model::overlay::{Confirm, Overlay};
+use crate::model::{Model, QueueRow, data, markdown, text};
+
+/// The answer to an effect.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Card {
+        issue: IssueId,
+        result: Result<(Box<Issue>, Vec<WhyRule>), String>,
+    },
+    Queue(Result<Vec<QueueRow>, String>),
+    /// A move; the good answer may carry a note.
+    Moved {
+        issue: IssueId,
+        result: Result<Option<String>, String>,
+    },
+    Claimed {
+        issue: IssueId,
+        agent: String,
+        /// The bad answer says whether force would help.
+        result: Result<(), (bool, String)>,
+    },
+    /// Everything whose effect comes back as a change: what was wanted, and what came of it.
+    Said {
+        wanted: String,
+        result: Result<String, String>,
+    },
+    Log {
+        run: RunId,
+        offset: u64,
+        bytes: Vec<u8>,
+    },
+    /// No more of the log: the run is over, or the cause.
+    LogEnd {
+        run: RunId,
+        cause: Option<String>,
+    },
+    Older {
+        run: RunId,
+        from: u64,
+        result: Result<Vec<u8>, String>,
+    },
+    Diff {
+        run: RunId,
+        result: Result<String, String>,
+    },
+}
+
+pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
+    match answer {
+        Answer::Card { issue, result } => card(model, &issue, result),
+        Answer::Queue(result) => {
+            model.queue_asked.0 = false;
+            match result {
+                Ok(rows) => model.queue_rows = rows,
+                Err(why) => model.complain(format!("the queue could not be read: {why}")),
+            }
+            model.unsorted = true;
+        }
+        Answer::Moved { issue, result } => moved(model, issue, result),
+        Answer::Claimed { issue, agent, result } => match result {
+            Ok(()) => model.say(format!("claimed for {agent}")),
+            Err((true, why)) => {
+                model.overlays.push(Overlay::Confirm(Confirm::ForceClaim {
+                    issue,
+                    agent,
+                    why: text::line(&why),
+                }));
+            }
+            Err((false, why)) => model.complain(format!("claim for {agent}: {}", text::line(&why))),
+        },
+        Answer::Said { wanted, result } => match result {
+            Ok(said) => model.say(text::line(&said)),
+            Err(why) => model.complain(format!("{wanted}: {}", text::line(&why))),
+        },
+        Answer::Log { run, offset, bytes } => {
+            for pane in logs(model, run) {
+                pane.append(offset, &bytes);
+            }
+        }
+        Answer::LogEnd { run, cause } => {
+            for pane in logs(model, run) {
+                pane.loading = false;
+                pane.broken = cause.is_some();
+                pane.ended = Some(cause.as_deref().map_or("end of the log".to_owned(), text::line));
+            }
+        }
+        Answer::Older { run, from, result } => {
+            let mut failed = None;
+            for pane in logs(model, run) {
+                pane.loading = false;
+                match &result {
+                    Ok(bytes) => pane.prepend(from, bytes),
+                    Err(why) => failed = Some(format!("older lines: {}", text::line(why))),
+                }
+            }
+            if let Some(why) = failed {
+                model.complain(why);
+            }
+        }
+        Answer::Diff { run, result } => {
+            for overlay in &mut model.overlays {
+                if let Overlay::Log(pane) = overlay
+                    && pane.run == run
+                    && pane.kind == crate::model::log::Kind::Diff
+                {
+                    match &result {
+                        Ok(diff) if diff.is_empty() => pane.ended = Some("nothing was changed".to_owned()),
+                        Ok(diff) => {
+                            pane.append(0, diff.as_bytes());
+                            pane.ended = Some("end of the diff".to_owned());
+                        }
+                        Err(why) => pane.ended = Some(text::line(why)),
+                    }
+                }
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn logs(model: &mut Model, run: RunId) -> impl Iterator<Item = &mut crate::model::log::LogPane> {
+    model.overlays.iter_mut().filter_map(move |overlay| match overlay {
+        Overlay::Log(pane) if pane.run == run && pane.kind == crate::model::log::Kind::Log => {
+            Some(&mut **pane)
+        }
+        _ => None,
+    })
+}
+
+fn card(model: &mut Model, id: &IssueId, result: Result<(Box<Issue>, Vec<WhyRule>), String>) {
+    let theme = model.theme;
+    for overlay in &mut model.overlays {
+        let Overlay::Card(pane) = overlay else { continue };
+        if pane.issue != *id {
+            continue;
+        }
+        match &result {
+            Ok((issue, why)) => {
+                pane.body = Some(markdown::render(issue.body.as_deref().unwrap_or_default(), theme));
+                pane.failed = None;
+                pane.why = why.clone();
+                for rule in &mut pane.why {
+                    rule.rule = text::line(&rule.rule);
+                    rule.why = text::line(&rule.why);
+                }
+            }
+            Err(why) => pane.failed = Some(text::line(why)),
+        }
+    }
+    if let Ok((issue, _)) = result {
+        // What the daemon says of one card is as true as the stream, and may be newer than a stale one.
+        let mut issue = data::clean_issue(*issue);
+        issue.body = None;
+        if model.data.issues.contains_key(id) && model.link != crate::model::Link::Live {
+            model.data.issues.insert(id.clone(), issue);
+            model.unsorted = true;
+        }
+    }
+}
+
+fn moved(model: &mut Model, id: IssueId, result: Result<Option<String>, String>) {
+    let number = model.data.issues.get(&id).map_or_else(|| id.to_string(), |i| format!("#{}", i.number));
+    match result {
+        Ok(note) => {
+            // The change may have come before the answer and taken the pending move with it.
+            let done = model.moves.get_mut(&id).map(|m| {
+                m.accepted = true;
+                (m.from, m.to, m.undoes)
+            });
+            if let Some((from, to, undoes)) = done {
+                if model.data.issues.get(&id).is_some_and(|i| i.column == to) {
+                    model.moves.remove(&id);
+                }
+                model.undo = (!undoes).then_some((id, from, to));
+                let undo = if undoes { "" } else { "; z undoes" };
+                let note = note.map(|n| format!(" ({})", text::line(&n))).unwrap_or_default();
+                model.say(format!("{number} moved to {}{undo}{note}", column_title(to)));
+            }
+        }
+        Err(why) => {
+            let why = text::line(&why);
+            let back = model.moves.remove(&id);
+            let to = back.map_or("there", |m| column_title(m.to));
+            model.complain(format!("{number} stays: moving it to {to} was refused: {why}"));
+            model.refused.insert(id, why);
+        }
+    }
+    model.unsorted = true;
+}

@@ -1,0 +1,111 @@
+//! The one function that changes the model: a message in, wishes out. It waits for nothing and reads no clock.
+
+pub(crate) mod answers;
+mod input;
+mod keys;
+mod mouse;
+mod news;
+pub(crate) mod verbs;
+
+use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
+use dispatch_shared::Timestamp;
+
+use crate::effect::Effect;
+use crate::keymap::Context;
+use crate::model::list::Scroll;
+use crate::model::overlay::Overlay;
+use crate::model::{Model, View};
+use crate::view::areas;
+use answers::Answer;
+pub(crate) use news::News;
+
+/// Something happened.
+#[derive(Debug)]
+pub(crate) struct Msg {
+    /// When.
+    pub(crate) now: Timestamp,
+    pub(crate) what: What,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub(crate) enum What {
+    Key(KeyEvent),
+    Mouse(MouseEvent),
+    Paste(String),
+    Resize(u16, u16),
+    /// Time has passed, so that an age reads differently.
+    Wake,
+    /// From the event stream.
+    News(News),
+    /// An effect is done.
+    Done(Answer),
+}
+
+/// Takes a message into the model and returns what is to be done.
+pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
+    model.now = model.now.max(msg.now);
+    model.dirty = true;
+    let mut effects = match msg.what {
+        What::Key(key) if key.kind == KeyEventKind::Release => {
+            model.dirty = false;
+            Vec::new()
+        }
+        What::Key(key) => keys::press(model, &key),
+        What::Mouse(event) => mouse::mouse(model, event),
+        What::Paste(text) => input::paste(model, &text),
+        What::Resize(columns, rows) => {
+            model.size = (columns, rows);
+            Vec::new()
+        }
+        What::Wake => Vec::new(),
+        What::News(news) => news::take(model, news),
+        What::Done(answer) => answers::take(model, answer),
+    };
+    if model.unsorted && !model.holds_still() {
+        model.arrange();
+    }
+    if model.view == View::Queue && model.queue_asked == (false, true) {
+        model.queue_asked = (true, false);
+        effects.push(Effect::LoadQueue);
+    }
+    settle(model);
+    effects
+}
+
+/// The context that keys are looked up in.
+pub(crate) fn context(model: &Model) -> Context {
+    match model.overlays.last() {
+        Some(overlay) => overlay.context(),
+        None if model.view == View::Board => Context::Board,
+        None => Context::List,
+    }
+}
+
+/// Brings every position into bounds for the window as it is.
+fn settle(model: &mut Model) {
+    let boxes = areas::board(model);
+    for (column, shown) in model.columns.iter_mut().zip(boxes) {
+        column.settle(shown.cards);
+    }
+    let rows = areas::list_rows(model);
+    model.problems.settle(areas::problem_rows(model));
+    model.runs.settle(rows);
+    model.queue.settle(rows);
+    model.repos.settle(rows);
+    let (height, columns) = areas::log_window(model);
+    for overlay in &mut model.overlays {
+        if let Overlay::Log(pane) = overlay {
+            pane.settle(height, columns);
+        }
+    }
+    let card_limit = crate::view::card::scroll_limit(model);
+    let help_limit = crate::view::help::scroll_limit(model);
+    for overlay in &mut model.overlays {
+        match overlay {
+            Overlay::Card(pane) => pane.scroll = pane.scroll.min(card_limit),
+            Overlay::Help { scroll } => *scroll = (*scroll).min(help_limit),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! What the event stream brings: state, changes, and word of the connection itself.
+
+use dispatch_shared::protocol::events::{Change, Progress, Snapshot};
+
+use crate::effect::Effect;
+use crate::model::overlay::{Confirm, Overlay};
+use crate::model::{Link, Model, View};
+
+/// A message of the link.
+#[derive(Debug)]
+pub(crate) enum News {
+    /// The state to start from.
+    Snapshot(Box<Snapshot>),
+    /// What changed since.
+    Change(Box<Change>),
+    /// Long work under way.
+    Progress(Progress),
+    /// The stream goes on where it broke off.
+    Resumed,
+    /// The connection is lost, or could not be had.
+    Lost { cause: String },
+}
+
+pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    match news {
+        News::Snapshot(snapshot) => {
+            let first = !model.data.seen;
+            model.data.replace(*snapshot);
+            model.moves.retain(|_, m| !m.accepted);
+            effects.extend(live(model));
+            changed(model);
+            if first {
+                first_look(model);
+            }
+        }
+        News::Change(change) => {
+            for issue in &change.issues {
+                let id = &issue.issue_id;
+                model.refused.remove(id);
+                if model.moves.get(id).is_some_and(|m| m.accepted) {
+                    model.moves.remove(id);
+                }
+            }
+            effects.extend(resume_logs(model, |run| change.runs.iter().any(|r| r.id == run)));
+            model.data.amend(*change);
+            effects.extend(live(model));
+            changed(model);
+        }
+        News::Progress(progress) => model.data.note(progress),
+        News::Resumed => effects.extend(live(model)),
+        News::Lost { cause } => {
+            model.link = match &model.link {
+                Link::Live => Link::Stale { since: model.now, cause },
+                Link::Stale { since, .. } => Link::Stale { since: *since, cause },
+                Link::Connecting(_) => Link::Connecting(Some(cause)),
+            };
+        }
+    }
+    effects
+}
+
+/// The connection is there: logs that broke off with it go on.
+fn live(model: &mut Model) -> Vec<Effect> {
+    if std::mem::replace(&mut model.link, Link::Live) == Link::Live {
+        return Vec::new();
+    }
+    resume_logs(model, |_| true)
+}
+
+fn resume_logs(model: &mut Model, which: impl Fn(dispatch_shared::id::RunId) -> bool) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for overlay in &mut model.overlays {
+        if let Overlay::Log(pane) = overlay
+            && pane.broken
+            && which(pane.run)
+        {
+            pane.broken = false;
+            pane.ended = None;
+            effects.push(pane.resume());
+        }
+    }
+    effects
+}
+
+/// The first state is here: the cursor goes to what asks for the operator, else to where there are cards.
+fn first_look(model: &mut Model) {
+    model.arrange();
+    let asking = model.data.problems.iter().filter_map(|p| p.issue_id.clone()).next();
+    if let Some(id) = asking
+        && let Some(at) = model.columns.iter().position(|c| c.rows.contains(&id))
+    {
+        model.column = at;
+        model.columns[at].choose(&id);
+    } else if model.columns[model.column].rows.is_empty()
+        && let Some(at) = model.columns.iter().position(|c| !c.rows.is_empty())
+    {
+        model.column = at;
+    }
+}
+
+/// The state changed: rows want sorting, and a question about something that is not so any more closes.
+fn changed(model: &mut Model) {
+    model.unsorted = true;
+    model.queue_asked.1 = true;
+    if model.view != View::Queue {
+        model.queue_asked.1 = false;
+    }
+    let data = &model.data;
+    let mut closed = None;
+    model.overlays.retain(|overlay| {
+        let why = match overlay {
+            Overlay::Confirm(Confirm::Kill { run, attempt }) => match data.runs.get(run) {
+                Some(r) if r.ended => Some(format!("{run} ended meanwhile: {}", r.state)),
+                Some(r) if r.attempt != *attempt => Some(format!("{run} is another attempt now")),
+                Some(_) => None,
+                None => Some(format!("{run} is gone")),
+            },
+            Overlay::Confirm(Confirm::Release { issue, claim, .. }) => {
+                let held = data.issues.get(issue).and_then(|i| i.claim.as_ref());
+                (held.map(|c| c.id) != Some(*claim)).then(|| "the claim changed meanwhile".to_owned())
+            }
+            Overlay::Confirm(Confirm::ForceClaim { issue, .. }) => {
+                (!data.issues.contains_key(issue)).then(|| "the card left the board".to_owned())
+            }
+            Overlay::Move(menu) => {
+                (!data.issues.contains_key(&menu.issue)).then(|| "the card left the board".to_owned())
+            }
+            _ => None,
+        };
+        let stays = why.is_none();
+        closed = closed.take().or(why);
+        stays
+    });
+    if let Some(why) = closed {
+        model.complain(format!("{why}; nothing was done"));
+    }
+}

@@ -1,0 +1,167 @@
+//! Where things stand, told from the model alone: drawing, scrolling and the mouse all ask here, so that they agree.
+
+use dispatch_shared::id::IssueId;
+use ratatui::layout::Rect;
+
+use super::header;
+use crate::model::{Model, View};
+
+/// The parts of the screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Areas {
+    pub(crate) header: Rect,
+    pub(crate) tabs: Rect,
+    pub(crate) body: Rect,
+    /// What the cursor is on, and toasts.
+    pub(crate) detail: Rect,
+    pub(crate) footer: Rect,
+    /// For layers that take the whole screen.
+    pub(crate) full: Rect,
+}
+
+pub(crate) fn areas((width, height): (u16, u16)) -> Areas {
+    let row = |y: u16, rows: u16| Rect::new(0, y.min(height), width, rows.min(height.saturating_sub(y)));
+    let detail = match height {
+        0..8 => 1,
+        8..40 => 2,
+        _ => 3,
+    };
+    let end = height.saturating_sub(1 + detail);
+    Areas {
+        header: row(0, 1),
+        tabs: row(1, 1),
+        body: row(2, end.saturating_sub(2)),
+        detail: row(end, detail),
+        footer: row(height.saturating_sub(1), 1),
+        full: row(1, height.saturating_sub(2)),
+    }
+}
+
+/// How much of a card a column shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Nothing of it.
+    #[default]
+    Hidden,
+    /// One row.
+    Peek,
+    /// Title and note.
+    Full,
+}
+
+/// A column's place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Column {
+    pub(crate) rect: Rect,
+    pub(crate) shape: Shape,
+    /// Cards that fit.
+    pub(crate) cards: usize,
+    /// Rows of one card, with the gap after it.
+    pub(crate) rows: u16,
+}
+
+/// The width of the pane with details that a wide board has beside it.
+const SIDE: u16 = 48;
+/// The width of a column that only peeks.
+const PEEK: u16 = 13;
+
+/// The pane beside the board, if there is room for one.
+pub(crate) fn side(model: &Model) -> Option<Rect> {
+    let body = areas(model.size).body;
+    (body.width >= 150).then(|| Rect { x: body.width - SIDE, width: SIDE, ..body })
+}
+
+/// The five columns.
+pub(crate) fn board(model: &Model) -> [Column; 5] {
+    let mut body = areas(model.size).body;
+    let focus = model.column.min(4);
+    if side(model).is_some() {
+        body.width -= SIDE + 1;
+    }
+    let mut out = [Column::default(); 5];
+    let tall = if body.height >= 24 { 4 } else { 3 };
+    if body.width < 60 {
+        // One column under a strip with the counts of all.
+        let rect = Rect { y: body.y + body.height.min(1), height: body.height.saturating_sub(1), ..body };
+        out[focus] = column(rect, Shape::Full, 2);
+        return out;
+    }
+    let mut x = body.x;
+    let five = body.width >= 100;
+    for (at, place) in out.iter_mut().enumerate() {
+        let n = u16::try_from(at).unwrap_or(0);
+        let width = match (five, at == focus) {
+            (true, _) => body.width * (n + 1) / 5 - body.width * n / 5,
+            (false, true) => body.width - 4 * PEEK,
+            (false, false) => PEEK,
+        };
+        // One column of air between them.
+        let rect = Rect { x, width: width.saturating_sub(1), ..body };
+        *place =
+            if five || at == focus { column(rect, Shape::Full, tall) } else { column(rect, Shape::Peek, 1) };
+        x += width;
+    }
+    out
+}
+
+fn column(rect: Rect, shape: Shape, rows: u16) -> Column {
+    // The heading, and a row that says how many more there are.
+    let cards = usize::from(rect.height.saturating_sub(2) / rows);
+    Column { rect, shape, cards, rows }
+}
+
+/// Rows of a list: without its heading, and without the row that says how many more there are.
+pub(crate) fn list_rows(model: &Model) -> usize {
+    usize::from(areas(model.size).body.height.saturating_sub(2)).max(1)
+}
+
+/// Rows of the problems: two headings and a gap go off.
+pub(crate) fn problem_rows(model: &Model) -> usize {
+    usize::from(areas(model.size).body.height.saturating_sub(6)).max(1)
+}
+
+/// Rows and columns of a log's text.
+pub(crate) fn log_window(model: &Model) -> (usize, usize) {
+    let full = areas(model.size).full;
+    (usize::from(full.height.saturating_sub(2)).max(1), usize::from(full.width).max(1))
+}
+
+/// What lies under the mouse.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Hit {
+    Tab(View),
+    Card(usize, IssueId),
+    Column(usize),
+    /// A row of the view's list, by its place.
+    Row(usize),
+}
+
+/// What lies at a place; nothing while a layer covers the view.
+pub(crate) fn hit(model: &Model, x: u16, y: u16) -> Option<Hit> {
+    let areas = areas(model.size);
+    if !model.overlays.is_empty() {
+        return None;
+    }
+    if y == areas.tabs.y {
+        return header::tabs(model).into_iter().find(|t| t.range.contains(&x)).map(|t| Hit::Tab(t.view));
+    }
+    if model.view == View::Board {
+        let inside = |c: &Column| c.shape != Shape::Hidden && c.rect.contains((x, y).into());
+        let (at, place) = board(model).into_iter().enumerate().find(|(_, c)| inside(c))?;
+        let Some(row) = y.checked_sub(place.rect.y + 1) else { return Some(Hit::Column(at)) };
+        let row = usize::from(row / place.rows.max(1));
+        let list = &model.columns[at];
+        return Some(match list.rows.get(list.top + row).filter(|_| row < place.cards) {
+            Some(id) => Hit::Card(at, id.clone()),
+            None => Hit::Column(at),
+        });
+    }
+    let row = usize::from(y.checked_sub(areas.body.y + 1).filter(|_| areas.body.contains((x, y).into()))?);
+    match model.view {
+        View::Runs => Some(Hit::Row(model.runs.top + row)),
+        View::Queue => Some(Hit::Row(model.queue.top + row)),
+        View::Repos => Some(Hit::Row(model.repos.top + row)),
+        View::Problems => super::problems::row_at(model, row).map(Hit::Row),
+        View::Board | View::Agents | View::Activity | View::Overview => None,
+    }
+}

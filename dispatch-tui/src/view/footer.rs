@@ -1,0 +1,92 @@
+//! The last row: what can be done here, from the table of keys.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::put_both;
+use crate::keymap::{self, Action, Context};
+use crate::model::overlay::{Confirm, Overlay};
+use crate::model::{Model, text};
+use crate::theme::Role;
+use crate::update::{context, verbs};
+
+fn hint(action: Action) -> (String, String) {
+    (keymap::key_of(action), keymap::binding(action).label.to_owned())
+}
+
+/// The keys to show, the most useful first.
+fn hints(model: &Model) -> Vec<(String, String)> {
+    let named = |action: Action, label: &str| (keymap::key_of(action), label.to_owned());
+    match (context(model), model.overlays.last()) {
+        (Context::Confirm, Some(Overlay::Confirm(confirm))) => {
+            let mut out = vec![hint(Action::Yes), hint(Action::No)];
+            if matches!(confirm, Confirm::Kill { .. }) {
+                out.push(named(Action::Now, "kill now, without grace"));
+            }
+            out
+        }
+        (Context::Input, Some(Overlay::Input(input))) => {
+            let mut out = vec![hint(Action::Send)];
+            if input.is_long() {
+                out.push(named(Action::Enter, "new line"));
+            } else {
+                out[0] = named(Action::Enter, "done");
+            }
+            out.push(named(Action::Back, "leave"));
+            out
+        }
+        (Context::Menu, _) => vec![named(Action::Enter, "choose"), hint(Action::Back)],
+        (Context::Help, _) => vec![named(Action::Down, "scroll"), hint(Action::Back)],
+        (Context::Log, _) => {
+            let mut out = vec![
+                hint(Action::Follow),
+                hint(Action::Search),
+                ("n N".to_owned(), "match".to_owned()),
+                ("[ ]".to_owned(), "error".to_owned()),
+                hint(Action::Wrap),
+            ];
+            out.extend(
+                [Action::Kill, Action::Copy].into_iter().filter(|a| verbs::plan(model, *a).is_ok()).map(hint),
+            );
+            out.push(hint(Action::Back));
+            out
+        }
+        _ => {
+            let skip = [Action::ShiftLeft, Action::ShiftRight, Action::Copy, Action::Sync, Action::Browser];
+            let possible = |a: &Action| verbs::plan(model, *a).is_ok();
+            let here = context(model);
+            let all: Vec<_> = keymap::verbs().filter(|b| b.at.contains(&here)).map(|b| b.action).collect();
+            let mut out: Vec<_> =
+                all.iter().copied().filter(|a| !skip.contains(a)).filter(possible).map(hint).collect();
+            if !model.problems.rows.is_empty() {
+                out.push(hint(Action::NextProblem));
+            }
+            if possible(&Action::ShiftRight) || possible(&Action::ShiftLeft) {
+                out.push(("H L".to_owned(), "shift".to_owned()));
+            }
+            out.extend(all.into_iter().filter(|a| skip[2..].contains(a)).filter(possible).map(hint));
+            out
+        }
+    }
+}
+
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let theme = model.theme;
+    let right = match context(model) {
+        Context::Board | Context::List | Context::Card | Context::Log => ". all  ? help",
+        _ => "",
+    };
+    let room = usize::from(area.width).saturating_sub(right.len() + 2);
+    let (mut left, mut used) = (Vec::new(), 0);
+    for (key, label) in hints(model) {
+        let width = text::width(&key) + text::width(&label) + 3;
+        if used + width > room + 2 {
+            break;
+        }
+        used += width;
+        left.push(Span::styled(key, theme.style(Role::Strong)));
+        left.push(Span::styled(format!(" {label}  "), theme.style(Role::Dim)));
+    }
+    put_both(buffer, area, 0, left, vec![Span::styled(right, theme.style(Role::Dim))]);
+}

@@ -1,0 +1,145 @@
+//! What wants a person, most urgent first.
+
+use dispatch_shared::protocol::control::{Problem, ProblemKind};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::text::Span;
+
+use super::{over, put, put_both, words};
+use crate::keymap::{Action, binding, key_of};
+use crate::model::{Model, text};
+use crate::theme::{Mark, Role};
+
+/// Whether somebody waits for the operator, and not only something.
+fn is_urgent(kind: ProblemKind) -> bool {
+    matches!(kind, ProblemKind::Question | ProblemKind::Failed | ProblemKind::WriteRefused)
+}
+
+fn mark(kind: ProblemKind) -> (&'static str, Role) {
+    match kind {
+        ProblemKind::Question => (Mark::Asks.glyph(), Role::Alarm),
+        ProblemKind::Failed => (Mark::Failed.glyph(), Role::Alarm),
+        ProblemKind::WriteRefused => (Mark::Refused.glyph(), Role::Alarm),
+        ProblemKind::Review => (Mark::Review.glyph(), Role::Review),
+        ProblemKind::Sync => ("⟳", Role::Waiting),
+        _ => (Mark::Waits.glyph(), Role::Waiting),
+    }
+}
+
+/// What solves it: the key and its word.
+fn remedy(problem: &Problem) -> String {
+    let action = match problem.action.as_str() {
+        "answer" => Action::Answer,
+        "retry" | "resume" => Action::Retry,
+        "move" => Action::Move,
+        "browser" => Action::Browser,
+        "sync" => Action::Sync,
+        _ => Action::Enter,
+    };
+    let word = if problem.action == "resume" { "resume" } else { binding(action).label };
+    format!("{} {word}", key_of(action))
+}
+
+enum Row<'a> {
+    Heading(String),
+    Gap,
+    Item(usize, &'a Problem),
+}
+
+fn rows(model: &Model) -> Vec<Row<'_>> {
+    let shown: Vec<&Problem> = model.problems.rows.iter().filter_map(|id| model.problem(id)).collect();
+    let urgent = shown.iter().filter(|p| is_urgent(p.kind)).count();
+    let mut rows = Vec::new();
+    let height = super::areas::problem_rows(model);
+    let mut last = None;
+    for (at, problem) in shown.iter().enumerate().skip(model.problems.top).take(height) {
+        let group = is_urgent(problem.kind);
+        if last != Some(group) {
+            if last.is_some() {
+                rows.push(Row::Gap);
+            }
+            let (title, count) =
+                if group { ("Needs you now", urgent) } else { ("Waiting", shown.len() - urgent) };
+            rows.push(Row::Heading(format!("{title} {count}")));
+            last = Some(group);
+        }
+        rows.push(Row::Item(at, problem));
+    }
+    rows
+}
+
+/// The place in the list of what stands in a row of the view, counted from the second.
+pub(super) fn row_at(model: &Model, row: usize) -> Option<usize> {
+    match rows(model).get(row + 1) {
+        Some(Row::Item(at, _)) => Some(*at),
+        _ => None,
+    }
+}
+
+pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let theme = model.theme;
+    let all = rows(model);
+    if all.is_empty() {
+        let hidden = model.hidden.len();
+        let mut lines = vec![(Role::Done, "✓ Nothing needs you.".to_owned())];
+        if hidden > 0 {
+            lines.push((Role::Dim, format!("{hidden} hidden until the next start")));
+        }
+        return words(model, buffer, area, &lines);
+    }
+    for (row, what) in all.iter().enumerate() {
+        let row = u16::try_from(row).unwrap_or(u16::MAX);
+        match what {
+            Row::Gap => {}
+            Row::Heading(words) => {
+                let right = if row == 0 { "most urgent first" } else { "" };
+                let left = vec![Span::styled(words.clone(), theme.style(Role::Strong))];
+                put_both(buffer, area, row, left, vec![Span::styled(right, theme.style(Role::Dim))]);
+            }
+            Row::Item(_, problem) => {
+                let chosen = model.problems.cursor.as_ref() == Some(&problem.id);
+                line(model, buffer, area, row, problem, chosen);
+            }
+        }
+    }
+    let running = model.data.live_runs();
+    let done = model.columns[4].rows.len();
+    let fine = format!("Fine: ▸ {running} running   ✓ {done} done");
+    let last = u16::try_from(all.len() + 1).unwrap_or(u16::MAX);
+    if last < area.height {
+        put(buffer, area, last, vec![Span::styled(fine, theme.style(Role::Dim))]);
+    }
+}
+
+fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, problem: &Problem, chosen: bool) {
+    let theme = model.theme;
+    let (glyph, role) = mark(problem.kind);
+    let age = model.now.since(problem.since);
+    let limit = match problem.kind {
+        ProblemKind::Question => 30 * 60,
+        ProblemKind::Review => 24 * 3600,
+        _ => u64::MAX / 2,
+    };
+    let alarm = match age.as_secs() {
+        s if s >= 2 * limit => "!!",
+        s if s >= limit => "!",
+        _ => "",
+    };
+    let age = format!("{}{alarm}", text::age(age));
+    let subject =
+        if area.width >= 60 { format!("{:<18} ", text::fit(&problem.subject, 18)) } else { String::new() };
+    let left = vec![
+        Span::raw(if chosen { "›" } else { " " }),
+        Span::styled(glyph, theme.style(role)),
+        Span::styled(
+            format!(" {age:<6} "),
+            theme.style(if alarm.is_empty() { Role::Dim } else { Role::Strong }),
+        ),
+        Span::raw(subject),
+        Span::raw(problem.text.clone()),
+    ];
+    put_both(buffer, area, row, left, vec![Span::styled(remedy(problem), theme.style(Role::Dim))]);
+    if chosen {
+        over(model, buffer, area, row, Role::Bar);
+    }
+}

@@ -1,1 +1,354 @@
-//! The configuration.
+//! What the operator chose: the configuration file, the environment over it, and the policy that comes of both.
+//!
+//! Every key is optional; an unknown one is an error that names file, line and key.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use dispatch_shared::endpoint;
+use dispatch_shared::id::RepoName;
+use dispatch_shared::protocol::events::Lane;
+use serde::Deserialize;
+use url::Url;
+
+use crate::core::policy::Policy;
+use crate::runner::settings::{Settings as Runner, Span};
+use crate::secret::Secret;
+
+/// The file as it is written.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct File {
+    /// GitHub.
+    pub github: Github,
+    /// Sync.
+    pub sync: Sync,
+    /// Claims and order.
+    pub queue: Queue,
+    /// The lanes; none is the preset.
+    pub lanes: Vec<LaneEntry>,
+    /// Other names of lanes.
+    pub lane_aliases: Option<BTreeMap<String, String>>,
+    /// The built-in runner.
+    pub runner: Runner,
+}
+
+/// `[github]`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Github {
+    /// `https://HOST/api/v3` for Enterprise.
+    pub api_url: Option<String>,
+    /// A file that holds the token, and nobody else may read.
+    pub token_file: Option<PathBuf>,
+    /// Repositories to track at the first start.
+    pub repositories: Vec<RepoName>,
+}
+
+/// `[sync]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Sync {
+    /// How often a repository is looked at.
+    pub every: Span,
+}
+
+impl Default for Sync {
+    fn default() -> Self {
+        Self { every: Span(Duration::from_secs(60)) }
+    }
+}
+
+/// `[queue]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Queue {
+    /// Lease of outside harnesses.
+    pub lease: Span,
+    /// Lease of the built-in runner.
+    pub runner_lease: Span,
+    /// Lease by agent name.
+    pub leases: BTreeMap<String, Span>,
+    /// Claims at once by agent name.
+    pub slots: BTreeMap<String, usize>,
+    /// Labels that withhold a card.
+    pub excluded_labels: Option<Vec<String>>,
+    /// Failed attempts before a person is asked.
+    pub max_failures: u32,
+    /// Days that closed cards stay on the board.
+    pub done_retention_days: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        let policy = Policy::default();
+        Self {
+            lease: Span(policy.lease),
+            runner_lease: Span(policy.runner_lease),
+            leases: BTreeMap::new(),
+            slots: BTreeMap::new(),
+            excluded_labels: None,
+            max_failures: policy.max_failures,
+            done_retention_days: 7,
+        }
+    }
+}
+
+/// `[[lanes]]`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LaneEntry {
+    /// Its id.
+    pub id: String,
+    /// Its title; the id if absent.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Whether work is handed out from it.
+    #[serde(default = "yes")]
+    pub claimable: bool,
+    /// `default`, `escalation`, or none.
+    #[serde(default)]
+    pub role: Option<String>,
+    /// In words.
+    #[serde(default)]
+    pub description: Option<String>,
+    /// A colour's name.
+    #[serde(default)]
+    pub color: Option<String>,
+    /// The agent it is meant for.
+    #[serde(default, rename = "defaultAgent", alias = "default_agent")]
+    pub default_agent: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Why there is no configuration. Its text names file, line, key and cause.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ConfigError(String);
+
+/// Everything that the daemon starts with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file, or the defaults.
+    pub file: File,
+    /// Where it was looked for.
+    pub path: PathBuf,
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// The socket.
+    pub socket: PathBuf,
+    /// GitHub's API.
+    pub api_url: Url,
+    /// GitHub's token.
+    pub token: Option<Secret>,
+    /// Repositories to track while none is tracked.
+    pub seed: Vec<RepoName>,
+    /// What comes of it for the core.
+    pub policy: Policy,
+}
+
+/// Reads the configuration: `get` looks into the environment.
+///
+/// # Errors
+/// [`ConfigError`].
+pub fn load(get: impl Fn(&str) -> Option<String> + Copy) -> Result<Config, ConfigError> {
+    let path = endpoint::config_path(get);
+    let named = get("DISPATCH_CONFIG").is_some_and(|v| !v.is_empty());
+    let file = match std::fs::read_to_string(&path) {
+        Ok(text) => parse(&path, &text)?,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound && !named => File::default(),
+        Err(e) => return Err(ConfigError(format!("{}: {e}", path.display()))),
+    };
+    from_file(file, path, get)
+}
+
+fn from_file(
+    file: File,
+    path: PathBuf,
+    get: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Config, ConfigError> {
+    let env = |name: &str| get(name).filter(|v| !v.trim().is_empty());
+    let api = env("GITHUB_API_URL").or_else(|| file.github.api_url.clone());
+    let api = api.unwrap_or_else(|| "https://api.github.com".to_owned());
+    let api_url = Url::parse(&api)
+        .map_err(|e| ConfigError(format!("GITHUB_API_URL or github.api_url `{api}` is no URL: {e}")))?;
+    let mut seed = file.github.repositories.clone();
+    for name in env("GITHUB_REPOSITORIES").unwrap_or_default().split([',', '\n']).map(str::trim) {
+        if !name.is_empty() {
+            seed.push(name.parse().map_err(|e| ConfigError(format!("GITHUB_REPOSITORIES: {e}")))?);
+        }
+    }
+    let policy = policy(&file, &path, env)?;
+    let mut file = file;
+    if let Some(runtime) = env("DISPATCH_RUNTIME").or_else(|| env("CORE_AGENT_RUNTIME")) {
+        file.runner.runtime = runtime.parse().map_err(|e| ConfigError(format!("DISPATCH_RUNTIME: {e}")))?;
+    }
+    if let Some(image) = env("DISPATCH_IMAGE").or_else(|| env("AGENT_DOCKER_IMAGE")) {
+        file.runner.image = image;
+    }
+    Ok(Config {
+        state_dir: endpoint::state_dir(get),
+        socket: endpoint::socket_path(get),
+        token: token(&file, env)?,
+        file,
+        path,
+        api_url,
+        seed,
+        policy,
+    })
+}
+
+/// Reads the text of the file at `path`.
+///
+/// # Errors
+/// [`ConfigError`] that names file, line and key.
+pub fn parse(path: &Path, text: &str) -> Result<File, ConfigError> {
+    let reader = toml::Deserializer::parse(text).map_err(|e| at(path, text, "", &e))?;
+    serde_path_to_error::deserialize(reader).map_err(|e| {
+        let key = e.path().to_string();
+        at(path, text, &key, e.inner())
+    })
+}
+
+fn at(path: &Path, text: &str, key: &str, error: &toml::de::Error) -> ConfigError {
+    let line = error.span().map_or(1, |span| {
+        text.get(..span.start).map_or(1, |before| before.bytes().filter(|b| *b == b'\n').count() + 1)
+    });
+    let key = if key.is_empty() || key == "." { String::new() } else { format!(" key `{key}`:") };
+    ConfigError(format!("{}:{line}:{key} {}", path.display(), error.message().trim().replace('\n', " ")))
+}
+
+fn policy(file: &File, path: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Policy, ConfigError> {
+    let preset = Policy::default();
+    let wrong = |why: String| ConfigError(format!("{}: {why}", path.display()));
+    let (mut lanes, mut aliases) = (file.lanes.clone(), file.lane_aliases.clone());
+    if let Some(json) = env("DISPATCH_LANE_CONFIG_JSON").or_else(|| env("DISPATCH_LANE_CONFIG")) {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase", default)]
+        #[derive(Default)]
+        struct Lanes {
+            lanes: Vec<LaneEntry>,
+            lane_aliases: Option<BTreeMap<String, String>>,
+        }
+        let read: Lanes = serde_json::from_str(&json)
+            .map_err(|e| ConfigError(format!("DISPATCH_LANE_CONFIG_JSON: {e}")))?;
+        lanes = read.lanes;
+        aliases = read.lane_aliases.or(aliases);
+    }
+    let own: Vec<Lane> = lanes
+        .into_iter()
+        .map(|l| Lane {
+            title: l.title.unwrap_or_else(|| l.id.clone()),
+            id: l.id,
+            claimable: l.claimable,
+            role: l.role,
+            description: l.description,
+            color: l.color,
+            default_agent: l.default_agent,
+        })
+        .collect();
+    // The preset's aliases name the preset's lanes: with lanes of one's own they count only where those exist.
+    let preset_lanes = own.is_empty();
+    let lanes = if preset_lanes { preset.lanes.clone() } else { own };
+    let given = aliases.is_some();
+    let aliases: BTreeMap<String, String> = aliases.unwrap_or_else(|| {
+        preset.lane_aliases.clone().into_iter().filter(|(_, to)| lanes.iter().any(|l| l.id == *to)).collect()
+    });
+    if let Some((alias, to)) = aliases.iter().find(|(_, to)| given && !lanes.iter().any(|l| l.id == **to)) {
+        return Err(wrong(format!("key `lane_aliases.{alias}`: there is no lane `{to}`")));
+    }
+    for (n, lane) in lanes.iter().enumerate() {
+        if lanes[..n].iter().any(|l| l.id == lane.id) {
+            return Err(wrong(format!("key `lanes`: lane `{}` is there twice", lane.id)));
+        }
+    }
+    let excluded = env("DISPATCH_EXCLUDED_LABELS")
+        .map(|text| text.split(',').map(|l| l.trim().to_owned()).filter(|l| !l.is_empty()).collect())
+        .or_else(|| file.queue.excluded_labels.clone())
+        .unwrap_or(preset.excluded_labels);
+    let days = match env("DISPATCH_DONE_RETENTION_DAYS") {
+        None => file.queue.done_retention_days,
+        Some(text) => text.parse().map_err(|_| {
+            ConfigError(format!("DISPATCH_DONE_RETENTION_DAYS: `{text}` is no number of days"))
+        })?,
+    };
+    Ok(Policy {
+        lanes,
+        lane_aliases: aliases,
+        lease: file.queue.lease.0,
+        runner_lease: file.queue.runner_lease.0,
+        leases: file.queue.leases.iter().map(|(agent, span)| (agent.clone(), span.0)).collect(),
+        slots: file.queue.slots.clone(),
+        excluded_labels: excluded,
+        max_failures: file.queue.max_failures.max(1),
+        done_retention: Duration::from_secs(u64::from(days) * 86_400),
+        runner_agent: file.runner.agent_name.clone(),
+        runner_slots: file.runner.max_parallel,
+        lane_programs: file.runner.lane_agents.clone(),
+        default_program: file.runner.agent.clone(),
+    })
+}
+
+/// GitHub's token: the environment, the file named, else what `gh` has.
+fn token(file: &File, env: impl Fn(&str) -> Option<String>) -> Result<Option<Secret>, ConfigError> {
+    if let Some(token) = env("GH_TOKEN").or_else(|| env("GITHUB_TOKEN")) {
+        return Ok(Some(Secret::new(token.trim())));
+    }
+    if let Some(path) = &file.github.token_file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| ConfigError(format!("github.token_file {}: {e}", path.display())))?;
+        return Ok(Some(Secret::new(text.trim())).filter(|t| !t.is_empty()));
+    }
+    let asked =
+        std::process::Command::new("gh").args(["auth", "token"]).stdin(std::process::Stdio::null()).output();
+    Ok(asked
+        .ok()
+        .filter(|out| out.status.success())
+        .and_then(|out| String::from_utf8(out.stdout).ok())
+        .map(|text| Secret::new(text.trim()))
+        .filter(|t| !t.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(text: &str) -> String {
+        parse(Path::new("/etc/d.toml"), text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn errors_name_file_line_and_key() {
+        let unknown = said("[queue]\nlease = \"30m\"\nleese = \"1m\"\n");
+        assert!(unknown.starts_with("/etc/d.toml:3:") && unknown.contains("leese"), "{unknown}");
+        let wrong = said("[runner]\n\nmax_parallel = \"many\"\n");
+        assert!(wrong.starts_with("/etc/d.toml:3:") && wrong.contains("runner.max_parallel"), "{wrong}");
+        let broken = said("[queue\n");
+        assert!(broken.starts_with("/etc/d.toml:1:"), "{broken}");
+        let span = said("[queue]\nlease = \"soon\"\n");
+        assert!(span.starts_with("/etc/d.toml:2:") && span.contains("queue.lease"), "{span}");
+    }
+
+    #[test]
+    fn nothing_is_needed() {
+        let config = from_file(File::default(), "/x".into(), |_: &str| None).unwrap();
+        assert_eq!(config.policy.lanes.len(), 4);
+        assert_eq!(config.policy.lane("escalated").map(|l| l.id.as_str()), Some("frontier"));
+        assert_eq!(config.policy.lease, Duration::from_secs(1_800));
+    }
+
+    #[test]
+    fn lanes_of_ones_own_replace_the_preset() {
+        let file = parse(Path::new("x"), "[[lanes]]\nid = \"fast\"\nrole = \"default\"\n").unwrap();
+        let config = from_file(file, "/x".into(), |_: &str| None).unwrap();
+        assert_eq!(config.policy.default_lane(), "fast");
+        assert_eq!(config.policy.lane("normal"), None, "an alias of a lane that is not there names nothing");
+        let file = parse(Path::new("x"), "[lane_aliases]\nquick = \"nowhere\"\n").unwrap();
+        let wrong = from_file(file, "/x".into(), |_: &str| None).unwrap_err().to_string();
+        assert!(wrong.contains("nowhere"), "{wrong}");
+    }
+}

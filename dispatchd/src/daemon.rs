@@ -1,1 +1,170 @@
-//! The wiring.
+//! The wiring: opens the store, binds the socket, starts every room, and takes them down in the opposite order.
+
+use std::sync::Arc;
+
+use color_eyre::eyre::{Result, WrapErr, eyre};
+use dispatch_shared::id::RepoName;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::api::{App, ForgeDesk, follow, listen, routes, serve};
+use crate::config::Config;
+use crate::core::command::{Command, Track};
+use crate::core::record::{ForgeKind, Source};
+use crate::desk::{Desk, Files};
+use crate::edges::{Edges, Forge};
+use crate::forge::Forges;
+use crate::forge::github::GithubForge;
+use crate::forge::local::LocalForge;
+use crate::forge::outbox::Outbox;
+use crate::forge::sync::{SyncSettings, Syncer};
+use crate::ledger::Door;
+use crate::runner::Runner;
+use crate::runner::log::RunLogs;
+use crate::store::Store;
+use crate::{clockwork, watch};
+
+/// How long a repository that cannot be tracked at the first start waits for the next try.
+const SEED_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// Serves until `shutdown`, or until the store fails.
+///
+/// # Errors
+/// A report whose sentences name what cannot be had and the next step; also if the store failed while serving.
+pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) -> Result<()> {
+    let store = open(&config, &edges)?;
+    let listener = listen::bind(&config.socket).await?;
+    store
+        .announce(&config.socket, edges.clock.now())
+        .wrap_err_with(|| format!("cannot write into {}", config.state_dir.display()))?;
+    let ledger: Door = store.clone();
+    let (forges, github) = forges(&config, &edges)?;
+    let every = SyncSettings { every: config.file.sync.every.0, ..SyncSettings::default() };
+    let syncer = Arc::new(Syncer::new(ledger.clone(), forges.clone(), edges.clone(), every));
+    let logs = RunLogs::new(&config.state_dir, config.file.runner.log_limit.0);
+    let runner = Runner::new(
+        ledger.clone(),
+        forges.clone(),
+        edges.clone(),
+        config.file.runner.clone(),
+        &config.state_dir,
+        logs.clone(),
+    )
+    .map_err(|e| eyre!("{}: {e}", config.path.display()))?;
+    let desk =
+        Arc::new(Desk { ledger: ledger.clone(), forges: forges.clone(), github, syncer: syncer.clone() });
+    let files = Files { logs, diffs: runner.diffs(), engine: runner.engine_note() };
+    let app = App {
+        ledger: ledger.clone(),
+        edges: edges.clone(),
+        forges: desk.clone(),
+        files: Arc::new(files),
+        hub: Arc::new(follow::Hub::default()),
+        store_failed: store.failed(),
+        shutdown: shutdown.clone(),
+    };
+    tracing::info!(socket = %config.socket.display(), state = %config.state_dir.display(), "dispatchd serves");
+
+    let tasks = TaskTracker::new();
+    let stop = shutdown.clone();
+    {
+        let (app, stop) = (app.clone(), stop.clone());
+        tasks.spawn(async move { app.hub.clone().run(&app, stop).await });
+    }
+    {
+        let (syncer, stop) = (syncer.clone(), stop.clone());
+        tasks.spawn(async move { syncer.run(stop).await });
+    }
+    {
+        let (outbox, stop) = (Outbox::new(ledger.clone(), forges, edges.clone()), stop.clone());
+        tasks.spawn(async move { outbox.run(stop).await });
+    }
+    tasks.spawn(runner.run(stop.clone()));
+    tasks.spawn(clockwork::run(ledger.clone(), edges, stop.clone()));
+    tasks.spawn(watch::run(ledger.clone(), syncer, stop.clone()));
+    tasks.spawn(seed(ledger, desk, config.seed.clone(), stop.clone()));
+
+    let mut failed = store.failed();
+    let api = serve::local(listener, routes::router(app), stop.clone());
+    let cause = tokio::select! {
+        () = api => None,
+        Ok(cause) = async { failed.wait_for(Option::is_some).await.map(|c| c.clone()) } => cause,
+    };
+    shutdown.cancel();
+    tasks.close();
+    if tokio::time::timeout(std::time::Duration::from_secs(10), tasks.wait()).await.is_err() {
+        tracing::warn!(open = tasks.len(), "some work did not end within 10 seconds and is cut off");
+    }
+    drop(store.close().await);
+    match cause {
+        None => {
+            tracing::info!("dispatchd has stopped; runs that were under way go on");
+            Ok(())
+        }
+        Some(cause) => Err(eyre!(
+            "the store failed: {cause}\nWhat was in flight may or may not be kept. Check the disk of {} and start dispatchd \
+             again: it recovers from what is there.",
+            config.state_dir.display()
+        )),
+    }
+}
+
+fn open(config: &Config, edges: &Edges) -> Result<Arc<Store>> {
+    let policy = Arc::new(config.policy.clone());
+    Ok(Arc::new(Store::open(&config.state_dir, edges.clone(), policy)?))
+}
+
+fn forges(config: &Config, edges: &Edges) -> Result<(Arc<Forges>, Option<Arc<GithubForge>>)> {
+    let github = match &config.token {
+        None => None,
+        Some(token) => {
+            let forge = GithubForge::new(config.api_url.clone(), Some(token.clone()), edges.clone());
+            Some(Arc::new(forge.map_err(|e| eyre!("GitHub: {e}"))?))
+        }
+    };
+    let local: Arc<dyn Forge> = Arc::new(LocalForge::new(edges.clone()));
+    let forges = Forges { github: github.clone().map(|g| g as Arc<dyn Forge>), local };
+    Ok((Arc::new(forges), github))
+}
+
+/// Tracks the repositories of the configuration, once, while none is tracked.
+async fn seed(ledger: Door, desk: Arc<Desk>, wanted: Vec<RepoName>, shutdown: CancellationToken) {
+    if ledger.snapshot().tracked().next().is_some() {
+        return;
+    }
+    let mut left = wanted;
+    while !left.is_empty() {
+        let mut again = Vec::new();
+        for name in left {
+            let tracked = track(&ledger, &desk, &name).await;
+            if let Err(error) = tracked {
+                tracing::warn!(repo = %name, %error, "cannot be tracked yet");
+                again.push(name);
+            }
+        }
+        left = again;
+        if left.is_empty() {
+            return;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = tokio::time::sleep(SEED_AGAIN) => {}
+        }
+    }
+}
+
+async fn track(ledger: &Door, desk: &Desk, name: &RepoName) -> Result<()> {
+    let (seen, path) = desk.look(ForgeKind::Github, Some(name), None).await?;
+    let key = seen.key.clone();
+    let track = Track {
+        seen,
+        forge: ForgeKind::Github,
+        path,
+        source: Source::Env,
+        runner_enabled: false,
+        actor: "dispatch".into(),
+    };
+    ledger.submit(Command::Track(track)).await?;
+    desk.hint(&key);
+    Ok(())
+}

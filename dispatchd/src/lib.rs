@@ -10,17 +10,24 @@
 //! - [`runner`]: the built-in harness: takes tasks like any other, runs programs in containers, publishes.
 //! - [`api`]: HTTP over the local socket.
 //! - [`secret`]: text that cannot be printed.
-//! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms.
+//! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms; [`desk`] answers the API from them,
+//!   [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start.
 //!
 //! Deliberately absent: any path that merges a pull request or closes an issue, and any door to state beside the ledger.
 
 pub mod api;
+pub mod check;
+pub mod cli;
+pub mod clockwork;
 pub mod config;
 pub mod core;
 pub mod daemon;
+pub mod desk;
 pub mod edges;
 pub mod forge;
 pub mod ledger;
 pub mod runner;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
+pub mod watch;

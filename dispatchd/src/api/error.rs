@@ -43,6 +43,7 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::Refused(refusal) => refusal.into(),
+            Fault::Internal(_) => failure(Code::Internal, fault.to_string()),
             Fault::OutcomeUnknown(_) => failure(Code::OutcomeUnknown, fault.to_string()),
             Fault::Stopping => {
                 failure(Code::Unavailable, "the daemon is stopping; try again when it is back")

@@ -143,7 +143,7 @@ fn change(app: &App, events: &[Event], to: Seq) -> Change {
         change.repos.extend(world.repos.get(&key).map(|repo| view::repo(&world, repo, now)));
     }
     if others {
-        change.control = Some(view::control(&world, now, app.forges.rate_limit()));
+        change.control = Some(app.control(&world));
         change.problems = Some(problem::problems(&world, now));
     }
     change
@@ -174,7 +174,7 @@ pub fn snapshot(app: &App, world: &World, now: Timestamp, cards: bool, all: bool
             .filter(|run| all || !run.ended)
             .collect(),
         repos: world.tracked().map(|repo| view::repo(world, repo, now)).collect(),
-        control: view::control(world, now, app.forges.rate_limit()),
+        control: app.control(world),
         problems: problem::problems(world, now),
         lanes: world.policy.lanes.clone(),
     }

@@ -17,37 +17,40 @@ pub mod routes;
 pub mod serve;
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use dispatch_shared::id::{RepoKey, RunId};
-use dispatch_shared::protocol::control::RateLimit;
+use dispatch_shared::id::{RepoKey, RepoName, RunId};
+use dispatch_shared::protocol::control::{Control, RateLimit};
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::repos::SyncAnswer;
 use tokio::sync::broadcast;
 
 use crate::core::command::Evidence;
-use crate::core::record::{CardKey, ForgeKind, Repo};
+use crate::core::record::{CardKey, ForgeKind, Repo, Run};
 use crate::core::seen::SeenRepo;
+use crate::core::view;
+use crate::core::world::World;
 use crate::edges::{Edges, ForgeError};
 use crate::ledger::Door;
 
 /// What the API asks of the forges.
 #[async_trait]
-pub trait Forges: Send + Sync {
+pub trait ForgeDesk: Send + Sync {
     /// Syncs one repository, or all, and waits until it is done; joins a sync under way.
     async fn sync(&self, repo: Option<&RepoKey>) -> SyncAnswer;
 
     /// Has a repository synced soon.
     fn hint(&self, repo: &RepoKey);
 
-    /// What the forge says of a repository that is to be tracked.
+    /// What the forge says of a repository that is to be tracked, and where its working copy really lies.
     async fn look(
         &self,
         forge: ForgeKind,
-        name: Option<&str>,
-        path: Option<&str>,
-    ) -> Result<SeenRepo, ForgeError>;
+        name: Option<&RepoName>,
+        path: Option<&Path>,
+    ) -> Result<(SeenRepo, Option<PathBuf>), ForgeError>;
 
     /// Looks on the forge for the pull request that a report names by number, or that belongs to a branch or an issue.
     async fn evidence(&self, repo: &Repo, card: &CardKey, number: Option<u64>, branch: &str) -> Evidence;
@@ -87,7 +90,10 @@ pub trait RunFiles: Send + Sync {
     ///
     /// # Errors
     /// A sentence.
-    async fn diff(&self, repo: &Repo, run: &crate::core::record::Run) -> Result<String, String>;
+    async fn diff(&self, repo: &Repo, run: &Run) -> Result<String, String>;
+
+    /// The engine in use, or why there is none.
+    fn engine(&self) -> String;
 }
 
 /// What every handler gets.
@@ -98,7 +104,7 @@ pub struct App {
     /// The clock.
     pub edges: Edges,
     /// Forges.
-    pub forges: Arc<dyn Forges>,
+    pub forges: Arc<dyn ForgeDesk>,
     /// Logs and diffs.
     pub files: Arc<dyn RunFiles>,
     /// The event stream.
@@ -112,5 +118,13 @@ pub struct App {
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("App")
+    }
+}
+
+impl App {
+    /// Slots, pools, budgets, as `/api/control` and the events show them.
+    #[must_use]
+    pub fn control(&self, world: &World) -> Control {
+        view::control(world, self.edges.clock.now(), self.forges.rate_limit(), self.files.engine())
     }
 }

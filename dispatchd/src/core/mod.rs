@@ -4,9 +4,8 @@
 //! - [`world`]: the state in memory, with its indexes; [`draft`]: a decision being made on a copy of it.
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
+//!   [`intent`]: whether a stored write is still wanted;
 //!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
-//! - `transition`: the state machines; `rank`: eligibility and order; `lane`, `lease`, `retry`: the rules that they name;
-//!   [`intent`]: whether a stored write is still wanted; `contract`: what a worker is told; `problem`: what wants a person; `view`: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
@@ -16,8 +15,8 @@ pub mod change;
 pub mod command;
 pub mod contract;
 pub mod draft;
-pub mod invariant;
 pub mod intent;
+pub mod invariant;
 pub mod policy;
 pub mod problem;
 pub mod rank;

@@ -34,8 +34,6 @@ pub struct Policy {
     pub lane_programs: BTreeMap<String, String>,
     /// The program for all other lanes.
     pub default_program: String,
-    /// What the header says of the engine in use, or why there is none.
-    pub runtime: String,
 }
 
 fn lane(id: &str, title: &str, claimable: bool, role: Option<&str>, description: &str, color: &str) -> Lane {
@@ -81,7 +79,6 @@ impl Default for Policy {
             runner_slots: 2,
             lane_programs: BTreeMap::new(),
             default_program: "claude".into(),
-            runtime: "none".into(),
         }
     }
 }

@@ -81,6 +81,29 @@ pub struct Repo {
     pub added_at: Timestamp,
 }
 
+impl Repo {
+    /// A repository of which only the name is known: for asking a forge about it.
+    #[must_use]
+    pub fn unknown(name: RepoName) -> Self {
+        Self {
+            key: RepoKey::new(""),
+            name,
+            forge: ForgeKind::Github,
+            path: None,
+            default_branch: String::new(),
+            source: Source::User,
+            tracked: false,
+            runner_enabled: false,
+            wip_limit: 0,
+            cursor: SyncCursor::default(),
+            last_synced_at: None,
+            sync_error: None,
+            sync_failures: 0,
+            added_at: Timestamp(0),
+        }
+    }
+}
+
 /// Names a card.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CardKey {

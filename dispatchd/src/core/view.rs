@@ -167,7 +167,7 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
 
 /// Slots, pools, what was spent.
 #[must_use]
-pub fn control(world: &World, now: Timestamp, rate_limit: Option<RateLimit>) -> Control {
+pub fn control(world: &World, now: Timestamp, rate_limit: Option<RateLimit>, runtime: String) -> Control {
     const DAY: i64 = 86_400_000;
     let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY));
     Control {
@@ -196,7 +196,7 @@ pub fn control(world: &World, now: Timestamp, rate_limit: Option<RateLimit>) -> 
             .filter_map(|r| r.usage.cost_usd)
             .sum(),
         rate_limit,
-        runtime: world.policy.runtime.clone(),
+        runtime,
     }
 }
 

@@ -68,6 +68,7 @@ pub struct World {
     places: OrdMap<CardKey, Place>,
     withheld: OrdMap<Rule, usize>,
     attention: OrdSet<CardKey>,
+    rests: OrdSet<(Timestamp, CardKey)>,
     pending: OrdMap<CardKey, OrdSet<IntentId>>,
     pulls_for: OrdMap<CardKey, OrdSet<u64>>,
     names: OrdMap<String, RepoKey>,
@@ -120,8 +121,14 @@ impl World {
         let card = Arc::new(card.clone());
         if let Some(old) = self.cards.insert(card.key.clone(), card.clone()) {
             self.count_review(&old, -1);
+            if let Some(until) = old.not_before {
+                self.rests.remove(&(until, old.key.clone()));
+            }
         }
         self.count_review(&card, 1);
+        if let Some(until) = card.not_before {
+            self.rests.insert((until, card.key.clone()));
+        }
         if super::problem::wants_look(&card) {
             self.attention.insert(card.key.clone());
         } else {
@@ -365,6 +372,23 @@ impl World {
     /// All live claims, the first to run out first.
     pub fn leases(&self) -> impl Iterator<Item = &Arc<Claim>> {
         self.leases.iter().filter_map(|(_, id)| self.claims.get(id))
+    }
+
+    /// Cards that rest after a failure, and until when, the first to be over first.
+    pub fn rests(&self) -> impl Iterator<Item = &(Timestamp, CardKey)> {
+        self.rests.iter()
+    }
+
+    /// When a lease runs out or a rest is over next, so that somebody lets time pass then. Leases of the built-in runner
+    /// are not among these while their run lives.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Timestamp> {
+        let lease = self
+            .leases()
+            .find(|c| !c.run.and_then(|id| self.runs.get(&id)).is_some_and(|r| r.state.is_live()))
+            .map(|c| c.expires_at);
+        let rest = self.rests.get_min().map(|(until, _)| *until);
+        [lease, rest].into_iter().flatten().min()
     }
 
     /// Runs that are not over, oldest first.

@@ -26,12 +26,8 @@ pub struct Forges {
     pub local: Arc<dyn Forge>,
 }
 
-impl Forges {
-    /// The forge that `repo` lives on.
-    ///
-    /// # Errors
-    /// A sentence with the next step, if it lives on GitHub and there is no token.
-    pub fn for_repo(&self, repo: &Repo) -> Result<Arc<dyn Forge>, ForgeError> {
+impl crate::edges::Forges for Forges {
+    fn for_repo(&self, repo: &Repo) -> Result<Arc<dyn Forge>, ForgeError> {
         match repo.forge {
             ForgeKind::Local => Ok(self.local.clone()),
             ForgeKind::Github => self.github.clone().ok_or_else(|| {

@@ -126,6 +126,22 @@ impl Git {
         command::run(command, LOCAL).await
     }
 
+    /// Runs git in `dir` with the objects of another repository at hand, whose configuration has no say.
+    ///
+    /// # Errors
+    /// A sentence with the subcommand and git's last words.
+    pub(super) async fn with_objects(
+        &self,
+        dir: &Path,
+        objects: &Path,
+        args: &[&str],
+    ) -> Result<String, String> {
+        let mut command = self.command(dir);
+        command.env("GIT_ALTERNATE_OBJECT_DIRECTORIES", objects).args(args);
+        let output = command::run(command, LOCAL).await?;
+        if output.ok() { Ok(output.stdout) } else { Err(failed(args, &output)) }
+    }
+
     /// Runs git in `dir` with the remote's credential at hand. `dir` must be out of reach of agents.
     ///
     /// # Errors

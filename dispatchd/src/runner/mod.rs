@@ -10,6 +10,7 @@
 pub mod agents;
 mod command;
 mod context;
+mod diff;
 mod follow;
 mod git;
 mod hooks;
@@ -44,6 +45,7 @@ use crate::core::world::World;
 use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError};
 use crate::ledger::{Door, Fault};
 use context::Context;
+pub use diff::Diffs;
 use log::RunLogs;
 use settings::Settings;
 
@@ -97,6 +99,12 @@ impl Runner {
     pub fn with_engine(mut self, engine: Arc<dyn Runtime>) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// What shows the changes of runs.
+    #[must_use]
+    pub fn diffs(&self) -> Diffs {
+        Diffs::new(self.ctx.clone())
     }
 
     /// The engine in use, or why there is none; for the header.

@@ -14,6 +14,12 @@ use super::agents::Entry;
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Settings {
+    /// The program that works where no lane names another: `claude`, `codex:gpt-5`.
+    pub agent: String,
+    /// The program that works a lane, by lane id.
+    pub lane_agents: BTreeMap<String, String>,
+    /// The name under which the runner takes tasks; carried on issues as `agent/<name>`.
+    pub agent_name: String,
     /// Which engine contains a run.
     pub runtime: RuntimeChoice,
     /// The image that runs start from.
@@ -60,6 +66,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             runtime: RuntimeChoice::Auto,
+            agent: "claude".into(),
+            lane_agents: BTreeMap::new(),
+            agent_name: "dispatch".into(),
             image: "dispatch-agent:latest".into(),
             max_parallel: 2,
             timeout: Span::minutes(60),

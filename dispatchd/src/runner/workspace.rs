@@ -117,6 +117,11 @@ impl Workspaces {
         Ok(Self { root, mirrors, git, author, locks: Mutex::default() })
     }
 
+    /// The git that is safe to call.
+    pub(super) fn git(&self) -> &Git {
+        &self.git
+    }
+
     /// Whether another user than the daemon's can get to the workspaces.
     pub(super) fn reachable(&self) -> bool {
         super::prepare::passable(&self.root)

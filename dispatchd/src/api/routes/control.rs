@@ -8,15 +8,15 @@ use crate::api::App;
 use crate::api::error::Result;
 use crate::api::extract::{Actor, Json};
 use crate::core::command::Command;
-use crate::core::{problem, view};
+use crate::core::problem;
 
 pub(super) async fn control(State(app): State<App>) -> Json<Control> {
-    Json(view::control(&app.ledger.snapshot(), app.edges.clock.now(), app.forges.rate_limit()))
+    Json(app.control(&app.ledger.snapshot()))
 }
 
 async fn set(app: App, frozen: bool, actor: String) -> Result<Json<Control>> {
     let (_, world) = app.ledger.submit(Command::Freeze { frozen, actor }).await?;
-    Ok(Json(view::control(&world, app.edges.clock.now(), app.forges.rate_limit())))
+    Ok(Json(app.control(&world)))
 }
 
 pub(super) async fn freeze(State(app): State<App>, Actor(actor): Actor) -> Result<Json<Control>> {

@@ -66,22 +66,14 @@ pub(super) async fn add(
         }
         _ => {}
     }
-    if let Some(text) = &request.full_name {
-        let name = name(text)?;
-        if app.ledger.snapshot().repo_named(&name).is_some() {
-            return Err(failure(Code::AlreadyExists, format!("{name} is tracked already")));
-        }
+    let named = request.full_name.as_deref().filter(|n| !n.is_empty()).map(name).transpose()?;
+    if let Some(name) = named.as_ref().filter(|n| app.ledger.snapshot().repo_named(n).is_some()) {
+        return Err(failure(Code::AlreadyExists, format!("{name} is tracked already")));
     }
-    let seen = app.forges.look(forge, request.full_name.as_deref(), request.path.as_deref()).await?;
+    let path = request.path.as_deref().map(std::path::Path::new);
+    let (seen, path) = app.forges.look(forge, named.as_ref(), path).await?;
     let key = seen.key.clone();
-    let track = Track {
-        seen,
-        forge,
-        path: request.path.map(Into::into),
-        source: Source::User,
-        runner_enabled: false,
-        actor,
-    };
+    let track = Track { seen, forge, path, source: Source::User, runner_enabled: false, actor };
     let (_, world) = app.ledger.submit(Command::Track(track)).await?;
     app.forges.hint(&key);
     let repo = world

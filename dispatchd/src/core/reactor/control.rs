@@ -8,7 +8,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use super::settle;
 use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
-use crate::core::record::{CardKey, Claim};
+use crate::core::record::{Card, CardKey, Claim};
 use crate::core::transition::ClaimEvent;
 
 pub(super) fn freeze(d: &mut Draft, frozen: bool, actor: &str) -> Reply {
@@ -22,35 +22,27 @@ pub(super) fn freeze(d: &mut Draft, frozen: bool, actor: &str) -> Reply {
     Reply::Done
 }
 
-/// Ends the leases that ran out. A claim of the built-in runner whose run lives waits for that run to end: the runner
-/// renews it, and after a restart it is adopted or found dead.
+/// Ends the leases that ran out, and the rests after failures that are over. A claim of the built-in runner whose run
+/// lives waits for that run to end: the runner renews it, and after a restart it is adopted or found dead.
 pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Reply, Refusal> {
-    let leases: Vec<_> = d.world.leases().cloned().collect();
-    let mut next = None;
-    for claim in leases {
-        let ours = claim.run.and_then(|id| d.world.runs.get(&id)).is_some_and(|r| r.state.is_live());
-        if ours {
+    let due: Vec<_> = d.world.leases().take_while(|c| c.expires_at <= d.now).cloned().collect();
+    for claim in due {
+        if claim.run.and_then(|id| d.world.runs.get(&id)).is_some_and(|r| r.state.is_live()) {
             continue;
         }
         if let Some(until) = grace_until.filter(|g| claim.expires_at < *g) {
             d.claim(Claim { expires_at: until, ..(*claim).clone() });
-            next = earliest(next, until);
-        } else if claim.expires_at <= d.now {
-            settle::end_claim(d, &claim, ClaimEvent::Expire)?;
-            let notes = format!(
-                "{} of {} was not renewed since {}",
-                claim.id,
-                claim.agent,
-                claim.expires_at - claim.lease
-            );
-            settle::give_back(d, &claim.card, "dispatch", "expire_claim", Some(&notes))?;
         } else {
-            next = earliest(next, claim.expires_at);
+            settle::end_claim(d, &claim, ClaimEvent::Expire)?;
+            let notes = format!("{} of {} was not renewed in time", claim.id, claim.agent);
+            settle::give_back(d, &claim.card, "dispatch", "expire_claim", Some(&notes))?;
         }
     }
-    Ok(Reply::NextTick(next))
-}
-
-fn earliest(known: Option<Timestamp>, other: Timestamp) -> Option<Timestamp> {
-    Some(known.map_or(other, |t| t.min(other)))
+    let rested: Vec<_> = d.world.rests().take_while(|(until, _)| *until <= d.now).cloned().collect();
+    for (_, key) in rested {
+        if let Some(card) = d.world.cards.get(&key).cloned() {
+            d.card(Card { not_before: None, ..(*card).clone() });
+        }
+    }
+    Ok(Reply::NextTick(d.world.next_due()))
 }

@@ -5,7 +5,7 @@ use dispatch_shared::Timestamp;
 use crate::core::command::IntentResult;
 use crate::core::intent::{Verdict, judge_labels};
 use crate::core::record::{Intent, Repo, Wish};
-use crate::edges::{Forge, ForgeError};
+use crate::edges::{Forge, ForgeError, Forges as _};
 use crate::forge::Forges;
 
 /// Carries out `intent` at the repository's forge.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::core::command::{Command, Synced};
 use crate::core::record::Repo;
 use crate::core::seen::SeenRepo;
-use crate::edges::{Edges, Forge, ForgeError};
+use crate::edges::{Edges, Forge, ForgeError, Forges as _};
 use crate::forge::Forges;
 use crate::ledger::{Door, Fault};
 
@@ -104,6 +104,7 @@ impl Pass {
         let mut seen = self.name(repo, forge.as_ref(), result).await.map_err(Stop::Forge)?;
         let mut page: Option<String> = None;
         for _ in 0..MOST_PAGES {
+            let read_at = Some(self.edges.clock.now());
             let got = forge.changes(repo, page.as_deref()).await.map_err(Stop::Forge)?;
             result.requests += got.requests;
             let count = got.issues.len();
@@ -111,6 +112,7 @@ impl Pass {
             let synced = Synced {
                 repo: Some(repo.key.clone()),
                 seen: seen.take(),
+                read_at,
                 issues: got.issues,
                 pulls: got.pulls,
                 gone: got.gone,

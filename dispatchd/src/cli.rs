@@ -1,0 +1,35 @@
+//! The daemon's command line.
+
+use clap::{Parser, Subcommand};
+
+/// Hands GitHub issues to coding agents, and keeps every run, lease and log.
+#[derive(Debug, Parser)]
+#[command(name = "dispatchd", version, after_help = AFTER)]
+pub struct Cli {
+    /// What to do; serves if absent.
+    #[command(subcommand)]
+    pub command: Option<Action>,
+}
+
+/// What the daemon's program can do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+pub enum Action {
+    /// Serve until told to stop (the default).
+    #[default]
+    Serve,
+    /// Read the configuration, look at the engine and the credentials, and say what is wrong; starts nothing.
+    Check,
+}
+
+const AFTER: &str = "\
+Environment:
+  DISPATCH_CONFIG      the configuration file      (~/.config/dispatch/config.toml)
+  DISPATCH_STATE_DIR   the state directory         (~/.local/state/dispatch)
+  DISPATCH_SOCKET      the local socket            ($XDG_RUNTIME_DIR/dispatch/v1.sock)
+  GH_TOKEN             GitHub's token              (else GITHUB_TOKEN, else `gh auth token`)
+  GITHUB_REPOSITORIES  repositories to track at the first start, owner/name with commas between
+  GITHUB_API_URL       GitHub Enterprise: https://HOST/api/v3
+  DISPATCH_RUNTIME     auto, docker, podman or host
+  DISPATCH_LOG         what to log: info, debug, dispatchd::runner=trace
+
+Every key of the configuration file: assets/config.example.toml";

@@ -1,0 +1,196 @@
+//! What the API asks of forges and runner files, answered by the rooms that know: the adapters that keep those rooms from
+//! importing each other.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use dispatch_shared::followup::PullState;
+use dispatch_shared::id::{RepoKey, RepoName, RunId};
+use dispatch_shared::protocol::control::RateLimit;
+use dispatch_shared::protocol::events::Progress;
+use dispatch_shared::protocol::repos::SyncAnswer;
+use tokio::sync::{broadcast, watch};
+
+use crate::api::{ForgeDesk, LogStream, RunFiles};
+use crate::core::command::Evidence;
+use crate::core::record::{CardKey, ForgeKind, Repo, Run};
+use crate::core::seen::{SeenPull, SeenRepo};
+use crate::edges::{ForgeError, Forges as _};
+use crate::forge::Forges;
+use crate::forge::github::GithubForge;
+use crate::forge::sync::Syncer;
+use crate::ledger::Door;
+use crate::runner::Diffs;
+use crate::runner::log::{RunLogs, Stream};
+
+/// The forges, as the API sees them.
+pub struct Desk {
+    /// State.
+    pub ledger: Door,
+    /// The forges that there are.
+    pub forges: Arc<Forges>,
+    /// GitHub, for its budget.
+    pub github: Option<Arc<GithubForge>>,
+    /// The sync.
+    pub syncer: Arc<Syncer>,
+}
+
+impl Desk {
+    async fn find(
+        &self,
+        repo: &Repo,
+        card: &CardKey,
+        number: Option<u64>,
+        branch: &str,
+    ) -> Result<Found, ForgeError> {
+        let forge = self.forges.for_repo(repo)?;
+        if let Some(number) = number {
+            return match forge.pull(repo, number).await {
+                Ok(pull) => Ok(Found::Pull(Box::new(pull))),
+                Err(ForgeError::NotFound(_)) => {
+                    Ok(Found::Absent(format!("there is no pull request #{number} in {}", repo.name)))
+                }
+                Err(other) => Err(other),
+            };
+        }
+        if let Some(pull) = forge.find_pull(repo, branch).await? {
+            return Ok(Found::Pull(Box::new(pull)));
+        }
+        // Perhaps from another branch: what closes the issue shows in a fresh sync.
+        self.syncer.sync_repo(&repo.key).await;
+        match self.newest_open(card) {
+            Some(pull) => Ok(Found::Pull(Box::new(forge.pull(repo, pull.number).await?))),
+            None => Ok(Found::Absent(format!(
+                "{} has no open pull request from {branch} and none that closes #{}",
+                repo.name, card.number
+            ))),
+        }
+    }
+
+    fn newest_open(&self, card: &CardKey) -> Option<SeenPull> {
+        let world = self.ledger.snapshot();
+        world
+            .pulls_for(card)
+            .filter(|p| p.seen.state == PullState::Open)
+            .max_by_key(|p| (p.seen.created_at, p.seen.number))
+            .map(|p| p.seen.clone())
+    }
+}
+
+enum Found {
+    Pull(Box<SeenPull>),
+    Absent(String),
+}
+
+#[async_trait]
+impl ForgeDesk for Desk {
+    async fn sync(&self, repo: Option<&RepoKey>) -> SyncAnswer {
+        let Some(key) = repo else { return self.syncer.sync_all().await };
+        let results: Vec<_> = self.syncer.sync_repo(key).await.into_iter().collect();
+        SyncAnswer { synced_count: results.iter().map(|r| r.synced).sum(), results }
+    }
+
+    fn hint(&self, repo: &RepoKey) {
+        self.syncer.hint(repo);
+    }
+
+    async fn look(
+        &self,
+        forge: ForgeKind,
+        name: Option<&RepoName>,
+        path: Option<&Path>,
+    ) -> Result<(SeenRepo, Option<PathBuf>), ForgeError> {
+        let path = match path {
+            None => None,
+            Some(path) if !path.is_absolute() => {
+                return Err(ForgeError::Refused(format!(
+                    "{} is not absolute; name the whole path",
+                    path.display()
+                )));
+            }
+            Some(path) => Some(
+                std::fs::canonicalize(path)
+                    .map_err(|e| ForgeError::NotFound(format!("{} cannot be opened: {e}", path.display())))?,
+            ),
+        };
+        let name = match (name, &path) {
+            (Some(name), _) => name.clone(),
+            (None, Some(path)) => local_name(path)?,
+            (None, None) => return Err(ForgeError::NotFound("name the repository".into())),
+        };
+        let stranger = Repo { forge, path: path.clone(), ..Repo::unknown(name) };
+        let seen = self.forges.for_repo(&stranger)?.repository(&stranger).await?;
+        Ok((seen, path))
+    }
+
+    async fn evidence(&self, repo: &Repo, card: &CardKey, number: Option<u64>, branch: &str) -> Evidence {
+        match self.find(repo, card, number, branch).await {
+            Ok(Found::Pull(pull)) => Evidence::Pull(pull),
+            Ok(Found::Absent(why)) => Evidence::Absent(why),
+            Err(error) => Evidence::Unreachable(error.to_string()),
+        }
+    }
+
+    fn rate_limit(&self) -> Option<RateLimit> {
+        self.github.as_ref().and_then(|g| g.rate_limit())
+    }
+
+    fn progress(&self) -> broadcast::Receiver<Progress> {
+        self.syncer.progress()
+    }
+}
+
+/// `local/<directory>`, with what no name may hold replaced.
+fn local_name(path: &Path) -> Result<RepoName, ForgeError> {
+    let dir = path.file_name().and_then(|n| n.to_str()).unwrap_or("repository");
+    let safe: String = dir
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
+        .collect();
+    format!("local/{safe}").parse().map_err(ForgeError::Refused)
+}
+
+/// The runner's files, as the API sees them.
+pub struct Files {
+    /// Logs.
+    pub logs: Arc<RunLogs>,
+    /// What shows the changes of runs.
+    pub diffs: Diffs,
+    /// The engine in use, or why there is none.
+    pub engine: watch::Receiver<String>,
+}
+
+fn stream(stream: LogStream) -> Stream {
+    match stream {
+        LogStream::Raw => Stream::Raw,
+        LogStream::Events => Stream::Events,
+    }
+}
+
+#[async_trait]
+impl RunFiles for Files {
+    fn len(&self, run: RunId, of: LogStream) -> u64 {
+        self.logs.len(run, stream(of))
+    }
+
+    fn open(&self, run: RunId, of: LogStream, offset: u64) -> io::Result<std::fs::File> {
+        self.logs.open(run, stream(of), offset)
+    }
+
+    async fn grown(&self, run: RunId, of: LogStream, beyond: u64) -> (u64, bool) {
+        let mut reach = self.logs.follow(run);
+        let grown =
+            reach.wait_for(|r| r.done || r.of(stream(of)) > beyond).await.map(|r| (r.of(stream(of)), r.done));
+        grown.unwrap_or_else(|_| (self.logs.len(run, stream(of)), true))
+    }
+
+    async fn diff(&self, repo: &Repo, run: &Run) -> Result<String, String> {
+        self.diffs.of(repo, run).await
+    }
+
+    fn engine(&self) -> String {
+        self.engine.borrow().clone()
+    }
+}

@@ -1,5 +1,9 @@
 //! What the scenarios share: hands that drive the real parts, and stand-ins for the world around them.
 //!
+//! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
+//!
+//! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
+pub mod github;
 pub mod ledger;

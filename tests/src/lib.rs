@@ -1,7 +1,10 @@
 //! What the scenarios share: hands that drive the real parts, and stand-ins for the world around them.
 //!
+//! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
+//! - [`image`]: a container image made of busybox.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
-//! - [`github`]: a GitHub that behaves like GitHub and fails when told to. [`image`]: a container image from busybox.
+//!
+//! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
 pub mod github;
 pub mod image;

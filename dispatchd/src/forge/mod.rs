@@ -15,6 +15,8 @@ pub mod github;
 pub mod local;
 pub mod outbox;
 mod pace;
+#[cfg(test)]
+mod stub;
 pub mod sync;
 
 /// The forges that there are.

@@ -143,3 +143,6 @@ impl Inner {
         self.underway.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests;

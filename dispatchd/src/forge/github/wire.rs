@@ -83,8 +83,7 @@ impl Issue {
 pub(super) struct End {
     #[serde(rename = "ref")]
     branch: String,
-    #[serde(default)]
-    sha: String,
+    sha: Option<String>,
     repo: Option<RepoId>,
 }
 
@@ -128,7 +127,7 @@ impl Pull {
             state,
             draft: self.draft.unwrap_or(false),
             head_branch: self.head.branch,
-            head_sha: self.head.sha,
+            head_sha: self.head.sha.unwrap_or_default(),
             // A fork that was deleted is null; it was another repository all the same.
             from_fork: self.head.repo.map(|r| r.id).is_none_or(|id| Some(id) != home),
             base_branch: self.base.branch,

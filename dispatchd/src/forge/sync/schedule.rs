@@ -2,6 +2,7 @@
 //! repositories or a shutdown, and for nothing else.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_shared::id::RepoKey;
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::pass::Passed;
 use super::{SyncSettings, Syncer};
+use crate::core::world::World;
 use crate::forge::pace::{backoff, jitter};
 
 /// When each repository is read next.
@@ -90,10 +92,7 @@ pub(super) async fn run(
     let mut seen = None;
     loop {
         let world = pass.ledger.snapshot();
-        if seen
-            .as_ref()
-            .is_none_or(|old: &std::sync::Arc<crate::core::world::World>| !old.repos.ptr_eq(&world.repos))
-        {
+        if seen.as_ref().is_none_or(|old: &Arc<World>| !old.repos.ptr_eq(&world.repos)) {
             let tracked = world.tracked().map(|r| r.key.clone()).collect();
             plan.reconcile(&tracked, Instant::now());
             seen = Some(world);
@@ -149,8 +148,8 @@ mod tests {
         assert!(seconds(1, Some(900)) >= 900.0);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_hint_during_a_read_reads_again() {
+    #[test]
+    fn a_hint_during_a_read_reads_again() {
         let (key, now) = (RepoKey::new("gh1"), Instant::now());
         let mut plan = Plan::default();
         plan.reconcile(&[key.clone()].into(), now);

@@ -1,0 +1,163 @@
+//! Issues, labels, comments.
+
+use dispatch_shared::Timestamp;
+use serde_json::{Value, json};
+
+use super::page::{Asked, Said, complaint, not_found, paged, said};
+use super::routes::time;
+use super::state::{Comment, Item, State, now};
+
+/// GitHub's limit for a label's name.
+const LABEL_MAX: usize = 50;
+const COMMENT_MAX: usize = 65_536;
+
+pub(super) fn account(login: Option<&str>) -> Value {
+    login.map_or(Value::Null, |login| json!({ "login": login, "id": 11, "type": "User" }))
+}
+
+pub(super) fn labels_json(item: &Item) -> Vec<Value> {
+    let label =
+        |(i, name): (usize, &String)| json!({ "id": i, "name": name, "color": "ededed", "default": false });
+    item.labels.iter().enumerate().map(label).collect()
+}
+
+fn issue_json(asked: &Asked, full: &str, item: &Item) -> Value {
+    let origin = &asked.origin;
+    let kind = if item.pull.is_some() { "pull" } else { "issues" };
+    let mut issue = json!({
+        "id": 9_000 + item.number,
+        "number": item.number,
+        "title": item.title,
+        "body": item.body,
+        "html_url": format!("{origin}/{full}/{kind}/{}", item.number),
+        "url": format!("{origin}/repos/{full}/issues/{}", item.number),
+        "repository_url": format!("{origin}/repos/{full}"),
+        "state": if item.open { "open" } else { "closed" },
+        "state_reason": if item.open { Value::Null } else { json!("completed") },
+        "labels": labels_json(item),
+        "assignee": null,
+        "assignees": [],
+        "milestone": null,
+        "user": account(item.author.as_deref()),
+        "comments": item.comments.len(),
+        "created_at": time(item.created),
+        "updated_at": time(item.updated),
+        "closed_at": item.closed.map(time),
+    });
+    if let Some(pull) = &item.pull {
+        issue["pull_request"] = json!({
+            "url": format!("{origin}/repos/{full}/pulls/{}", item.number),
+            "merged_at": pull.merged.map(time),
+        });
+    }
+    issue
+}
+
+/// Sorts as `sort` and `direction` ask, newest created first if they do not.
+pub(super) fn sort(asked: &Asked, items: &mut [&Item]) {
+    items.sort_by_key(|i| match asked.query("sort") {
+        Some("updated") => (i.updated, i.turn),
+        _ => (i.created, i.number),
+    });
+    if asked.query("direction") != Some("asc") {
+        items.reverse();
+    }
+}
+
+/// Whether the item is in the `state` asked for.
+pub(super) fn in_state(asked: &Asked, item: &Item) -> bool {
+    match asked.query("state").unwrap_or("open") {
+        "all" => true,
+        "closed" => !item.open,
+        _ => item.open,
+    }
+}
+
+impl State {
+    pub(super) fn list_issues(&mut self, asked: &Asked, full: &str) -> Said {
+        let since = match asked.query("since").map(Timestamp::parse) {
+            Some(Err(_)) => return complaint(422, "Validation Failed: since is no time"),
+            Some(Ok(since)) => Some(since),
+            None => None,
+        };
+        let repo = self.known(full);
+        let fits = |i: &&Item| in_state(asked, i) && since.is_none_or(|s| i.updated >= s);
+        let mut items: Vec<&Item> = repo.items.values().filter(fits).collect();
+        sort(asked, &mut items);
+        let rows = items.into_iter().map(|i| issue_json(asked, &repo.full_name(), i)).collect();
+        paged(asked, repo.id, "/issues", rows)
+    }
+
+    pub(super) fn one_issue(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
+        let repo = self.known(full);
+        let name = repo.full_name();
+        repo.items.get(&number).map_or_else(not_found, |i| said(200, issue_json(asked, &name, i)))
+    }
+
+    pub(super) fn list_labels(&mut self, full: &str, number: u64) -> Said {
+        let item = self.known(full).items.get(&number);
+        item.map_or_else(not_found, |i| said(200, Value::Array(labels_json(i))))
+    }
+
+    pub(super) fn post_labels(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
+        let list = asked.body.get("labels").and_then(Value::as_array);
+        let Some(list) = list else { return complaint(422, "Invalid request: \"labels\" wasn't supplied") };
+        let labels: Vec<String> = list.iter().filter_map(|l| l.as_str().map(str::to_owned)).collect();
+        if labels.iter().any(|l| l.is_empty() || l.chars().count() > LABEL_MAX) {
+            let mut answer = complaint(422, "Validation Failed");
+            answer.body["errors"] = json!([{ "resource": "Label", "code": "invalid", "field": "name" }]);
+            return answer;
+        }
+        if self.edit(full, number, |_| ()).is_none() {
+            return not_found();
+        }
+        self.add_labels(full, number, &labels);
+        self.list_labels(full, number)
+    }
+
+    pub(super) fn delete_label(&mut self, full: &str, number: u64, label: &str) -> Said {
+        let Some(item) = self.known(full).items.get(&number) else { return not_found() };
+        if !item.labels.iter().any(|l| l.eq_ignore_ascii_case(label)) {
+            return complaint(404, "Label does not exist");
+        }
+        self.edit(full, number, |i| i.labels.retain(|l| !l.eq_ignore_ascii_case(label)));
+        self.list_labels(full, number)
+    }
+
+    pub(super) fn delete_labels(&mut self, full: &str, number: u64) -> Said {
+        let done = self.edit(full, number, |i| i.labels.clear());
+        done.map_or_else(not_found, |()| said(204, Value::Null))
+    }
+
+    pub(super) fn list_comments(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
+        let repo = self.known(full);
+        let Some(item) = repo.items.get(&number) else { return not_found() };
+        let rows = item.comments.iter().map(comment_json).collect();
+        paged(asked, repo.id, &format!("/issues/{number}/comments"), rows)
+    }
+
+    pub(super) fn post_comment(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
+        let Some(body) = asked.text("body").map(str::to_owned) else {
+            return complaint(422, "Invalid request: \"body\" wasn't supplied");
+        };
+        if body.chars().count() > COMMENT_MAX {
+            return complaint(422, "Validation Failed: body is too long (maximum is 65536 characters)");
+        }
+        let id = self.turn;
+        let posted = self.edit(full, number, |item| {
+            item.comments.push(Comment { id, author: "dispatch-bot".to_owned(), body, at: now() });
+            item.comments.last().map(comment_json)
+        });
+        posted.map_or_else(not_found, |c| said(201, c.unwrap_or_default()))
+    }
+}
+
+fn comment_json(comment: &Comment) -> Value {
+    json!({
+        "id": comment.id,
+        "body": comment.body,
+        "user": account(Some(&comment.author)),
+        "created_at": time(comment.at),
+        "updated_at": time(comment.at),
+    })
+}

@@ -1,0 +1,135 @@
+//! What a test may look at.
+
+use std::path::PathBuf;
+
+use super::FakeGithub;
+use super::bare;
+use super::state::Item;
+
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET` and the like.
+    pub method: String,
+    /// Path and query, as sent.
+    pub path: String,
+    /// Header names in lower case, with their values.
+    pub headers: Vec<(String, String)>,
+    /// The status answered; 0 if there was no answer.
+    pub status: u16,
+    pub(super) turn: u64,
+}
+
+impl Request {
+    /// The value of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// Whether it would have changed something.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        self.method != "GET" && !self.path.contains("/git-upload-pack")
+    }
+}
+
+/// A pull request as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PullView {
+    /// Its number.
+    pub number: u64,
+    /// One line.
+    pub title: String,
+    /// Markdown.
+    pub body: String,
+    /// The branch it comes from.
+    pub head: String,
+    /// The branch it goes to.
+    pub base: String,
+    /// The commit at its head.
+    pub sha: String,
+    /// Open.
+    pub open: bool,
+    /// Merged.
+    pub merged: bool,
+}
+
+impl FakeGithub {
+    fn look<T>(&self, repo: &str, number: u64, look: impl FnOnce(&Item) -> T) -> T {
+        let mut state = self.shared.state();
+        let item = state.known(repo).items.get(&number);
+        look(item.expect("the test looks at an issue that is there"))
+    }
+
+    /// The labels of an issue or pull request, sorted.
+    #[must_use]
+    pub fn labels(&self, repo: &str, number: u64) -> Vec<String> {
+        let mut labels = self.look(repo, number, |i| i.labels.clone());
+        labels.sort();
+        labels
+    }
+
+    /// Whether an issue is open.
+    #[must_use]
+    pub fn is_open(&self, repo: &str, number: u64) -> bool {
+        self.look(repo, number, |i| i.open)
+    }
+
+    /// The comments of an issue, oldest first.
+    #[must_use]
+    pub fn comments(&self, repo: &str, number: u64) -> Vec<String> {
+        self.look(repo, number, |i| i.comments.iter().map(|c| c.body.clone()).collect())
+    }
+
+    /// The numbers of all issues that are no pull requests.
+    #[must_use]
+    pub fn issues(&self, repo: &str) -> Vec<u64> {
+        let mut state = self.shared.state();
+        state.known(repo).items.values().filter(|i| i.pull.is_none()).map(|i| i.number).collect()
+    }
+
+    /// All pull requests, oldest first.
+    #[must_use]
+    pub fn pulls(&self, repo: &str) -> Vec<PullView> {
+        let mut state = self.shared.state();
+        let view = |item: &Item| {
+            let pull = item.pull.as_ref()?;
+            Some(PullView {
+                number: item.number,
+                title: item.title.clone(),
+                body: item.body.clone().unwrap_or_default(),
+                head: pull.head.clone(),
+                base: pull.base.clone(),
+                sha: pull.sha.clone(),
+                open: item.open,
+                merged: pull.merged.is_some(),
+            })
+        };
+        state.known(repo).items.values().filter_map(view).collect()
+    }
+
+    /// Where the bare repository lies.
+    #[must_use]
+    pub fn bare_path(&self, repo: &str) -> PathBuf {
+        let id = self.shared.state().known(repo).id;
+        self.shared.bare(id)
+    }
+
+    /// The commit at the head of a branch.
+    #[must_use]
+    pub fn head(&self, repo: &str, branch: &str) -> Option<String> {
+        bare::head(&self.bare_path(repo), branch)
+    }
+
+    /// Every request so far, git's included.
+    #[must_use]
+    pub fn requests(&self) -> Vec<Request> {
+        self.shared.state().log.clone()
+    }
+
+    /// The requests so far, which are then forgotten.
+    pub fn take_requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.shared.state().log)
+    }
+}

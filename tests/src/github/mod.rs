@@ -1,0 +1,105 @@
+//! A GitHub that lives in this process: its REST API as far as Dispatch uses it, and git over smart HTTP on real bare
+//! repositories.
+//!
+//! - `state`: what it knows; `person`: what people do to it behind Dispatch's back; `look`: what a test may look at.
+//! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`: the answers.
+//! - `git`: `git http-backend`; `bare`: plumbing on the repositories; [`fault`]: what can go wrong.
+//!
+//! It never merges or closes by itself: who asks for that over the API is refused, and it stands in the log.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use reqwest::Url;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+mod bare;
+pub mod fault;
+mod git;
+mod issues;
+mod look;
+mod page;
+mod person;
+mod pulls;
+mod routes;
+mod serve;
+mod state;
+
+pub use self::look::{PullView, Request};
+use self::state::State;
+
+/// The token that the fake accepts from the start.
+pub const TOKEN: &str = "ghp_fakeFAKEfake0123456789";
+
+struct Shared {
+    origin: String,
+    root: TempDir,
+    state: Mutex<State>,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bare(&self, id: u64) -> PathBuf {
+        self.root.path().join(format!("{id}.git"))
+    }
+}
+
+/// See the module. Ends when dropped.
+pub struct FakeGithub {
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl std::fmt::Debug for FakeGithub {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FakeGithub").field("origin", &self.shared.origin).finish_non_exhaustive()
+    }
+}
+
+impl FakeGithub {
+    /// Starts one without repositories on a free port of 127.0.0.1, in a thread of its own.
+    pub async fn start() -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
+        listener.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared {
+            origin: format!("http://{address}"),
+            root: TempDir::new().expect("a temporary directory"),
+            state: Mutex::new(State::new(TOKEN)),
+        });
+        let stop = CancellationToken::new();
+        let (served, stopped) = (shared.clone(), stop.clone());
+        let thread = std::thread::Builder::new()
+            .name("fake-github".to_owned())
+            .spawn(move || serve::run(listener, served, stopped))
+            .expect("a thread can be started");
+        Self { shared, stop, thread: Some(thread) }
+    }
+
+    /// The address of the API, which is also where git is served.
+    #[must_use]
+    pub fn url(&self) -> Url {
+        self.shared.origin.parse().expect("the origin is an address")
+    }
+
+    /// A token that is accepted.
+    #[must_use]
+    pub fn token(&self) -> &'static str {
+        TOKEN
+    }
+}
+
+impl Drop for FakeGithub {
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if let Some(thread) = self.thread.take() {
+            // A panic over there has already failed the request that it served.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Which request is answered by what.
+
+use dispatch_shared::Timestamp;
+use serde_json::{Value, json};
+
+use super::Shared;
+use super::page::{Asked, Said, complaint, not_found, said};
+use super::state::{LIMIT, Repo};
+
+/// Answers everything below the API.
+pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
+    let segments: Vec<&str> = asked.segments.iter().map(String::as_str).collect();
+    let method = asked.method.as_str();
+    match (method, segments.as_slice()) {
+        ("GET", ["rate_limit"]) => limits(shared),
+        ("GET", ["user"]) => said(200, json!({ "login": "dispatch-bot", "id": 7, "type": "User" })),
+        (_, ["repos", owner, name, rest @ ..]) => {
+            let full = format!("{owner}/{name}");
+            if let Some(id) = moved(shared, &full) {
+                let tail: String = rest.iter().map(|s| format!("/{s}")).collect();
+                let query = asked.query.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+                let base = format!("{}/repositories/{id}{tail}", asked.origin);
+                let to = reqwest::Url::parse_with_params(&base, query).map_or(base, String::from);
+                let mut answer = complaint(if method == "GET" { 301 } else { 307 }, "Moved Permanently");
+                answer.headers.push(("location", to));
+                return answer;
+            }
+            below(shared, asked, &full, rest)
+        }
+        (_, ["repositories", id, rest @ ..]) => {
+            let name = shared.state().repos.iter().find(|r| r.id.to_string() == *id).map(Repo::full_name);
+            name.map_or_else(not_found, |full| below(shared, asked, &full, rest))
+        }
+        _ => not_found(),
+    }
+}
+
+fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
+    if shared.state().repo(full).is_none() {
+        return not_found();
+    }
+    match (asked.method.as_str(), rest) {
+        ("GET", []) => repository(shared, asked, full),
+        ("GET", ["issues"]) => shared.state().list_issues(asked, full),
+        ("GET", ["issues", n]) => numbered(n, |n| shared.state().one_issue(asked, full, n)),
+        ("GET", ["issues", n, "labels"]) => numbered(n, |n| shared.state().list_labels(full, n)),
+        ("POST", ["issues", n, "labels"]) => numbered(n, |n| shared.state().post_labels(asked, full, n)),
+        ("DELETE", ["issues", n, "labels"]) => numbered(n, |n| shared.state().delete_labels(full, n)),
+        ("DELETE", ["issues", n, "labels", label]) => {
+            numbered(n, |n| shared.state().delete_label(full, n, label))
+        }
+        ("GET", ["issues", n, "comments"]) => numbered(n, |n| shared.state().list_comments(asked, full, n)),
+        ("POST", ["issues", n, "comments"]) => numbered(n, |n| shared.state().post_comment(asked, full, n)),
+        ("GET", ["pulls"]) => shared.state().list_pulls(asked, full),
+        ("GET", ["pulls", n]) => numbered(n, |n| shared.state().one_pull(asked, full, n)),
+        ("POST", ["pulls"]) => shared.post_pull(asked, full),
+        ("PUT", ["pulls", _, "merge"]) => complaint(405, "Pull Request is not mergeable"),
+        ("GET", _) => not_found(),
+        _ => complaint(403, "Resource not accessible by personal access token"),
+    }
+}
+
+fn numbered(text: &str, answer: impl FnOnce(u64) -> Said) -> Said {
+    text.parse().map_or_else(|_| not_found(), answer)
+}
+
+/// The id of the repository that once had this name.
+fn moved(shared: &Shared, full: &str) -> Option<u64> {
+    let mut state = shared.state();
+    if state.repo(full).is_some() {
+        return None;
+    }
+    let folded = full.to_lowercase();
+    state.repos.iter().find(|r| r.former.contains(&folded)).map(|r| r.id)
+}
+
+fn repository(shared: &Shared, asked: &Asked, full: &str) -> Said {
+    let mut state = shared.state();
+    let repo = state.known(full);
+    said(200, repo_json(asked, repo))
+}
+
+pub(super) fn repo_json(asked: &Asked, repo: &Repo) -> Value {
+    let full = repo.full_name();
+    json!({
+        "id": repo.id,
+        "node_id": format!("R_{}", repo.id),
+        "name": repo.name,
+        "full_name": full,
+        "owner": { "login": repo.owner, "type": "Organization" },
+        "private": true,
+        "fork": false,
+        "archived": false,
+        "html_url": format!("{}/{full}", asked.origin),
+        "url": format!("{}/repos/{full}", asked.origin),
+        "clone_url": format!("{}/{full}.git", asked.origin),
+        "default_branch": "main",
+        "has_issues": true,
+        "permissions": { "admin": false, "push": true, "pull": true },
+    })
+}
+
+fn limits(shared: &Shared) -> Said {
+    let state = shared.state();
+    let core = json!({
+        "limit": LIMIT,
+        "remaining": state.remaining,
+        "used": LIMIT - state.remaining.min(LIMIT),
+        "reset": state.reset.0 / 1_000,
+        "resource": "core",
+    });
+    said(200, json!({ "resources": { "core": core }, "rate": core }))
+}
+
+/// A time as GitHub writes it.
+pub(super) fn time(at: Timestamp) -> String {
+    at.to_string().replace(".000Z", "Z")
+}

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,11 +11,11 @@ macro_rules! text_id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Takes the text as it is.
-            pub fn new(text: impl Into<String>) -> Self { Self(text.into()) }
+            pub fn new(text: impl Into<Arc<str>>) -> Self { Self(text.into()) }
             /// The text as it goes over the wire.
             #[must_use]
             pub fn as_str(&self) -> &str { &self.0 }
@@ -106,7 +107,7 @@ impl AgentName {
                 text.chars().take(60).collect::<String>()
             ));
         }
-        Ok(Self(text.to_owned()))
+        Ok(Self(text.into()))
     }
 }
 
@@ -114,7 +115,7 @@ impl IssueId {
     /// The id of issue `number` in the repository `repo`.
     #[must_use]
     pub fn of(repo: &RepoKey, number: u64) -> Self {
-        Self(format!("{repo}-{number}"))
+        Self(format!("{repo}-{number}").into())
     }
 
     /// Takes the id apart again; `None` if it was not made by [`IssueId::of`].

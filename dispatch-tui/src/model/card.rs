@@ -130,7 +130,7 @@ pub(crate) fn badges(issue: &Issue, run: Option<&Run>) -> String {
     let mut out =
         issue.priority.as_deref().and_then(Priority::read).map(|p| format!("{p} ")).unwrap_or_default();
     out.extend(issue.lane.chars().next());
-    if let Some(run) = run.filter(|r| !r.ended || issue.claim.is_some()) {
+    if let Some(run) = run.filter(|r| !r.ended || issue.claim.is_some() || asks(issue)) {
         out.push(' ');
         out.push_str(program_code(&run.program));
     } else if let Some(claim) = &issue.claim {

@@ -195,6 +195,7 @@ impl LogPane {
                 self.detached = true;
             }
         }
+        self.top = self.top.min(self.bound());
         self.search_again();
     }
 
@@ -226,6 +227,7 @@ impl LogPane {
             }
         }
         let first = self.first;
+        self.top = self.top.max(first);
         self.matches.retain(|id| *id >= first);
     }
 

@@ -229,12 +229,13 @@ pub(crate) fn wrap(lines: &[Line<'static>], columns: usize) -> Vec<Line<'static>
 fn cut_at(chars: &[(char, Style)], columns: usize) -> usize {
     let (mut used, mut space) = (0, None);
     for (at, (c, _)) in chars.iter().enumerate() {
+        // An indent is no place to break at; a space just past the edge is.
+        if *c == ' ' && used <= columns && chars[..at].iter().any(|(c, _)| *c != ' ') {
+            space = Some(at);
+        }
         used += c.width().unwrap_or(0);
         if used > columns {
-            return space.filter(|s| *s > 0).unwrap_or(at.max(1));
-        }
-        if *c == ' ' && chars[..at].iter().any(|(c, _)| *c != ' ') {
-            space = Some(at);
+            return space.unwrap_or(at.max(1));
         }
     }
     chars.len()

@@ -245,6 +245,7 @@ impl Model {
         }
         if let Some(id) = left
             && !self.moves.contains_key(&id)
+            && self.toast.is_none()
         {
             match self.data.issues.get(&id) {
                 Some(issue) if self.filter.is_empty() => {

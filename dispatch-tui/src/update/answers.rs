@@ -86,10 +86,15 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
             }
         }
         Answer::LogEnd { run, cause } => {
+            // A daemon that goes down ends its answers in good order; the run goes on without it.
+            let over = model.data.runs.get(&run).is_none_or(|r| r.ended);
             for pane in logs(model, run) {
                 pane.loading = false;
-                pane.broken = cause.is_some();
-                pane.ended = Some(cause.as_deref().map_or("end of the log".to_owned(), text::line));
+                pane.broken = cause.is_some() || !over;
+                pane.ended = match &cause {
+                    Some(why) => Some(text::line(why)),
+                    None => over.then(|| "end of the log".to_owned()),
+                };
             }
         }
         Answer::Older { run, from, result } => {

@@ -5,6 +5,10 @@ mod input;
 mod keys;
 mod mouse;
 mod news;
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 pub(crate) mod verbs;
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};

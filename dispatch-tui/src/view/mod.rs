@@ -15,6 +15,8 @@ mod repos;
 mod runs;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;
 
 use ratatui::Frame;

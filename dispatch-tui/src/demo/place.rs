@@ -191,7 +191,8 @@ fn config(engine: &Engine) -> String {
     let image = engine.image().map(|i| format!("image = \"{i}\"\n")).unwrap_or_default();
     format!(
         "# Written by `dispatch demo`.\n\
-         [runner]\nruntime = \"{}\"\n{image}agent = \"demo\"\nmax_parallel = 2\nmax_failures = 1\n\n\
+         [runner]\nruntime = \"{}\"\n{image}agent = \"demo\"\nmax_parallel = 2\n\n\
+         [queue]\nmax_failures = 1\n\n\
          [[lanes]]\nid = \"local\"\ntitle = \"Local\"\nclaimable = true\nrole = \"default\"\n\n\
          [[lanes]]\nid = \"cloud\"\ntitle = \"Cloud\"\nclaimable = true\n",
         engine.word()

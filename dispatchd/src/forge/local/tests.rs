@@ -14,6 +14,7 @@ use dispatch_shared::issue::IssueState;
 
 use super::*;
 use crate::core::record::{ForgeKind, Source};
+use crate::core::seen::SyncCursor;
 use crate::edges::StepHook;
 
 struct Place {

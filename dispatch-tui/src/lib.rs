@@ -1,6 +1,7 @@
-//! Dispatch's board for the terminal.
+//! Dispatch's client: the board for the terminal, the command line (`cli`), and the self-contained demo (`demo`), which
+//! [`program`] puts together.
 //!
-//! A loop of three parts, of which only the outermost waits for anything:
+//! The board is a loop of three parts, of which only the outermost waits for anything:
 //!
 //! - `model` is the whole state of the screen as plain data; `update(model, message)` changes it and returns effects;
 //!   `view` draws it. None of the three reads a clock or does I/O.
@@ -11,10 +12,13 @@
 //!
 //! The board keeps nothing of its own: whatever it shows is the daemon's, and leaving it stops nothing.
 
+mod cli;
+mod demo;
 mod effect;
 mod keymap;
 mod link;
 mod model;
+pub mod program;
 mod runtime;
 mod terminal;
 mod theme;

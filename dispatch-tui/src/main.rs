@@ -1,32 +1,7 @@
-//! `dispatch`: without arguments the board, with a subcommand the command line, and the self-contained demo.
-//!
-//! Answers go to standard output, everything else is one sentence on standard error. Exit codes: 0 done, 1 not done,
-//! 2 the command line makes no sense, 3 `next` found nothing to do.
+//! See [`dispatch_tui::program`].
 
-mod cli;
-mod demo;
-
-use std::io::Write as _;
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
 fn main() -> ExitCode {
-    let args = cli::Args::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(e) => return complain(&format!("the async runtime could not be started: {e}")),
-    };
-    match runtime.block_on(cli::run(args)) {
-        Ok(code) => code,
-        // `dispatch issues | head`: the reader has seen enough.
-        Err(cli::Failure::Write(e)) if e.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(e) => complain(&e.to_string()),
-    }
-}
-
-fn complain(sentence: &str) -> ExitCode {
-    // Nothing is left to tell it to if standard error is closed.
-    let _ = writeln!(std::io::stderr(), "dispatch: {}", cli::out::clean(sentence));
-    ExitCode::FAILURE
+    dispatch_tui::program::main()
 }

@@ -11,7 +11,7 @@
 //! - [`api`]: HTTP over the local socket.
 //! - [`secret`]: text that cannot be printed.
 //! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms; [`desk`] answers the API from them,
-//!   [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start.
+//!   [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start; [`program`] is `main`.
 //!
 //! Deliberately absent: any path that merges a pull request or closes an issue, and any door to state beside the ledger.
 
@@ -26,6 +26,7 @@ pub mod desk;
 pub mod edges;
 pub mod forge;
 pub mod ledger;
+pub mod program;
 pub mod runner;
 pub mod secret;
 pub mod store;

@@ -1,62 +1,9 @@
-//! The daemon's program: reads the configuration, serves until a signal, and says in a sentence what is wrong.
+//! See [`dispatchd::program`].
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use color_eyre::eyre::Result;
-use dispatchd::cli::{Action, Cli};
 use dispatchd::edges::Edges;
-use dispatchd::{check, config, daemon, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let env = |name: &str| std::env::var(name).ok();
-    telemetry::start(env("DISPATCH_LOG").as_deref());
-    // One TLS provider for the whole process; a second installation is refused and harmless.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let done = match cli.command.unwrap_or_default() {
-        Action::Serve => config::load(env).map_err(Into::into).and_then(serve),
-        Action::Check => config::load(env).map_err(Into::into).and_then(run_check),
-    };
-    match done {
-        Ok(code) => code,
-        Err(report) => {
-            let said: Vec<String> = report.chain().map(ToString::to_string).collect();
-            let _ = std::io::Write::write_all(
-                &mut std::io::stderr(),
-                format!("dispatchd: {}\n", said.join(": ")).as_bytes(),
-            );
-            ExitCode::FAILURE
-        }
-    }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?)
-}
-
-fn serve(config: config::Config) -> Result<ExitCode> {
-    runtime()?.block_on(async {
-        let shutdown = CancellationToken::new();
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let stop = shutdown.clone();
-        tokio::spawn(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-            tracing::info!("stopping");
-            stop.cancel();
-        });
-        daemon::serve(config, Edges::default(), shutdown).await
-    })?;
-    Ok(ExitCode::SUCCESS)
-}
-
-fn run_check(config: config::Config) -> Result<ExitCode> {
-    let fine = runtime()?.block_on(check::run(&config, &mut std::io::stdout()))?;
-    Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    dispatchd::program::main(Edges::default())
 }

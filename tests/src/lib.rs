@@ -1,11 +1,13 @@
 //! What the scenarios share: hands that drive the real parts, and stand-ins for the world around them.
 //!
+//! - [`daemon`]: a real daemon in a directory of its own.
 //! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
 //! - [`image`]: a container image made of busybox.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
 //!
 //! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
+pub mod daemon;
 pub mod github;
 pub mod image;
 pub mod ledger;

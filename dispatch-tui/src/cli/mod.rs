@@ -118,7 +118,7 @@ async fn show_board(global: &args::Global) -> Result<ExitCode, Failure> {
         ));
     }
     let client = connect::connect(global).await?;
-    let options = dispatch_tui::BoardOptions::from_env(|name| std::env::var(name).ok());
-    dispatch_tui::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
+    let options = crate::BoardOptions::from_env(|name| std::env::var(name).ok());
+    crate::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -79,8 +79,8 @@ async fn work(
     let start = PatchRepoRequest { runner_enabled: Some(true), wip_limit: None };
     if !args.headless {
         client.patch_repo(&repo, &start).await?;
-        let options = dispatch_tui::BoardOptions::default();
-        dispatch_tui::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
+        let options = crate::BoardOptions::default();
+        crate::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut story = Story::default();

@@ -30,7 +30,7 @@ impl Clock for Shifted {
 
 impl Shifted {
     fn forward(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_millis()).unwrap(), Ordering::SeqCst);
+        self.0.fetch_add(i64::try_from(by.as_millis()).expect("a span of a test is short"), Ordering::SeqCst);
     }
 }
 
@@ -44,7 +44,7 @@ struct Scene {
 fn repo(key: &str, name: &str) -> Repo {
     Repo {
         key: RepoKey::new(key),
-        name: name.parse().unwrap(),
+        name: name.parse().expect("the test names a repository"),
         forge: ForgeKind::Github,
         path: None,
         default_branch: "main".into(),
@@ -61,7 +61,8 @@ fn repo(key: &str, name: &str) -> Repo {
 }
 
 fn forge(github: &FakeGithub, token: &str, edges: Edges) -> GithubForge {
-    GithubForge::with_timeout(github.url(), Some(Secret::new(token)), edges, Duration::from_secs(2)).unwrap()
+    GithubForge::with_timeout(github.url(), Some(Secret::new(token)), edges, Duration::from_secs(2))
+        .expect("a client can be made")
 }
 
 async fn scene() -> Scene {
@@ -361,6 +362,25 @@ async fn a_renamed_repository_is_followed_and_another_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_transferred_issue_is_gone_and_never_written_to() {
+    let s = scene().await;
+    s.github.add_repo("acme", "other");
+    let number = s.github.add_issue(NAME, "One", "", &[]);
+    let there = s.github.transfer(NAME, number, "acme/other");
+    let error = s.forge.issue(&s.repo, number).await.unwrap_err();
+    assert_eq!(kind(&error), "not-found");
+    assert!(error.to_string().contains("another repository"), "{error}");
+    let label = ["bug".to_owned()];
+    assert_eq!(kind(&s.forge.add_labels(&s.repo, number, &label).await.unwrap_err()), "not-found");
+    assert_eq!(
+        kind(&s.forge.comment(&s.repo, number, "Hello", "<!-- m -->").await.unwrap_err()),
+        "not-found"
+    );
+    assert_eq!(s.github.labels("acme/other", there), [] as [&str; 0]);
+    assert_eq!(s.github.comments("acme/other", there), [] as [&str; 0]);
+}
+
+#[tokio::test]
 async fn only_addresses_on_the_same_host_are_followed() {
     let s = scene().await;
     let token = r#"{"url":"http://127.0.0.1:1/repositories/1/issues","etag":null,"newest":null,"pulls":false,"read":0,"total":null}"#;
@@ -395,7 +415,7 @@ struct Refusing(Mutex<Vec<&'static str>>);
 
 impl StepHook for Refusing {
     fn before(&self, name: &'static str) -> std::io::Result<()> {
-        self.0.lock().unwrap().push(name);
+        self.0.lock().expect("nobody panics while it is locked").push(name);
         Err(std::io::Error::other("a fault that was asked for"))
     }
 }

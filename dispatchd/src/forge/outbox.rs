@@ -81,8 +81,9 @@ impl Outbox {
                         busy.remove(&intent.card);
                         match settled {
                             Ok(()) => {}
-                            Err(Fault::Refused(refusal)) => {
-                                tracing::warn!(intent = %intent.id, %refusal, "result not taken");
+                            // Nothing changed, so it is still pending: not again at once.
+                            Err(fault @ (Fault::Refused(_) | Fault::Internal(_))) => {
+                                tracing::warn!(intent = %intent.id, %fault, "result not taken");
                                 parked.insert(intent.id, self.edges.clock.now() + PARKED);
                             }
                             Err(fault) => {

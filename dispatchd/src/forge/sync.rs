@@ -6,6 +6,7 @@
 
 mod pass;
 mod schedule;
+mod sweep;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,11 +32,17 @@ pub struct SyncSettings {
     pub every: Duration,
     /// The longest pause after failures.
     pub most: Duration,
+    /// How often everything is read again, to find what was deleted or transferred.
+    pub sweep: Duration,
 }
 
 impl Default for SyncSettings {
     fn default() -> Self {
-        Self { every: Duration::from_secs(60), most: Duration::from_secs(30 * 60) }
+        Self {
+            every: Duration::from_secs(60),
+            most: Duration::from_secs(30 * 60),
+            sweep: Duration::from_secs(12 * 3_600),
+        }
     }
 }
 
@@ -67,7 +74,7 @@ impl Syncer {
     pub fn new(ledger: Door, forges: Arc<Forges>, edges: Edges, settings: SyncSettings) -> Self {
         let (hints, hinted) = mpsc::unbounded_channel();
         let inner = Inner {
-            pass: Pass::new(ledger, forges, edges),
+            pass: Pass::new(ledger, forges, edges, settings.sweep),
             settings,
             underway: Mutex::default(),
             hints,

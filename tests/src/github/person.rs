@@ -24,6 +24,7 @@ impl FakeGithub {
             former: Vec::new(),
             labels: Vec::new(),
             items: std::collections::BTreeMap::new(),
+            transferred: std::collections::BTreeMap::new(),
         });
         id
     }
@@ -92,6 +93,17 @@ impl FakeGithub {
     /// Deletes an issue: afterwards it is 404 and in no list.
     pub fn delete(&self, repo: &str, number: u64) {
         self.shared.state().known(repo).items.remove(&number);
+    }
+
+    /// Transfers an issue: its old address redirects. Returns its number there.
+    pub fn transfer(&self, repo: &str, number: u64, to: &str) -> u64 {
+        let mut state = self.shared.state();
+        let item =
+            state.known(repo).items.remove(&number).expect("the test transfers an issue that is there");
+        let there = state.add(to, |n| Item { number: n, updated: now(), ..item });
+        let id = state.known(to).id;
+        state.known(repo).transferred.insert(number, (id, there));
+        there
     }
 
     /// Pushes one commit with one file to `branch`, which starts at `main` if it is new. Returns the commit.

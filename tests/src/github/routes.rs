@@ -17,13 +17,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
         (_, ["repos", owner, name, rest @ ..]) => {
             let full = format!("{owner}/{name}");
             if let Some(id) = moved(shared, &full) {
-                let tail: String = rest.iter().map(|s| format!("/{s}")).collect();
-                let query = asked.query.iter().map(|(k, v)| (k.as_str(), v.as_str()));
-                let base = format!("{}/repositories/{id}{tail}", asked.origin);
-                let to = reqwest::Url::parse_with_params(&base, query).map_or(base, String::from);
-                let mut answer = complaint(if method == "GET" { 301 } else { 307 }, "Moved Permanently");
-                answer.headers.push(("location", to));
-                return answer;
+                return redirect(asked, id, rest);
             }
             below(shared, asked, &full, rest)
         }
@@ -38,6 +32,14 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
 fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
     if shared.state().repo(full).is_none() {
         return not_found();
+    }
+    if let ["issues", number, tail @ ..] = rest {
+        let there = number.parse().ok().and_then(|n| shared.state().known(full).transferred.get(&n).copied());
+        if let Some((id, number)) = there {
+            let number = number.to_string();
+            let path: Vec<&str> = ["issues", &number].into_iter().chain(tail.iter().copied()).collect();
+            return redirect(asked, id, &path);
+        }
     }
     match (asked.method.as_str(), rest) {
         ("GET", []) => repository(shared, asked, full),
@@ -58,6 +60,17 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         ("GET", _) => not_found(),
         _ => complaint(403, "Resource not accessible by personal access token"),
     }
+}
+
+/// To where a renamed repository or a transferred issue is now.
+fn redirect(asked: &Asked, id: u64, rest: &[&str]) -> Said {
+    let tail: String = rest.iter().map(|s| format!("/{s}")).collect();
+    let query = asked.query.iter().map(|(k, v)| (k.as_str(), v.as_str()));
+    let base = format!("{}/repositories/{id}{tail}", asked.origin);
+    let to = reqwest::Url::parse_with_params(&base, query).map_or(base, String::from);
+    let mut answer = complaint(if asked.method == "GET" { 301 } else { 307 }, "Moved Permanently");
+    answer.headers.push(("location", to));
+    answer
 }
 
 fn numbered(text: &str, answer: impl FnOnce(u64) -> Said) -> Said {

@@ -58,6 +58,8 @@ pub(super) struct Repo {
     /// All labels of the repository, as first spelled.
     pub(super) labels: Vec<String>,
     pub(super) items: BTreeMap<u64, Item>,
+    /// Issues that live elsewhere now: number here, repository and number there.
+    pub(super) transferred: BTreeMap<u64, (u64, u64)>,
 }
 
 impl Repo {
@@ -66,7 +68,7 @@ impl Repo {
     }
 
     pub(super) fn next_number(&self) -> u64 {
-        self.items.keys().next_back().map_or(1, |n| n + 1)
+        self.items.keys().chain(self.transferred.keys()).max().map_or(1, |n| n + 1)
     }
 }
 

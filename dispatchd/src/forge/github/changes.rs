@@ -68,7 +68,7 @@ impl GithubForge {
             .url(&format!("/repos/{}/issues?state=all&sort=updated&direction=desc&per_page=1", repo.name))?;
         let known =
             repo.cursor.etag.as_deref().and_then(|e| e.strip_prefix(self.client.scope())?.strip_prefix(' '));
-        let answer = self.client.call(Call { etag: known, ..Call::get(probe, what) }).await?;
+        let answer = self.client.call(Call { etag: known, ..Call::get(probe, what).of(repo) }).await?;
         if answer.status == StatusCode::NOT_MODIFIED {
             return Ok(IssuePage { cursor: Some(repo.cursor.clone()), requests: 1, ..IssuePage::default() });
         }
@@ -100,7 +100,7 @@ impl GithubForge {
 
     async fn one_page(&self, repo: &Repo, progress: Progress, what: &str) -> Result<IssuePage, ForgeError> {
         let url = self.client.given(&progress.url, what)?;
-        let answer = self.client.call(Call::get(url, what)).await?;
+        let answer = self.client.call(Call::get(url, what).of(repo)).await?;
         let list: Vec<wire::Issue> = answer.json(what)?;
         let (first, last) = (list.first().map(|i| i.updated_at), list.last().map(|i| i.updated_at));
         let next = match link(&answer.headers, "next") {

@@ -7,19 +7,19 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use dispatch_shared::Timestamp;
+use dispatch_shared::id::RepoKey;
 use dispatch_shared::protocol::control::RateLimit;
-use reqwest::header::{
-    ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT,
-};
+use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT};
 use reqwest::{Method, StatusCode};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::answer::{Answer, Complaint};
 use super::limit::{self, Pacer};
+use crate::core::record::Repo;
 use crate::edges::{Edges, ForgeError};
 use crate::secret::Secret;
 
@@ -37,65 +37,30 @@ pub(super) struct Call<'a> {
     pub(super) method: Method,
     pub(super) url: Url,
     pub(super) what: &'a str,
+    /// The repository that must answer; `None` takes whichever GitHub redirects to.
+    pub(super) home: Option<&'a RepoKey>,
     pub(super) etag: Option<&'a str>,
     pub(super) body: Option<serde_json::Value>,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(url: Url, what: &'a str) -> Self {
-        Self { method: Method::GET, url, what, etag: None, body: None }
+        Self { method: Method::GET, url, what, home: None, etag: None, body: None }
     }
 
     pub(super) fn write(method: Method, url: Url, what: &'a str) -> Self {
-        Self { method, url, what, etag: None, body: None }
+        Self { method, url, what, home: None, etag: None, body: None }
     }
-}
 
-/// An answer that is no error: 2xx or 304.
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Bytes,
-}
-
-impl Answer {
-    /// The JSON in it.
-    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, ForgeError> {
-        serde_json::from_slice(&self.body).map_err(|e| {
-            ForgeError::Unreachable(format!(
-                "{what} failed: GitHub's answer ({}) is not the JSON expected: {e}; it will be tried again",
-                self.status
-            ))
-        })
+    /// Refuses to be redirected out of this repository: an issue that was transferred is another one there.
+    pub(super) fn of(self, repo: &'a Repo) -> Self {
+        Self { home: Some(&repo.key).filter(|k| !k.as_str().is_empty()), ..self }
     }
-}
 
-/// What GitHub writes with an error.
-#[derive(Debug, Default, Deserialize)]
-struct Complaint {
-    message: String,
-    #[serde(default)]
-    errors: Vec<serde_json::Value>,
-}
-
-impl Complaint {
-    /// The message with the details behind it.
-    fn sentence(&self) -> String {
-        let details = self.errors.iter().filter_map(|e| {
-            let text = |key: &str| e.get(key).and_then(|v| v.as_str());
-            match (text("message"), text("field"), text("code")) {
-                (Some(message), ..) => Some(message.to_owned()),
-                (None, Some(field), Some(code)) => Some(format!("{field} {code}")),
-                _ => e.as_str().map(str::to_owned),
-            }
-        });
-        let mut sentence = self.message.trim_end_matches('.').to_owned();
-        for detail in details {
-            sentence.push_str(": ");
-            sentence.push_str(&detail);
-        }
-        sentence.chars().take(400).collect()
+    fn stays_home(&self, to: &Url) -> bool {
+        let mut segments = to.path_segments().into_iter().flatten().skip_while(|s| *s != "repositories");
+        let id = segments.nth(1);
+        self.home.is_none_or(|home| id.is_none_or(|id| home.as_str() == format!("gh{id}")))
     }
 }
 
@@ -205,9 +170,14 @@ impl Client {
         Ok(url)
     }
 
-    /// Reads JSON.
-    pub(super) async fn read<T: DeserializeOwned>(&self, url: Url, what: &str) -> Result<T, ForgeError> {
-        self.call(Call::get(url, what)).await?.json(what)
+    /// Reads JSON of a repository's own.
+    pub(super) async fn read<T: DeserializeOwned>(
+        &self,
+        repo: &Repo,
+        url: Url,
+        what: &str,
+    ) -> Result<T, ForgeError> {
+        self.call(Call::get(url, what).of(repo)).await?.json(what)
     }
 
     /// Sends a request and follows redirects. An answer is 2xx, or 304 if `etag` was given.
@@ -226,7 +196,15 @@ impl Client {
             };
             let to = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok());
             match to.filter(|_| follow) {
-                Some(to) => url = self.given(to, call.what)?,
+                Some(to) => {
+                    url = self.given(to, call.what)?;
+                    if !call.stays_home(&url) {
+                        return Err(ForgeError::NotFound(format!(
+                            "{} failed: it was moved to another repository; follow it there",
+                            call.what
+                        )));
+                    }
+                }
                 None => return self.judge(answer, call.what),
             }
         }
@@ -308,7 +286,7 @@ impl Client {
             self.strikes.store(0, Ordering::Relaxed);
             return Ok(answer);
         }
-        let complaint: Option<Complaint> = serde_json::from_slice(&answer.body).ok();
+        let complaint = answer.complaint();
         let said = complaint.as_ref().map(Complaint::sentence).unwrap_or_default();
         let now = self.edges.clock.now();
         let strikes = self.strikes.load(Ordering::Relaxed);
@@ -321,30 +299,7 @@ impl Client {
                 what: format!("{what} met GitHub's limit: {said}"),
             });
         }
-        // An error without JSON is a gateway speaking, not GitHub: it says nothing of the thing asked for.
-        if complaint.is_none() || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
-            return Err(ForgeError::Unreachable(format!(
-                "{what} failed: GitHub answered {status}{}; it will be tried again",
-                if complaint.is_none() { " with a page that is not its own" } else { "" }
-            )));
-        }
-        Err(match status {
-            StatusCode::UNAUTHORIZED if self.token.is_none() => ForgeError::Unauthorized(format!(
-                "{what} needs a token ({said}): set GH_TOKEN, or log in with `gh auth login`, and start dispatchd again"
-            )),
-            StatusCode::UNAUTHORIZED => ForgeError::Unauthorized(format!(
-                "{what} failed: GitHub does not accept the token ({said}); set GH_TOKEN anew, or log in with \
-                 `gh auth login`, and start dispatchd again"
-            )),
-            StatusCode::NOT_FOUND | StatusCode::GONE => ForgeError::NotFound(format!(
-                "{what} failed: GitHub has no such thing, or the token may not see it ({said}); check the name and \
-                 what the token may access"
-            )),
-            StatusCode::FORBIDDEN => {
-                ForgeError::Refused(format!("{what} was refused: {said}; check what the token may write"))
-            }
-            _ => ForgeError::Refused(format!("{what} was refused: {said} ({status})")),
-        })
+        Err(answer.error(complaint.is_some(), &said, self.token.is_some(), what))
     }
 }
 

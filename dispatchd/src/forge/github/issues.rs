@@ -18,7 +18,7 @@ impl GithubForge {
     pub(super) async fn read_repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
         let what = format!("reading the repository {}", repo.name);
         let url = self.client.url(&format!("/repos/{}", repo.name))?;
-        let got: wire::Repository = self.client.read(url, &what).await?;
+        let got: wire::Repository = self.client.read(repo, url, &what).await?;
         let key = RepoKey::new(format!("gh{}", got.id));
         if !repo.key.as_str().is_empty() && repo.key != key {
             return Err(ForgeError::NotFound(format!(
@@ -35,7 +35,7 @@ impl GithubForge {
     pub(super) async fn read_issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError> {
         let what = format!("reading {}#{number}", repo.name);
         let url = self.client.url(&format!("/repos/{}/issues/{number}", repo.name))?;
-        Ok(self.client.read::<wire::Issue>(url, &what).await?.seen())
+        Ok(self.client.read::<wire::Issue>(repo, url, &what).await?.seen())
     }
 
     pub(super) async fn post_labels(
@@ -47,7 +47,10 @@ impl GithubForge {
         let what = format!("adding {} to {}#{number}", quoted(labels), repo.name);
         self.hook("forge.add_labels", &what)?;
         let url = self.client.url(&format!("/repos/{}/issues/{number}/labels", repo.name))?;
-        let call = Call { body: Some(json!({ "labels": labels })), ..Call::write(Method::POST, url, &what) };
+        let call = Call {
+            body: Some(json!({ "labels": labels })),
+            ..Call::write(Method::POST, url, &what).of(repo)
+        };
         Ok(wire::names(self.client.call(call).await?.json(&what)?))
     }
 
@@ -60,7 +63,7 @@ impl GithubForge {
         self.hook("forge.remove_label", &what)?;
         let url =
             self.client.url(&format!("/repos/{}/issues/{number}/labels/{}", repo.name, escape(label)))?;
-        match self.client.call(Call::write(Method::DELETE, url, &what)).await {
+        match self.client.call(Call::write(Method::DELETE, url, &what).of(repo)).await {
             Ok(_) => Ok(()),
             // Either the label is gone, which is what was wanted, or the issue is.
             Err(ForgeError::NotFound(said)) => {
@@ -84,7 +87,7 @@ impl GithubForge {
         let mut page = comments.clone();
         page.set_query(Some("per_page=100"));
         loop {
-            let answer = self.client.call(Call::get(page, &what)).await?;
+            let answer = self.client.call(Call::get(page, &what).of(repo)).await?;
             let there: Vec<wire::Comment> = answer.json(&what)?;
             if there.iter().any(|c| c.body.as_deref().is_some_and(|b| b.contains(marker))) {
                 return Ok(());
@@ -96,7 +99,7 @@ impl GithubForge {
         }
         self.hook("forge.comment", &what)?;
         let body = json!({ "body": marked(body, marker) });
-        let call = Call { body: Some(body), ..Call::write(Method::POST, comments, &what) };
+        let call = Call { body: Some(body), ..Call::write(Method::POST, comments, &what).of(repo) };
         self.client.call(call).await.map(drop)
     }
 }

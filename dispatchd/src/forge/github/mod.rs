@@ -1,12 +1,13 @@
 //! github.com and GitHub Enterprise.
 //!
-//! - `client`: one request: headers, redirects, bounds, and what an answer means as an error.
+//! - `client`: one request: headers, redirects, bounds; `answer`: what came back, and what it means as an error.
 //! - `limit`: what GitHub says of its rate limits, and the pace of writes.
 //! - `changes`: the incremental read: a conditional probe, then pages.
 //! - `issues`, `pulls`: single reads and the writes; `wire`: GitHub's JSON as plain observations.
 //!
 //! Deliberately absent: merging a pull request, closing an issue, replacing a set of labels.
 
+mod answer;
 mod changes;
 mod client;
 mod issues;

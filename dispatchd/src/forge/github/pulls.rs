@@ -18,7 +18,7 @@ impl GithubForge {
     pub(super) async fn read_pull(&self, repo: &Repo, number: u64) -> Result<SeenPull, ForgeError> {
         let what = format!("reading pull request {}#{number}", repo.name);
         let url = self.client.url(&format!("/repos/{}/pulls/{number}", repo.name))?;
-        Ok(self.client.read::<wire::Pull>(url, &what).await?.seen())
+        Ok(self.client.read::<wire::Pull>(repo, url, &what).await?.seen())
     }
 
     pub(super) async fn search_pull(&self, repo: &Repo, head: &str) -> Result<Option<SeenPull>, ForgeError> {
@@ -28,7 +28,7 @@ impl GithubForge {
             repo.name,
             escape(&format!("{}:{head}", repo.name.owner()))
         ))?;
-        let found: Vec<wire::Pull> = self.client.read(url, &what).await?;
+        let found: Vec<wire::Pull> = self.client.read(repo, url, &what).await?;
         // A head that GitHub does not understand is ignored, not refused: look at what came.
         let ours = |pull: &SeenPull| pull.head_branch == head && !pull.from_fork;
         Ok(found.into_iter().map(wire::Pull::seen).filter(ours).max_by_key(|p| p.number))
@@ -39,7 +39,7 @@ impl GithubForge {
         self.hook("forge.open_pull", &what)?;
         let url = self.client.url(&format!("/repos/{}/pulls", repo.name))?;
         let body = json!({ "title": pull.title, "body": pull.body, "head": pull.head, "base": pull.base });
-        let call = Call { body: Some(body), ..Call::write(Method::POST, url, &what) };
+        let call = Call { body: Some(body), ..Call::write(Method::POST, url, &what).of(repo) };
         match self.client.call(call).await {
             Ok(answer) => Ok(answer.json::<wire::Pull>(&what)?.seen()),
             Err(ForgeError::Refused(said)) if said.to_ascii_lowercase().contains("already exists") => {
@@ -78,7 +78,7 @@ impl GithubForge {
         let mut url = self.client.url(&format!("/repos/{}/pulls?{query}", repo.name))?;
         let (mut pulls, mut requests) = (Vec::new(), 0);
         loop {
-            let answer = self.client.call(Call::get(url, &what)).await?;
+            let answer = self.client.call(Call::get(url, &what).of(repo)).await?;
             requests += 1;
             for pull in answer.json::<Vec<wire::Pull>>(&what)? {
                 if since.is_some_and(|since| pull.updated_at < since) {

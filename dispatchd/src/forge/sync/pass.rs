@@ -11,9 +11,10 @@ use dispatch_shared::protocol::repos::SyncResult;
 use tokio::sync::{Semaphore, broadcast};
 use tokio::time::Instant;
 
+use super::sweep::{self, Sweeps};
 use crate::core::command::{Command, Synced};
-use crate::core::record::Repo;
-use crate::core::seen::SeenRepo;
+use crate::core::record::{CardKey, Repo};
+use crate::core::seen::{SeenRepo, SyncCursor};
 use crate::edges::{Edges, Forge, ForgeError, Forges as _};
 use crate::forge::Forges;
 use crate::ledger::{Door, Fault};
@@ -53,17 +54,19 @@ pub(super) struct Pass {
     pub(super) edges: Edges,
     forges: Arc<Forges>,
     names_read: Mutex<HashMap<RepoKey, Instant>>,
+    sweeps: Sweeps,
     slots: Semaphore,
 }
 
 impl Pass {
-    pub(super) fn new(ledger: Door, forges: Arc<Forges>, edges: Edges) -> Self {
+    pub(super) fn new(ledger: Door, forges: Arc<Forges>, edges: Edges, sweep: Duration) -> Self {
         Self {
             ledger,
             progress: broadcast::channel(256).0,
             edges,
             forges,
             names_read: Mutex::default(),
+            sweeps: Sweeps::new(sweep),
             slots: Semaphore::new(AT_ONCE),
         }
     }
@@ -100,27 +103,52 @@ impl Pass {
     }
 
     async fn read(&self, repo: &Repo, result: &mut SyncResult, told: &mut bool) -> Result<(), Stop> {
+        let sweep = self.sweeps.due(&repo.key);
+        // Without a cursor everything is read.
+        let from_start = Repo { cursor: SyncCursor::default(), ..repo.clone() };
+        let repo = if sweep { &from_start } else { repo };
         let forge = self.forges.for_repo(repo).map_err(Stop::Forge)?;
         let mut seen = self.name(repo, forge.as_ref(), result).await.map_err(Stop::Forge)?;
+        let began = self.edges.clock.now();
+        let mut numbers: Vec<u64> = Vec::new();
         let mut page: Option<String> = None;
         for _ in 0..MOST_PAGES {
+            // Before the request: what the answer shows is at least as new as this.
             let read_at = Some(self.edges.clock.now());
             let got = forge.changes(repo, page.as_deref()).await.map_err(Stop::Forge)?;
             result.requests += got.requests;
             let count = got.issues.len();
             let last = got.next.is_none();
+            numbers.extend(got.issues.iter().map(|i| i.number));
+            let mut gone = got.gone;
+            if sweep && last {
+                let world = self.ledger.snapshot();
+                let more = sweep::gone(forge.as_ref(), &world, repo, &numbers).await;
+                gone.extend(more.map_err(Stop::Forge)?);
+            }
+            let mut cursor = got.cursor.filter(|_| last);
+            if let Some(cursor) = &mut cursor
+                && self.written_since(repo, &numbers, began)
+            {
+                // What was read of those cards may be older than the write and is not judged; without a validator they
+                // are read again, so that a person's change in between is not overlooked for good.
+                cursor.etag = None;
+            }
             let synced = Synced {
                 repo: Some(repo.key.clone()),
                 seen: seen.take(),
                 read_at,
                 issues: got.issues,
                 pulls: got.pulls,
-                gone: got.gone,
-                cursor: got.cursor.filter(|_| last),
+                gone,
+                cursor,
             };
             self.ledger.submit(Command::Synced(synced)).await.map_err(Stop::Ledger)?;
             result.synced += count;
             if last {
+                if sweep {
+                    self.sweeps.done(&repo.key);
+                }
                 return Ok(());
             }
             *told = true;
@@ -129,6 +157,15 @@ impl Pass {
             page = got.next;
         }
         Err(Stop::Forge(ForgeError::Unreachable(format!("the pages of {} do not end", repo.name))))
+    }
+
+    fn written_since(&self, repo: &Repo, numbers: &[u64], began: Timestamp) -> bool {
+        let world = self.ledger.snapshot();
+        let wrote = |number: &u64| {
+            let key = CardKey { repo: repo.key.clone(), number: *number };
+            world.cards.get(&key).and_then(|card| card.wrote_at).is_some_and(|at| at >= began)
+        };
+        numbers.iter().any(wrote)
     }
 
     /// What the repository is called now, where that is worth a request: after a failure, and now and then.

@@ -134,8 +134,11 @@ pub(super) async fn run(
 mod tests {
     use super::*;
 
-    const SETTINGS: SyncSettings =
-        SyncSettings { every: Duration::from_secs(60), most: Duration::from_secs(1_800) };
+    const SETTINGS: SyncSettings = SyncSettings {
+        every: Duration::from_secs(60),
+        most: Duration::from_secs(1_800),
+        sweep: Duration::from_secs(43_200),
+    };
 
     #[test]
     fn failures_slow_down_and_limits_are_obeyed() {
@@ -151,16 +154,21 @@ mod tests {
     #[test]
     fn a_hint_during_a_read_reads_again() {
         let (key, now) = (RepoKey::new("gh1"), Instant::now());
+        let one = std::slice::from_ref(&key);
+        let minute = Duration::from_secs(60);
         let mut plan = Plan::default();
-        plan.reconcile(&[key.clone()].into(), now);
-        assert_eq!(plan.start(now), [key.clone()]);
+        plan.reconcile(&one.iter().cloned().collect(), now);
+        assert_eq!(plan.start(now), one);
         assert_eq!(plan.start(now), [], "once at a time");
         plan.hint(key.clone(), now);
-        plan.ended(key.clone(), Duration::from_secs(60), now);
-        assert_eq!(plan.start(now), [key.clone()]);
-        plan.ended(key.clone(), Duration::from_secs(60), now);
+        plan.ended(key.clone(), minute, now);
+        assert_eq!(plan.start(now), one);
+        plan.ended(key.clone(), minute, now);
         assert_eq!(plan.start(now), []);
-        assert_eq!(plan.next(), Some(now + Duration::from_secs(60)));
+        assert_eq!(plan.next(), Some(now + minute));
+        plan.hint(key.clone(), now);
+        assert_eq!(plan.start(now), one, "a hint does not wait");
+        plan.ended(key, minute, now);
         plan.reconcile(&HashSet::new(), now);
         assert_eq!(plan.next(), None, "an untracked one is left alone");
     }

@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use dispatch_shared::Timestamp;
+
 use super::*;
 use crate::core::change::Change;
-use crate::core::command::Command;
+use crate::core::command::{Command, Synced};
+use crate::core::reactor::decide;
 use crate::core::record::ForgeKind;
 use crate::core::seen::SyncCursor;
 use crate::edges::{ForgeError, IssuePage};
 use crate::forge::stub::{StubForge, StubLedger, door, forges, issue, repo};
+use crate::ledger::Ledger as _;
 
 struct Scene {
     ledger: Arc<StubLedger>,
@@ -21,8 +25,7 @@ fn scene(forge: StubForge, repos: &[&str]) -> Scene {
     for key in repos {
         ledger.put(&Change::Repo(repo(key, ForgeKind::Local)));
     }
-    let settings = SyncSettings { every: Duration::from_secs(60), most: Duration::from_secs(600) };
-    let syncer = Syncer::new(door(&ledger), forges(&forge), Edges::default(), settings);
+    let syncer = Syncer::new(door(&ledger), forges(&forge), Edges::default(), SyncSettings::default());
     Scene { ledger, forge, syncer }
 }
 
@@ -124,4 +127,20 @@ async fn after_a_failure_the_name_is_read_again() {
     assert_eq!(s.forge.done(), ["name", "changes lo1 first"]);
     let named = |c: &Command| matches!(c, Command::Synced(s) if s.seen.is_some());
     assert!(s.ledger.commands().iter().any(named));
+}
+
+#[tokio::test]
+async fn a_sweep_reads_everything_and_only_what_the_forge_denies_is_gone() {
+    let mut s = scene(StubForge::new(), &["lo1"]);
+    let known = (1..=3).map(|n| issue(n, &[])).collect();
+    let known = Synced { repo: Some(RepoKey::new("lo1")), issues: known, ..Synced::default() };
+    let decision = decide(&s.ledger.snapshot(), Timestamp(0), &Command::Synced(known)).unwrap();
+    decision.changes.iter().for_each(|change| s.ledger.put(change));
+    s.forge.issues.lock().unwrap().insert(2, issue(2, &[]));
+    let settings = SyncSettings { sweep: Duration::ZERO, ..SyncSettings::default() };
+    s.syncer = Syncer::new(door(&s.ledger), forges(&s.forge), Edges::default(), settings);
+    s.forge.pages.lock().unwrap().push(page(1, None));
+    s.syncer.sync_repo(&RepoKey::new("lo1")).await.unwrap();
+    let Some(Command::Synced(told)) = s.ledger.commands().pop() else { panic!("nothing was told") };
+    assert_eq!(told.gone, [3], "1 was listed, 2 is there all the same");
 }

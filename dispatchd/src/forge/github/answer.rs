@@ -1,0 +1,92 @@
+//! An answer of GitHub: its JSON, or what it means as an error, in words that name the cause and the next step.
+
+use bytes::Bytes;
+use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::edges::ForgeError;
+
+/// An answer that is no error: 2xx or 304.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    /// The JSON in it.
+    pub(super) fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, ForgeError> {
+        serde_json::from_slice(&self.body).map_err(|e| {
+            ForgeError::Unreachable(format!(
+                "{what} failed: GitHub's answer ({}) is not the JSON expected: {e}; it will be tried again",
+                self.status
+            ))
+        })
+    }
+
+    /// GitHub's complaint, if the body is one.
+    pub(super) fn complaint(&self) -> Option<Complaint> {
+        serde_json::from_slice(&self.body).ok()
+    }
+
+    /// What an answer that is no success and no limit means: whether GitHub itself speaks (`ours`: its JSON was there),
+    /// what it `said`, and whether a token was sent.
+    pub(super) fn error(&self, ours: bool, said: &str, token: bool, what: &str) -> ForgeError {
+        let status = self.status;
+        // An error without JSON is a gateway speaking, not GitHub: it says nothing of the thing asked for.
+        if !ours || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
+            return ForgeError::Unreachable(format!(
+                "{what} failed: GitHub answered {status}{}; it will be tried again",
+                if ours { "" } else { " with a page that is not its own" }
+            ));
+        }
+        match status {
+            StatusCode::UNAUTHORIZED if !token => ForgeError::Unauthorized(format!(
+                "{what} needs a token ({said}): set GH_TOKEN, or log in with `gh auth login`, and start dispatchd again"
+            )),
+            StatusCode::UNAUTHORIZED => ForgeError::Unauthorized(format!(
+                "{what} failed: GitHub does not accept the token ({said}); set GH_TOKEN anew, or log in with \
+                 `gh auth login`, and start dispatchd again"
+            )),
+            StatusCode::NOT_FOUND | StatusCode::GONE => ForgeError::NotFound(format!(
+                "{what} failed: GitHub has no such thing, or the token may not see it ({said}); check the name and \
+                 what the token may access"
+            )),
+            StatusCode::FORBIDDEN => {
+                ForgeError::Refused(format!("{what} was refused: {said}; check what the token may write"))
+            }
+            _ => ForgeError::Refused(format!("{what} was refused: {said} ({status})")),
+        }
+    }
+}
+
+/// What GitHub writes with an error.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Complaint {
+    message: String,
+    #[serde(default)]
+    errors: Vec<serde_json::Value>,
+}
+
+impl Complaint {
+    /// The message with the details behind it.
+    pub(super) fn sentence(&self) -> String {
+        let details = self.errors.iter().filter_map(|e| {
+            let text = |key: &str| e.get(key).and_then(|v| v.as_str());
+            match (text("message"), text("field"), text("code")) {
+                (Some(message), ..) => Some(message.to_owned()),
+                (None, Some(field), Some(code)) => Some(format!("{field} {code}")),
+                _ => e.as_str().map(str::to_owned),
+            }
+        });
+        let mut sentence = self.message.trim_end_matches('.').to_owned();
+        for detail in details {
+            sentence.push_str(": ");
+            sentence.push_str(&detail);
+        }
+        sentence.chars().take(400).collect()
+    }
+}

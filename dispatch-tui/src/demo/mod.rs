@@ -32,7 +32,11 @@ pub(crate) async fn run(args: Demo, out: &mut Out) -> Result<ExitCode, Failure> 
     let mut daemon = None;
     let worked = tokio::select! {
         done = work(&args, &place, &mut daemon, out) => done,
-        code = interrupts.next() => Ok(ExitCode::from(code)),
+        code = interrupts.next() => {
+            // The cleaning must come, even if nobody reads any more.
+            let _ = out.line("interrupted; ending what was started");
+            Ok(ExitCode::from(code))
+        }
     };
     let log = place.last_log_line();
     if let Some(daemon) = daemon {

@@ -15,6 +15,7 @@ use dispatch_shared::endpoint::Endpoint;
 use dispatch_shared::protocol::events::EventsQuery;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::cli::{Failure, args::Demo, out::Colour, out::Out};
 use daemon::Daemon;
@@ -83,9 +84,14 @@ async fn work(
     let start = PatchRepoRequest { runner_enabled: Some(true), wip_limit: None };
     if !args.headless {
         client.patch_repo(&repo, &start).await?;
-        let options = dispatch_tui::BoardOptions::default();
-        dispatch_tui::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
-        return Ok(ExitCode::SUCCESS);
+        // A task of its own: if the terminal is torn away under it and it panics, the cleaning still comes.
+        let mut board = JoinSet::new();
+        board.spawn(dispatch_tui::run_board(client, dispatch_tui::BoardOptions::default()));
+        return match board.join_next().await {
+            Some(Ok(Err(e))) => Err(Failure::Said(format!("{e:#}"))),
+            Some(Err(e)) => Err(Failure::Said(format!("the board failed: {e}"))),
+            Some(Ok(Ok(()))) | None => Ok(ExitCode::SUCCESS),
+        };
     }
     let mut story = Story::default();
     // Listening begins before the runner does, so that no step is missed.

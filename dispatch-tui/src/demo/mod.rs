@@ -17,7 +17,7 @@ use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
-use crate::cli::{Failure, args::Demo, out::Colour, out::Out};
+use crate::cli::{Failure, args::Demo, env, out::Colour, out::Out};
 use daemon::Daemon;
 use place::Place;
 use story::Story;
@@ -86,7 +86,7 @@ async fn work(
         client.patch_repo(&repo, &start).await?;
         // A task of its own: if the terminal is torn away under it and it panics, the cleaning still comes.
         let mut board = JoinSet::new();
-        board.spawn(dispatch_tui::run_board(client, dispatch_tui::BoardOptions::default()));
+        board.spawn(dispatch_tui::run_board(client, dispatch_tui::BoardOptions::from_env(env)));
         return match board.join_next().await {
             Some(Ok(Err(e))) => Err(Failure::Said(format!("{e:#}"))),
             Some(Err(e)) => Err(Failure::Said(format!("the board failed: {e}"))),

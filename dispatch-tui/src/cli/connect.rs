@@ -16,7 +16,7 @@ use super::args::Global;
 /// How long a daemon may take until it answers; recovering a large store after a crash takes its time.
 const START: Duration = Duration::from_secs(20);
 
-fn env(name: &str) -> Option<String> {
+pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 

@@ -13,7 +13,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 pub(crate) use args::Args;
-pub(crate) use connect::{dispatchd, last_line, wait_until};
+pub(crate) use connect::{dispatchd, env, last_line, wait_until};
 
 use args::Command;
 use clap::CommandFactory as _;

@@ -15,8 +15,9 @@ use dispatch_shared::endpoint::Endpoint;
 use dispatch_shared::protocol::events::EventsQuery;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
 
-use crate::cli::{Failure, args::Demo, out::Colour, out::Out};
+use crate::cli::{Failure, args::Demo, env, out::Colour, out::Out};
 use daemon::Daemon;
 use place::Place;
 use story::Story;
@@ -32,7 +33,11 @@ pub(crate) async fn run(args: Demo, out: &mut Out) -> Result<ExitCode, Failure> 
     let mut daemon = None;
     let worked = tokio::select! {
         done = work(&args, &place, &mut daemon, out) => done,
-        code = interrupts.next() => Ok(ExitCode::from(code)),
+        code = interrupts.next() => {
+            // The cleaning must come, even if nobody reads any more.
+            let _ = out.line("interrupted; ending what was started");
+            Ok(ExitCode::from(code))
+        }
     };
     let log = place.last_log_line();
     if let Some(daemon) = daemon {
@@ -79,9 +84,14 @@ async fn work(
     let start = PatchRepoRequest { runner_enabled: Some(true), wip_limit: None };
     if !args.headless {
         client.patch_repo(&repo, &start).await?;
-        let options = crate::BoardOptions::default();
-        crate::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
-        return Ok(ExitCode::SUCCESS);
+        // A task of its own: if the terminal is torn away under it and it panics, the cleaning still comes.
+        let mut board = JoinSet::new();
+        board.spawn(crate::run_board(client, crate::BoardOptions::from_env(env)));
+        return match board.join_next().await {
+            Some(Ok(Err(e))) => Err(Failure::Said(format!("{e:#}"))),
+            Some(Err(e)) => Err(Failure::Said(format!("the board failed: {e}"))),
+            Some(Ok(Ok(()))) | None => Ok(ExitCode::SUCCESS),
+        };
     }
     let mut story = Story::default();
     // Listening begins before the runner does, so that no step is missed.

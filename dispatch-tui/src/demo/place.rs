@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -123,7 +124,8 @@ impl Place {
     /// Git with the demo's own identity, whatever the user has configured.
     fn git(&self, args: &[&str]) -> Result<String, Failure> {
         let mut command = Command::new("git");
-        command.arg("-C").arg(self.repository()).args(args).stdin(Stdio::null());
+        // Ctrl-C is for the demo, which cleans up; git finishes its millisecond.
+        command.arg("-C").arg(self.repository()).args(args).stdin(Stdio::null()).process_group(0);
         for (name, _) in std::env::vars_os().filter(|(n, _)| n.to_string_lossy().starts_with("GIT_")) {
             command.env_remove(name);
         }

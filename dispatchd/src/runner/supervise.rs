@@ -77,6 +77,7 @@ pub(super) async fn supervise(
         Err(_) => crashed("a fault of the runner ended it; the daemon's log has more"),
     };
     life.settle(&run, outcome).await;
+    seat.ctx.logs.finish(seat.run);
 }
 
 struct Life {

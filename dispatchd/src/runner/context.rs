@@ -132,7 +132,7 @@ impl Seat {
     }
 
     /// Renews the claim for as long as it is polled.
-    pub(super) async fn renew(&self) {
+    pub(super) async fn renew(&self) -> std::convert::Infallible {
         loop {
             let world = self.ctx.ledger.snapshot();
             let lease = world.policy.runner_lease;

@@ -114,11 +114,20 @@ impl RunLogs {
         }
     }
 
-    /// Says that `run` will have a log, so that a follower that comes before its first byte waits for it.
+    /// Says that `run` lives, so that a follower that comes before its first byte waits for it.
     pub fn announce(&self, run: RunId) {
         let reach = self.reach(run, false);
         let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
         live.entry(run).or_insert_with(|| watch::channel(reach).0);
+    }
+
+    /// Tells the followers of `run` that nothing will be added any more.
+    pub fn finish(&self, run: RunId) {
+        let reach = self.reach(run, true);
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = live.remove(&run) {
+            sender.send_replace(reach);
+        }
     }
 
     fn reach(&self, run: RunId, done: bool) -> Reach {
@@ -157,7 +166,7 @@ fn end_line(file: &mut File) -> io::Result<()> {
     if last == *b"\n" { Ok(()) } else { file.write_all(b"\n") }
 }
 
-/// Adds to a run's logs; dropping it tells the followers that the run is over.
+/// Adds to a run's logs, until [`RunLogs::finish`] says that it is over.
 #[derive(Debug)]
 pub struct Writer {
     logs: Arc<RunLogs>,
@@ -253,15 +262,6 @@ impl Writer {
     }
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        let mut live = self.logs.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = live.remove(&self.run) {
-            sender.send_replace(Reach { done: true, ..self.reach });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,7 +286,7 @@ mod tests {
         follow.changed().await.unwrap();
         assert_eq!(*follow.borrow_and_update(), Reach { raw: 6, events: 0, done: false });
         assert_eq!(text(&logs, Stream::Raw, 2), "llo\n");
-        drop(writer);
+        logs.finish(RunId(1));
         follow.changed().await.unwrap();
         assert!(follow.borrow().done);
         assert!(logs.follow(RunId(1)).borrow().done, "a run that is over is not followed");

@@ -88,6 +88,10 @@ impl Runner {
         let state_dir = state_dir.canonicalize().map_err(|e| format!("{}: {e}", state_dir.display()))?;
         let spaces = workspace::Workspaces::new(&state_dir, &settings)
             .map_err(|e| format!("workspaces under {}: {e}", state_dir.display()))?;
+        // A follower of a run that is about to be taken up must not think that it is over.
+        for run in ledger.snapshot().live_runs() {
+            logs.announce(run.id);
+        }
         let shutdown = CancellationToken::new();
         let ctx = Context { ledger, forges, edges, settings, agents, spaces, logs, shutdown };
         let note = watch::Sender::new("looking for an engine".to_owned());
@@ -178,7 +182,7 @@ impl Runner {
                 let engine = async { take_up(&ctx, &run, given, choice, &dir).await };
                 let taken = tokio::select! {
                     taken = engine => taken,
-                    () = ctx.shutdown.cancelled() => return,
+                    () = ctx.shutdown.cancelled() => return ctx.logs.finish(id),
                 };
                 supervise::supervise(ctx, taken.0, run, taken.1).await;
             });

@@ -11,7 +11,7 @@ use super::context::Seat;
 use super::hooks;
 use super::log::Writer;
 use super::prompt;
-use super::publish::{Failure, forge_failure};
+use super::publish::{Failure, forge_failure, remote_failure};
 use super::seal;
 use super::workspace::{Workspace, Workspaces};
 use crate::core::record::{Card, Repo, Run};
@@ -51,7 +51,7 @@ pub(super) async fn prepare(
     let forge = ctx.forges.for_repo(repo).map_err(|e| forge_failure("preparing", &e))?;
     let remote = forge.remote(repo).await.map_err(|e| forge_failure("asking for the remote", &e))?;
     ctx.edges.hook.before("runner.fetch").map_err(|e| crashed(format!("fetch: {e}")))?;
-    ctx.spaces.fetch(ws, &remote).await.map_err(|e| (EndClass::Network, e))?;
+    ctx.spaces.fetch(ws, &remote).await.map_err(remote_failure)?;
     ctx.edges.hook.before("runner.workspace").map_err(|e| crashed(format!("workspace: {e}")))?;
     let made = ctx.spaces.prepare(ws).await.map_err(crashed)?;
     let owner = owner(seat);

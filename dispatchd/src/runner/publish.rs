@@ -28,6 +28,23 @@ pub(super) fn forge_failure(doing: &str, error: &ForgeError) -> Failure {
     (class, format!("{doing}: {error}"))
 }
 
+/// What git said of a remote, as a way for a run to end: a refusal stays one, all else may pass.
+pub(super) fn remote_failure(why: String) -> Failure {
+    const FOR_GOOD: [&str; 9] = [
+        "rejected",
+        "denied",
+        "403",
+        "protected",
+        "Authentication failed",
+        "could not read Username",
+        "not found",
+        "does not appear to be a git repository",
+        "is not installed",
+    ];
+    let class = if FOR_GOOD.iter().any(|w| why.contains(w)) { EndClass::Failed } else { EndClass::Network };
+    (class, why)
+}
+
 /// Directories below the checkout that are repositories of their own: git is never called inside, their configuration is
 /// the agent's.
 fn nested(dir: &Path, top: &Path, found: &mut Vec<String>) {
@@ -107,8 +124,7 @@ pub(super) async fn push(
     ws: &Workspace,
     work: &Work,
 ) -> Result<(), Failure> {
-    let network = |what: String| (EndClass::Network, what);
-    spaces.fetch(ws, remote).await.map_err(network)?;
+    spaces.fetch(ws, remote).await.map_err(remote_failure)?;
     let branch = format!("refs/heads/{}", ws.branch);
     if let Some(theirs) = spaces.commit(&ws.mirror, &branch).await.map_err(fault)? {
         if theirs == work.head {
@@ -126,14 +142,11 @@ pub(super) async fn push(
     edges.hook.before("runner.push").map_err(|e| fault(format!("push: {e}")))?;
     let spec = format!("{}:{branch}", work.head);
     let args = ["push", "--quiet", "--no-verify", &remote.url, &spec];
-    let output = spaces.git.remote(&ws.mirror, remote, &args).await.map_err(network)?;
+    let output = spaces.git.remote(&ws.mirror, remote, &args).await.map_err(remote_failure)?;
     if output.ok() {
         return Ok(());
     }
-    let why = failed(&args, &output);
-    let refused = ["rejected", "denied", "403", "Authentication failed", "protected"];
-    let class = if refused.iter().any(|w| why.contains(w)) { EndClass::Failed } else { EndClass::Network };
-    Err((class, why))
+    Err(remote_failure(failed(&args, &output)))
 }
 
 /// Finds the open pull request of the branch, or opens it, and reads it back.

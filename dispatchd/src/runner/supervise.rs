@@ -1,8 +1,8 @@
 //! One run's life, from its claim to its end, in whatever state a restart finds it.
 //!
-//! 1. prepare: mirror, workspace, prompt, home; 2. start, or take up what still runs; 3. follow it until it ends or is
-//! ended; 4. verify; 5. publish; 6. report the end, once; 7. clean up. A crash between any two of them is mended by doing
-//! the step that the ledger names again. A fault in one run ends that run.
+//! In order: prepare (mirror, workspace, prompt, home); start, or take up what still runs; follow it until it ends or is
+//! ended; verify; publish; report the end, once; clean up. A crash between any two of them is mended by doing the step
+//! that the ledger names again. A fault in one run ends that run.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -67,7 +67,7 @@ pub(super) async fn supervise(
     let lived = AssertUnwindSafe(async {
         tokio::select! {
             stop = life.live(&run) => stop,
-            () = seat.renew() => unreachable!("renewing never ends"),
+            never = seat.renew() => match never {},
         }
     })
     .catch_unwind()
@@ -77,6 +77,7 @@ pub(super) async fn supervise(
         Err(_) => crashed("a fault of the runner ended it; the daemon's log has more"),
     };
     life.settle(&run, outcome).await;
+    seat.ctx.logs.finish(seat.run);
 }
 
 struct Life {

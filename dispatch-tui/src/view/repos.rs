@@ -16,7 +16,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
             (Role::Strong, "No repository is tracked yet.".to_owned()),
             (
                 Role::Plain,
-                "`dispatch repos add OWNER/NAME`, or `dispatch repos add --local PATH`.".to_owned(),
+                "`dispatch repos add OWNER/NAME`, or `dispatch repos add PATH`.".to_owned(),
             ),
         ];
         return words(model, buffer, area, &lines);

@@ -154,7 +154,7 @@ macro_rules! table {
 /// The table.
 pub(crate) const TABLE: &[Binding] = table! {
     "Verbs": {
-        Action::Answer, [ch('a')], SUBJECT, "answer", "Answer the agent's question; it goes on with the answer in its prompt";
+        Action::Answer, [ch('a')], SUBJECT, "answer", "Answer the agent's question; the answer is in its next prompt";
         Action::OpenLog, [ch('o')], CARDS, "log", "Show what the run puts out";
         Action::Diff, [ch('d')], SUBJECT, "diff", "Show what the run changed";
         Action::Move, [ch('m')], SUBJECT, "move", "Move the card to another column";
@@ -167,7 +167,7 @@ pub(crate) const TABLE: &[Binding] = table! {
         Action::Browser, [ch('b')], SUBJECT, "URL", "Show the address of the pull request or issue, and copy it";
         Action::Copy, [ch('y')], SUBJECT, "copy", "Copy the card's name, or the run's id";
         Action::Sync, [ch('S')], SUBJECT, "sync", "Ask the forge for news of the repository now";
-        Action::Hide, [key(KeyCode::Backspace)], &[List], "hide", "Hide the problem until it changes";
+        Action::Hide, [key(KeyCode::Backspace)], &[List], "hide", "Hide the problem until the board is started anew";
     }
     "Views": {
         Action::Show(View::Board), [ch('1')], EVERYWHERE, "Board", "Cards by column";

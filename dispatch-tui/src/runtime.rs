@@ -15,7 +15,7 @@ use dispatch_shared::protocol::claims::ClaimRequest;
 use dispatch_shared::protocol::issues::MoveRequest;
 use dispatch_shared::protocol::queue::QueueQuery;
 use dispatch_shared::protocol::runs::{KillRequest, LogQuery};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -52,19 +52,20 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
     let (resync, resync_out) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
     tasks.spawn(link::run(client.clone(), news_in, resync_out));
+    let (keys_in, mut keys) = mpsc::channel::<Event>(256);
+    tasks.spawn(read_keys(keys_in));
     let mut hands = Hands { client, answers: answers_in, resync, tasks, log: None };
 
-    let mut keys = EventStream::new();
     let mut stop = Stop::new()?;
     loop {
         if std::mem::take(&mut model.dirty) {
             screen.draw(&model)?;
         }
         let first = tokio::select! {
-            event = keys.next() => match event {
-                Some(Ok(event)) => event_what(event),
+            event = keys.recv() => match event {
+                Some(event) => event_what(event),
                 // The terminal is gone, and nobody is there to ask.
-                Some(Err(_)) | None => break,
+                None => break,
             },
             Some(item) = news.recv() => Some(What::News(item)),
             Some(answer) = answers.recv() => Some(What::Done(answer)),
@@ -83,9 +84,11 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
                     }
                 }
             }
-            next = match keys.next().now_or_never() {
-                Some(Some(Ok(event))) => event_what(event),
-                _ => news.try_recv().map(What::News).or_else(|_| answers.try_recv().map(What::Done)).ok(),
+            next = match keys.try_recv() {
+                Ok(event) => event_what(event),
+                Err(_) => {
+                    news.try_recv().map(What::News).or_else(|_| answers.try_recv().map(What::Done)).ok()
+                }
             };
             if next.is_none() {
                 break;
@@ -100,6 +103,17 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
         }
     }
     Ok(model.data.live_runs())
+}
+
+/// Reads the terminal until it is gone. The stream is polled by this task alone: it wakes whoever polled it last, so a
+/// look in passing from elsewhere would take the wake-up away from the one who waits.
+async fn read_keys(keys: mpsc::Sender<Event>) {
+    let mut stream = EventStream::new();
+    while let Some(Ok(event)) = stream.next().await {
+        if keys.send(event).await.is_err() {
+            return;
+        }
+    }
 }
 
 async fn wait(span: Option<Duration>) {

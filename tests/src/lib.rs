@@ -4,6 +4,7 @@
 //! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
 //! - [`image`]: a container image made of busybox.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
+//! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
 //!
 //! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
@@ -11,3 +12,4 @@ pub mod daemon;
 pub mod github;
 pub mod image;
 pub mod ledger;
+pub mod pty;

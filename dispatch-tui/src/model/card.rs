@@ -130,15 +130,17 @@ pub(crate) fn badges(issue: &Issue, run: Option<&Run>) -> String {
     let mut out =
         issue.priority.as_deref().and_then(Priority::read).map(|p| format!("{p} ")).unwrap_or_default();
     out.extend(issue.lane.chars().next());
-    if let Some(run) = run.filter(|r| !r.ended || issue.claim.is_some() || asks(issue)) {
+    let agent = issue.agent.as_deref().map(|a| a.strip_prefix("agent/").unwrap_or(a));
+    let by_run = |r: &&Run| !r.ended || asks(issue) || agent == Some(r.agent_name.as_str());
+    if let Some(run) = run.filter(by_run) {
         out.push(' ');
         out.push_str(program_code(&run.program));
     } else if let Some(claim) = &issue.claim {
         out.push(' ');
         out.push_str(claim.agent_name.as_str());
-    } else if let Some(agent) = &issue.agent {
+    } else if let Some(agent) = agent {
         out.push(' ');
-        out.push_str(agent.strip_prefix("agent/").unwrap_or(agent));
+        out.push_str(agent);
     }
     out
 }

@@ -192,7 +192,7 @@ impl Writer {
             TagEnd::Link | TagEnd::Image => {
                 self.styles.pop();
                 if let Some(to) = self.link.take()
-                    && !self.spans.last().is_some_and(|s| s.content == to)
+                    && self.spans.last().is_none_or(|s| s.content != to)
                 {
                     // The address is shown, so that the text cannot lie about where it leads.
                     self.push(&format!(" <{to}>"));

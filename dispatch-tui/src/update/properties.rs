@@ -20,7 +20,7 @@ enum Step {
     Mouse(u16, u16, bool),
     Resize(u16, u16),
     Paste(String),
-    Card(u64, usize, bool),
+    Card(u64, usize),
     Gone(u64),
     Run(u64, bool),
     Snapshot(usize),
@@ -52,7 +52,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..130_u16, 0..45_u16, any::<bool>()).prop_map(|(x, y, wheel)| Step::Mouse(x, y, wheel)),
         2 => (1..200_u16, 1..60_u16).prop_map(|(w, h)| Step::Resize(w, h)),
         1 => any::<String>().prop_map(Step::Paste),
-        3 => (number.clone(), 0..5_usize, any::<bool>()).prop_map(|(n, c, closed)| Step::Card(n, c, closed)),
+        3 => (number.clone(), 0..5_usize).prop_map(|(n, c)| Step::Card(n, c)),
         2 => number.clone().prop_map(Step::Gone),
         2 => (2029..2042_u64, any::<bool>()).prop_map(|(n, ended)| Step::Run(n, ended)),
         1 => (0..19_usize).prop_map(Step::Snapshot),
@@ -80,7 +80,7 @@ fn what(step: Step) -> What {
         }
         Step::Resize(columns, rows) => What::Resize(columns, rows),
         Step::Paste(text) => What::Paste(text),
-        Step::Card(number, column, _) => {
+        Step::Card(number, column) => {
             let card = issue(number, "日本語 and \u{1b}[31m words", Status::ALL[column], number * 60);
             change(Change { seq: Seq(number), issues: vec![card], ..Change::default() })
         }

@@ -320,7 +320,7 @@ pub(crate) fn carry_out(model: &mut Model, plan: Plan) -> Vec<Effect> {
         Plan::Hide(id) => {
             model.hidden.insert(id);
             model.unsorted = true;
-            model.say("hidden until the next start");
+            model.say("hidden until the board is started anew");
             Vec::new()
         }
     }

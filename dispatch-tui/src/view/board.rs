@@ -51,7 +51,7 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
         (Role::Strong, "No repository is tracked yet."),
         (Role::Plain, ""),
         (Role::Plain, "A git repository on this disk, with issues as Markdown files, without any account:"),
-        (Role::Running, "    dispatch repos add --local PATH"),
+        (Role::Running, "    dispatch repos add PATH"),
         (Role::Plain, "A repository on GitHub; the daemon needs GH_TOKEN or a `gh auth login`:"),
         (Role::Running, "    dispatch repos add OWNER/NAME"),
         (Role::Plain, "Only looking round, with sample work and a daemon of its own:"),

@@ -14,11 +14,10 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let (first, second) = lines(model, &target);
     put(buffer, area, 0, first);
     let width = usize::from(area.width);
-    for (row, line) in
-        text::wrap(&second, width).iter().enumerate().take(usize::from(area.height.saturating_sub(1)))
-    {
-        let last = row + 2 == usize::from(area.height);
-        let line = if last { text::fit(line, width) } else { line.clone() };
+    let (lines, room) = (text::wrap(&second, width), usize::from(area.height.saturating_sub(1)));
+    for (row, line) in lines.iter().enumerate().take(room) {
+        let cut = row + 1 == room && lines.len() > room;
+        let line = if cut { format!("{}…", text::fit(line, width - 1)) } else { line.clone() };
         put(buffer, area, u16::try_from(row + 1).unwrap_or(u16::MAX), vec![Span::raw(line)]);
     }
     toast(

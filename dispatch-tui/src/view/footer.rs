@@ -53,19 +53,20 @@ fn hints(model: &Model) -> Vec<(String, String)> {
             out
         }
         _ => {
-            let skip = [Action::ShiftLeft, Action::ShiftRight, Action::Copy, Action::Sync, Action::Browser];
+            let later = [Action::Claim, Action::Browser, Action::Copy, Action::Sync];
+            let skip = |a: &Action| later.contains(a) || matches!(a, Action::ShiftLeft | Action::ShiftRight);
             let possible = |a: &Action| verbs::plan(model, *a).is_ok();
             let here = context(model);
             let all: Vec<_> = keymap::verbs().filter(|b| b.at.contains(&here)).map(|b| b.action).collect();
             let mut out: Vec<_> =
-                all.iter().copied().filter(|a| !skip.contains(a)).filter(possible).map(hint).collect();
+                all.iter().copied().filter(|a| !skip(a)).filter(possible).map(hint).collect();
             if !model.problems.rows.is_empty() {
                 out.push(hint(Action::NextProblem));
             }
             if possible(&Action::ShiftRight) || possible(&Action::ShiftLeft) {
                 out.push(("H L".to_owned(), "shift".to_owned()));
             }
-            out.extend(all.into_iter().filter(|a| skip[2..].contains(a)).filter(possible).map(hint));
+            out.extend(all.into_iter().filter(|a| later.contains(a)).filter(possible).map(hint));
             out
         }
     }

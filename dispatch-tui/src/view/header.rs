@@ -116,16 +116,23 @@ pub(crate) struct Tab {
     pub(crate) range: Range<u16>,
 }
 
-/// The tabs, as wide as they may be.
-pub(crate) fn tabs(model: &Model) -> Vec<Tab> {
-    let full = lay(model, true);
-    match full.last() {
-        Some(last) if last.range.end <= model.size.0 => full,
-        _ => lay(model, false),
-    }
+/// How much of a tab is written out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Titles {
+    All,
+    Built,
+    Current,
 }
 
-fn lay(model: &Model, full: bool) -> Vec<Tab> {
+/// The tabs, as wide as they may be.
+pub(crate) fn tabs(model: &Model) -> Vec<Tab> {
+    let ways = [(Titles::All, 2), (Titles::Built, 2), (Titles::Built, 1), (Titles::Current, 1)];
+    let mut laid = ways.into_iter().map(|(titles, gap)| lay(model, titles, gap));
+    let fits = |tabs: &Vec<Tab>| tabs.last().is_some_and(|t| t.range.end <= model.size.0);
+    laid.find(fits).unwrap_or_else(|| lay(model, Titles::Current, 1))
+}
+
+fn lay(model: &Model, titles: Titles, gap: u16) -> Vec<Tab> {
     let mut x = 0;
     let mut out = Vec::new();
     for (at, view) in View::ALL.into_iter().enumerate() {
@@ -141,7 +148,7 @@ fn lay(model: &Model, full: bool) -> Vec<Tab> {
             _ => None,
         };
         let mut text = number.to_string();
-        if full || current {
+        if current || titles == Titles::All || (titles == Titles::Built && view.is_built()) {
             text = format!("{number} {}", view.title());
             if let Some(count) = count {
                 text = format!("{text} {count}");
@@ -152,7 +159,7 @@ fn lay(model: &Model, full: bool) -> Vec<Tab> {
         }
         let width = u16::try_from(text::width(&text)).unwrap_or(u16::MAX);
         out.push(Tab { view, text, range: x..x.saturating_add(width) });
-        x = x.saturating_add(width + if full && model.size.0 >= 100 { 2 } else { 1 });
+        x = x.saturating_add(width + gap);
     }
     out
 }

@@ -14,10 +14,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     if list.rows.is_empty() {
         let lines = [
             (Role::Strong, "No repository is tracked yet.".to_owned()),
-            (
-                Role::Plain,
-                "`dispatch repos add OWNER/NAME`, or `dispatch repos add --local PATH`.".to_owned(),
-            ),
+            (Role::Plain, "`dispatch repos add OWNER/NAME`, or `dispatch repos add PATH`.".to_owned()),
         ];
         return words(model, buffer, area, &lines);
     }

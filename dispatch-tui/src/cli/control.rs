@@ -173,12 +173,8 @@ pub(super) async fn freeze(client: &Client, frozen: bool, out: &mut Out) -> Resu
     if out.json {
         return Ok(out.json(&control)?);
     }
-    let (state, next) = if control.frozen {
-        ("frozen: nothing is handed out", "goes on")
-    } else {
-        ("thawed: work is handed out", "in all")
-    };
-    Ok(out.line(format!("{state}; {} of {} runs {next}", control.running, control.slots))?)
+    let state = if control.frozen { "frozen: nothing is handed out" } else { "thawed: work is handed out" };
+    Ok(out.line(format!("{state}; {} of {} slots are in use", control.running, control.slots))?)
 }
 
 #[cfg(test)]

@@ -10,8 +10,7 @@ use crate::core::command::{Command, Evidence, IntentResult, Refusal, Reply, Repo
 use crate::core::record::{ClaimState, Run, Wish, Write};
 use crate::core::{problem, rank};
 
-fn reported(hand: &Hand, outcome: Outcome, evidence: Evidence) -> Command {
-    let _ = hand;
+fn reported(outcome: Outcome, evidence: Evidence) -> Command {
     Command::Report(Box::new(Report {
         agent: agent("kai"),
         card: Some(key(1)),
@@ -258,7 +257,7 @@ fn a_reported_pull_request_puts_the_card_into_review() {
     hand.sync(vec![seen(1, &["status/ready"], START)], vec![]);
     let claim = hand.take("kai").unwrap();
     let pull = seen_pull(9, 1, PullState::Open, hand.now);
-    let command = reported(&hand, Outcome::PrOpened, Evidence::Pull(Box::new(pull.clone())));
+    let command = reported(Outcome::PrOpened, Evidence::Pull(Box::new(pull)));
     hand.ok(&command);
     assert_eq!(hand.card(1).status, Status::InReview);
     assert_eq!(hand.card(1).linked_pull, Some(9));
@@ -291,7 +290,7 @@ fn a_report_names_what_is_not_there() {
         evidence: absent.clone(),
     }));
     assert!(matches!(hand.refused(&named), Refusal::NotVerified(_)));
-    let command = reported(&hand, Outcome::PrOpened, absent);
+    let command = reported(Outcome::PrOpened, absent);
     hand.ok(&command);
     assert_eq!(
         (hand.card(1).status, hand.card(1).failures),
@@ -306,14 +305,14 @@ fn three_failures_ask_for_a_person() {
     hand.sync(vec![seen(1, &["status/ready"], START)], vec![]);
     for failures in 1..=3 {
         hand.take("kai").unwrap();
-        let command = reported(&hand, Outcome::Failed, Evidence::NotNeeded);
+        let command = reported(Outcome::Failed, Evidence::NotNeeded);
         hand.ok(&command);
         assert_eq!(hand.card(1).failures, failures);
         assert_eq!(hand.take("kai"), None, "a pause follows a failure");
         hand.pass(3_600);
     }
     let card = hand.card(1);
-    assert_eq!((card.status, card.flags.clone()), (Status::Backlog, vec![Flag::NeedsHuman]));
+    assert_eq!((card.status, card.flags), (Status::Backlog, vec![Flag::NeedsHuman]));
     hand.ok(&move_to(1, Status::Ready));
     assert_eq!(hand.card(1).failures, 0);
     assert_eq!(hand.take("kai").unwrap().attempt.ordinal(), 4, "attempts only grow");

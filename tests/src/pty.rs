@@ -56,7 +56,9 @@ impl Pty {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
-        for (name, value) in [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TZ", "UTC")].iter().chain(env) {
+        for (name, value) in
+            [("TERM", "xterm-256color"), ("LANG", "C.UTF-8"), ("TZ", "UTC")].iter().chain(env)
+        {
             command.env(name, value);
         }
         let child = pair
@@ -64,7 +66,8 @@ impl Pty {
             .spawn_command(command)
             .map_err(|e| eyre!("{} cannot be started: {e}", program.display()))?;
         drop(pair.slave);
-        let mut out = pair.master.try_clone_reader().map_err(|e| eyre!("the terminal cannot be read: {e}"))?;
+        let mut out =
+            pair.master.try_clone_reader().map_err(|e| eyre!("the terminal cannot be read: {e}"))?;
         let keys = pair.master.take_writer().map_err(|e| eyre!("the terminal cannot be written: {e}"))?;
         let parser = vt100::Parser::new(nonzero(at.1), nonzero(at.0), 0);
         let shared = Arc::new((Mutex::new(Shared { parser, raw: Vec::new(), open: true }), Condvar::new()));
@@ -96,7 +99,10 @@ impl Pty {
     /// # Errors
     /// If the program is gone.
     pub fn send(&mut self, keys: &str) -> Result<()> {
-        self.keys.write_all(keys.as_bytes()).and_then(|()| self.keys.flush()).wrap_err("the program takes no keys")
+        self.keys
+            .write_all(keys.as_bytes())
+            .and_then(|()| self.keys.flush())
+            .wrap_err("the program takes no keys")
     }
 
     /// Sends text as a bracketed paste.
@@ -156,7 +162,12 @@ impl Pty {
     ///
     /// # Errors
     /// After `within`, or when the program ended before: what was waited for, and the screen.
-    pub fn wait_until(&self, what: &str, within: Duration, is: impl Fn(&vt100::Screen) -> bool) -> Result<()> {
+    pub fn wait_until(
+        &self,
+        what: &str,
+        within: Duration,
+        is: impl Fn(&vt100::Screen) -> bool,
+    ) -> Result<()> {
         let deadline = Instant::now() + within;
         let mut shared = self.lock();
         loop {
@@ -166,7 +177,10 @@ impl Pty {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || !shared.open {
                 let why = if shared.open { "within the time" } else { "before the program ended" };
-                return Err(eyre!("{what}: not seen {why}; the screen was:\n{}", shared.parser.screen().contents()));
+                return Err(eyre!(
+                    "{what}: not seen {why}; the screen was:\n{}",
+                    shared.parser.screen().contents()
+                ));
             }
             shared = self.shared.1.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -190,7 +204,10 @@ impl Pty {
         while shared.open {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(eyre!("the program goes on; the screen is:\n{}", shared.parser.screen().contents()));
+                return Err(eyre!(
+                    "the program goes on; the screen is:\n{}",
+                    shared.parser.screen().contents()
+                ));
             }
             shared = self.shared.1.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
         }

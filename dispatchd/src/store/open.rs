@@ -12,6 +12,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use dispatch_shared::Timestamp;
 use redb::{Builder, Database};
@@ -26,6 +27,8 @@ const DAEMON: &str = "daemon.json";
 const UNFINISHED: &str = ".new-store-";
 /// Bytes that redb may keep in memory; more was measured to buy nothing.
 const CACHE: usize = 32 << 20;
+/// How long the lock of a daemon that is gone is waited for.
+const LEFTOVER: Duration = Duration::from_secs(5);
 
 /// Why the store cannot be opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -143,7 +146,23 @@ pub(super) fn file(state: &Path) -> Result<Database, OpenError> {
         sweep(state);
         Ok(db)
     };
-    open().map_err(|e| e.at(&path))
+    let end = Instant::now() + LEFTOVER;
+    loop {
+        match open() {
+            // A daemon that was killed while it started a program leaves its lock to that child for a moment.
+            Err(OpenError::Locked { .. }) if holder_is_gone(state) && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            opened => return opened.map_err(|e| e.at(&path)),
+        }
+    }
+}
+
+/// Whether the process that wrote down that it holds the store does not live any more.
+fn holder_is_gone(state: &Path) -> bool {
+    let pid =
+        announced(state).and_then(|a| i32::try_from(a.pid).ok()).and_then(rustix::process::Pid::from_raw);
+    pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
 }
 
 fn make_directory(state: &Path) -> Result<(), OpenError> {
@@ -205,9 +224,12 @@ pub(super) fn withdraw(state: &Path) {
     drop(std::fs::remove_file(state.join(DAEMON)));
 }
 
+fn announced(state: &Path) -> Option<Daemon> {
+    serde_json::from_slice(&std::fs::read(state.join(DAEMON)).ok()?).ok()
+}
+
 fn holder(state: &Path) -> String {
-    let read = || -> Option<Daemon> { serde_json::from_slice(&std::fs::read(state.join(DAEMON)).ok()?).ok() };
-    match read() {
+    match announced(state) {
         Some(Daemon { pid, socket: Some(socket), .. }) => {
             format!(" (pid {pid}, socket {})", socket.display())
         }

@@ -128,7 +128,7 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, problem: &Prob
     let age = format!("{}{alarm}", text::age(age));
     let subject =
         if area.width >= 60 { format!("{:<18} ", text::fit(&problem.subject, 18)) } else { String::new() };
-    let left = vec![
+    let mut left = vec![
         Span::raw(if chosen { "›" } else { " " }),
         Span::styled(glyph, theme.style(role)),
         Span::styled(
@@ -136,9 +136,11 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, problem: &Prob
             theme.style(if alarm.is_empty() { Role::Dim } else { Role::Strong }),
         ),
         Span::raw(subject),
-        Span::raw(problem.text.clone()),
     ];
-    put_both(buffer, area, row, left, vec![Span::styled(remedy(problem), theme.style(Role::Dim))]);
+    let remedy = remedy(problem);
+    let used: usize = left.iter().map(Span::width).sum::<usize>() + text::width(&remedy) + 1;
+    left.push(Span::raw(text::fit(&problem.text, usize::from(area.width).saturating_sub(used))));
+    put_both(buffer, area, row, left, vec![Span::styled(remedy, theme.style(Role::Dim))]);
     if chosen {
         over(model, buffer, area, row, Role::Bar);
     }

@@ -12,7 +12,7 @@ const BUILT_IN: &str = include_str!("../../../assets/agents.toml");
 const DEMO: &str = include_str!("../../../assets/demo/agent.sh");
 
 /// Never given to a program, whatever the configuration says: the daemon alone talks to the forge and to itself.
-const WITHHELD: [&str; 6] = [
+pub(super) const WITHHELD: [&str; 6] = [
     "GH_TOKEN",
     "GITHUB_TOKEN",
     "DISPATCH_AGENT_TOKEN",

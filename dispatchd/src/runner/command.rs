@@ -1,10 +1,12 @@
-//! Running a short command: with a deadline, its output bounded, its end certain.
+//! Running a short command: without the daemon's credentials, with a deadline, its output bounded, its end certain.
 
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::process::Command;
+
+use super::agents::WITHHELD;
 
 /// The most that is kept of either stream.
 const OUTPUT_MAX: u64 = 4 << 20;
@@ -34,6 +36,17 @@ impl Output {
             None => "ended by a signal".to_owned(),
         })
     }
+}
+
+/// `program`, ready for its arguments: with the daemon's environment but for its credentials (what an engine starts lives
+/// on with that environment), and in a group of its own, for a signal to the daemon's (Ctrl-C) is not meant for it.
+pub(super) fn of(program: &str) -> Command {
+    let mut command = Command::new(program);
+    for name in WITHHELD {
+        command.env_remove(name);
+    }
+    command.process_group(0);
+    command
 }
 
 /// Runs `command` with nothing on standard input. It is killed when it takes longer than `limit`, or when the caller

@@ -3,8 +3,6 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::process::Command;
-
 use super::command;
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -15,8 +13,8 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// A sentence that names the hook and its last words.
 pub(super) async fn run(hook: &Option<String>, dir: &Path, name: &str) -> Result<(), String> {
     let Some(script) = hook else { return Ok(()) };
-    let mut shell = Command::new("sh");
-    shell.arg("-c").arg(script).current_dir(dir).process_group(0);
+    let mut shell = command::of("sh");
+    shell.arg("-c").arg(script).current_dir(dir);
     let output = command::run(shell, LIMIT).await.map_err(|e| format!("runner.hooks.{name}: {e}"))?;
     if output.ok() {
         return Ok(());

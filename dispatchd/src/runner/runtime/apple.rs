@@ -10,7 +10,6 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::run::RuntimeKind;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
-use tokio::process::Command;
 
 use super::argv::{self, Traits};
 use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError};
@@ -40,8 +39,8 @@ impl Apple {
     }
 
     async fn call(&self, args: &[&str]) -> Result<Output, RuntimeError> {
-        let mut command = Command::new(PROGRAM);
-        command.args(args).process_group(0);
+        let mut command = command::of(PROGRAM);
+        command.args(args);
         command::run(command, CALL).await.map_err(RuntimeError)
     }
 
@@ -86,7 +85,7 @@ impl Apple {
     }
 
     async fn follow(self, name: String, mut skip: u64, mut to: tokio::io::DuplexStream) {
-        let spawned = Command::new(PROGRAM)
+        let spawned = command::of(PROGRAM)
             .args(["logs", "--follow", &name])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -126,8 +125,8 @@ impl Runtime for Apple {
         let name = argv::name(spec, &self.state);
         let _ = self.call(&["delete", "--force", &name]).await?;
         let args = argv::start(RuntimeKind::Apple, Traits::default(), &name, &self.state, spec);
-        let mut command = Command::new(PROGRAM);
-        command.args(args).process_group(0);
+        let mut command = command::of(PROGRAM);
+        command.args(args);
         let output = command::run(command, START).await.map_err(RuntimeError)?;
         if !output.ok() {
             return Err(RuntimeError(format!("`container run` failed: {}", output.complaint())));

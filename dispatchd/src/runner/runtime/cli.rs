@@ -45,10 +45,8 @@ impl Cli {
     }
 
     fn command<I: AsRef<str>>(&self, args: impl IntoIterator<Item = I>) -> Command {
-        let mut command = Command::new(self.program());
+        let mut command = command::of(self.program());
         command.args(args.into_iter().map(|a| a.as_ref().to_owned()));
-        // A signal to the daemon's group (Ctrl-C) is not meant for what it has under way.
-        command.process_group(0);
         command
     }
 

@@ -51,6 +51,9 @@ const GUARDS: [&str; 7] = [
 /// to another user than the daemon when that is root.
 const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n";
 
+/// How the names of credential files begin.
+const CREDENTIAL: &str = ".credential-";
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(super) struct Git {
@@ -66,6 +69,12 @@ impl Git {
     /// If the directory cannot be written.
     pub(super) fn new(dir: &Path, author: (String, String)) -> std::io::Result<Self> {
         std::fs::create_dir_all(dir)?;
+        // A daemon that was killed during a call had no time to remove the credential of that call.
+        for entry in std::fs::read_dir(dir)?.flatten() {
+            if entry.file_name().to_string_lossy().starts_with(CREDENTIAL) {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
         let config = dir.join("gitconfig");
         std::fs::write(&config, CONFIG)?;
         Ok(Self { config, scratch: dir.to_path_buf(), author })
@@ -174,7 +183,7 @@ impl Git {
             return Err(std::io::Error::other("it holds a line break"));
         }
         // Made with mode 0600, removed when dropped.
-        let mut file = tempfile::Builder::new().prefix(".credential-").tempfile_in(&self.scratch)?;
+        let mut file = tempfile::Builder::new().prefix(CREDENTIAL).tempfile_in(&self.scratch)?;
         write!(file, "username={user}\npassword={password}\n")?;
         file.flush()?;
         Ok(file)
@@ -213,6 +222,14 @@ fn origin(url: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_credential_that_a_killed_daemon_left_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(".credential-Ab12"), "password=s3cret").unwrap();
+        Git::new(dir.path(), ("D".into(), "d@x".into())).unwrap();
+        assert!(!dir.path().join(".credential-Ab12").exists());
+    }
 
     #[tokio::test]
     async fn a_credential_is_offered_to_its_host_alone_and_leaves_nothing() {

@@ -155,7 +155,6 @@ async fn seed(ledger: Door, desk: Arc<Desk>, wanted: Vec<RepoName>, shutdown: Ca
 
 async fn track(ledger: &Door, desk: &Desk, name: &RepoName) -> Result<()> {
     let (seen, path) = desk.look(ForgeKind::Github, Some(name), None).await?;
-    let key = seen.key.clone();
     let track = Track {
         seen,
         forge: ForgeKind::Github,
@@ -165,6 +164,5 @@ async fn track(ledger: &Door, desk: &Desk, name: &RepoName) -> Result<()> {
         actor: "dispatch".into(),
     };
     ledger.submit(Command::Track(track)).await?;
-    desk.hint(&key);
     Ok(())
 }

@@ -74,8 +74,8 @@ pub(super) async fn add(
     let (seen, path) = app.forges.look(forge, named.as_ref(), path).await?;
     let key = seen.key.clone();
     let track = Track { seen, forge, path, source: Source::User, runner_enabled: false, actor };
+    // The sync sees by itself that there is a new repository and reads it at once.
     let (_, world) = app.ledger.submit(Command::Track(track)).await?;
-    app.forges.hint(&key);
     let repo = world
         .repos
         .get(&key)

@@ -5,6 +5,7 @@
 //! - [`image`]: a container image made of busybox.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
 //! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
+//! - [`secret`]: a search for a secret in processes and files.
 //!
 //! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
@@ -13,3 +14,4 @@ pub mod github;
 pub mod image;
 pub mod ledger;
 pub mod pty;
+pub mod secret;

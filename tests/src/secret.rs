@@ -44,21 +44,19 @@ impl Secret {
     }
 
     /// The files below `dir` that hold it, and how many files there are.
-    ///
-    /// # Panics
-    /// If a directory cannot be read.
     #[must_use]
     pub fn files(&self, dir: &Path) -> (Vec<PathBuf>, usize) {
         let (mut with, mut all) = (Vec::new(), 0);
         let mut dirs = vec![dir.to_path_buf()];
         while let Some(dir) = dirs.pop() {
-            for entry in std::fs::read_dir(&dir).expect("a directory of ours can be read").flatten() {
-                let kind = entry.file_type().expect("an entry has a type");
+            for entry in std::fs::read_dir(&dir).into_iter().flatten().flatten() {
+                let Ok(kind) = entry.file_type() else { continue };
                 if kind.is_dir() {
                     dirs.push(entry.path());
                 } else if kind.is_file() {
                     all += 1;
-                    if self.is_in(&std::fs::read(entry.path()).expect("a file of ours can be read")) {
+                    // What has vanished meanwhile holds nothing any more.
+                    if self.is_in(&std::fs::read(entry.path()).unwrap_or_default()) {
                         with.push(entry.path());
                     }
                 }

@@ -124,6 +124,15 @@ impl Scene {
         self.client().move_issue(&request).await.expect("the card can be moved").labels
     }
 
+    /// `kill -9`, and another daemon in its place. Returns the files that held the token in between.
+    async fn crash(self) -> (Self, Vec<std::path::PathBuf>) {
+        let Self { github, daemon, place, token } = self;
+        daemon.kill();
+        let (with, _) = Secret::new(&token).files(&place.state());
+        let daemon = place.start().await;
+        (Self { github, daemon, place, token }, with)
+    }
+
     /// Ends the daemon and looks through everything that it leaves on disk.
     async fn nothing_secret_is_left(self) {
         let secret = Secret::new(&self.token);
@@ -446,5 +455,29 @@ async fn after_a_refused_push_a_later_attempt_publishes_once() {
     let requests = s.github.take_requests();
     assert_eq!(statuses(&requests, "POST /acme/api.git/git-receive-pack"), [500, 200]);
     assert_eq!(statuses(&requests, "POST /repos/acme/api/pulls"), [201]);
+    s.nothing_secret_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_killed_while_it_pushes_publishes_once_and_leaves_no_credential() {
+    let s = Scene::start("killed", &runner(RuntimeKind::Host, "host"), |github| {
+        github.add_issue(REPO, "Say good night", "A greeting for the night.", &["status/ready"]);
+    })
+    .await;
+    // The branch is there, and git still waits for the answer.
+    s.github.fail_next("POST /acme/api.git/git-receive-pack", Fault::Slow(Duration::from_secs(5)), 1);
+    s.switch_runner_on().await;
+    wait_until("the branch", RUN, async || s.github.head(REPO, "fix/issue-1-say-good-night")).await;
+    let (s, with) = s.crash().await;
+    let credential = |p: &std::path::PathBuf| p.to_string_lossy().contains("/.credential-");
+    assert!(with.len() == 1 && with.iter().all(credential), "git was killed with its credential: {with:?}");
+    let run = s.ended(None).await;
+    assert_eq!(run.state, "succeeded", "{run:?}");
+    assert_eq!(run.attempt.ordinal(), 1, "the same attempt goes on");
+    published(&s.github, 1);
+    s.labels(1, SOON, &["agent/dispatch", "status/in-review"]).await;
+    let requests = s.github.take_requests();
+    assert_eq!(statuses(&requests, "POST /repos/acme/api/pulls"), [201]);
+    assert_eq!(statuses(&requests, "POST /acme/api.git/git-receive-pack").len(), 1, "pushed once");
     s.nothing_secret_is_left().await;
 }

@@ -178,6 +178,7 @@ impl Runner {
                 let engine = async { take_up(&ctx, &run, given, choice, &dir).await };
                 let taken = tokio::select! {
                     taken = engine => taken,
+                    never = ctx.renew(&run) => never,
                     () = ctx.shutdown.cancelled() => return,
                 };
                 supervise::supervise(ctx, taken.0, run, taken.1).await;

@@ -67,7 +67,7 @@ pub(super) async fn supervise(
     let lived = AssertUnwindSafe(async {
         tokio::select! {
             stop = life.live(&run) => stop,
-            () = seat.renew() => unreachable!("renewing never ends"),
+            never = seat.ctx.renew(&run) => never,
         }
     })
     .catch_unwind()

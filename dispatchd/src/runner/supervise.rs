@@ -298,6 +298,10 @@ impl Life {
                 return;
             }
         }
+        if let Err(e) = self.seat.ctx.edges.hook.before("runner.clean") {
+            tracing::error!(run = %self.seat.run, error = %e, "what it leaves behind stays");
+            return;
+        }
         self.remove().await;
         if let Ok((repo, _)) = self.seat.subject() {
             self.seat.ctx.spaces.of(&repo, run).forget_home();

@@ -153,9 +153,10 @@ fn make_directory(state: &Path) -> Result<(), OpenError> {
     }
     // One that was there is not ours to change: it may be a directory shared on purpose.
     let mode = state.metadata().map_or(0o700, |m| m.permissions().mode());
-    if mode & 0o077 != 0 {
+    // Passing through is what the runner grants when it works as another user than the daemon.
+    if mode & 0o066 != 0 {
         let state = state.display();
-        tracing::warn!("{state} can be entered by other users (mode {:o}); chmod 700 it", mode & 0o777);
+        tracing::warn!("{state} can be read by other users (mode {:o}); chmod 700 it", mode & 0o777);
     }
     Ok(())
 }

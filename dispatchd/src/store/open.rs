@@ -12,9 +12,12 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use dispatch_shared::Timestamp;
 use redb::{Builder, Database};
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use super::codec::CodecError;
@@ -26,6 +29,8 @@ const DAEMON: &str = "daemon.json";
 const UNFINISHED: &str = ".new-store-";
 /// Bytes that redb may keep in memory; more was measured to buy nothing.
 const CACHE: usize = 32 << 20;
+/// How long a lock without a living daemon is waited for.
+const FORSAKEN: Duration = Duration::from_secs(5);
 
 /// Why the store cannot be opened. Nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
@@ -124,8 +129,21 @@ pub(super) fn unharmed<T>(read: impl FnOnce() -> Result<T, OpenError>) -> Result
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|panic| Err(OpenError::Unreadable(said(&*panic))))
 }
 
-/// Opens the store's file in `state`, or makes both.
+/// Opens the store's file in `state`, or makes both. A daemon that was killed while it started a program may leave its
+/// lock with that program for the moment before it is executed: such a lock is waited for.
 pub(super) fn file(state: &Path) -> Result<Database, OpenError> {
+    let began = Instant::now();
+    loop {
+        match try_file(state) {
+            Err(OpenError::Locked { .. }) if forsaken(state) && began.elapsed() < FORSAKEN => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            done => return done,
+        }
+    }
+}
+
+fn try_file(state: &Path) -> Result<Database, OpenError> {
     let path = state.join(FILE);
     let io = |e: io::Error| OpenError::Io(e.to_string());
     let open = || {
@@ -205,9 +223,18 @@ pub(super) fn withdraw(state: &Path) {
     drop(std::fs::remove_file(state.join(DAEMON)));
 }
 
+fn noted(state: &Path) -> Option<Daemon> {
+    serde_json::from_slice(&std::fs::read(state.join(DAEMON)).ok()?).ok()
+}
+
+/// Whether the daemon that was here last is certainly dead.
+fn forsaken(state: &Path) -> bool {
+    let pid = noted(state).and_then(|d| i32::try_from(d.pid).ok()).and_then(Pid::from_raw);
+    pid.is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+}
+
 fn holder(state: &Path) -> String {
-    let read = || -> Option<Daemon> { serde_json::from_slice(&std::fs::read(state.join(DAEMON)).ok()?).ok() };
-    match read() {
+    match noted(state) {
         Some(Daemon { pid, socket: Some(socket), .. }) => {
             format!(" (pid {pid}, socket {})", socket.display())
         }

@@ -53,3 +53,22 @@ pub fn directories(state: &Path) -> Vec<PathBuf> {
     let homes = issues.flat_map(|i| below(i.join(".meta"))).map(|m| m.join("home")).filter(|h| h.exists());
     homes.chain(below(state.join("host"))).collect()
 }
+
+/// Ends and removes what runs below a state directory may have left, as far as that is possible.
+pub fn clear(engine: RuntimeKind, state: &Path) {
+    let mark = format!("HOME={}", state.join("workspaces").display());
+    let pids = processes(&mark).into_iter().filter_map(|p| p.split(' ').next()?.parse().ok());
+    for pid in pids.filter_map(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
+    if engine == RuntimeKind::Host {
+        return;
+    }
+    // Every run has its checkout mounted under its own path.
+    let filter = format!("volume={}", state.join("workspaces/local/sample/issue-1/repo").display());
+    let listed = Command::new(engine.word()).args(["ps", "--all", "--quiet", "--filter", &filter]).output();
+    let listed = listed.map(|o| String::from_utf8_lossy(&o.stdout).into_owned()).unwrap_or_default();
+    for id in listed.lines() {
+        let _ = Command::new(engine.word()).args(["rm", "--force", id]).output();
+    }
+}

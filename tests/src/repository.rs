@@ -64,7 +64,7 @@ impl Repository {
         std::fs::write(path, text).expect("an issue can be written");
     }
 
-    /// The files of pull requests, by name.
+    /// The files of pull requests, by name. A daemon that serves may be writing one: what is hidden is none.
     #[must_use]
     pub fn pulls(&self) -> Vec<String> {
         let dir = std::fs::read_dir(self.dir.join(".dispatch/pulls"));
@@ -74,6 +74,7 @@ impl Repository {
             .flatten()
             .map(|e| e.file_name().to_string_lossy().into_owned())
             .collect();
+        names.retain(|n| !n.starts_with('.'));
         names.sort();
         names
     }

@@ -219,3 +219,10 @@ impl Scene {
         format!("{what} ({})", self.kind)
     }
 }
+
+impl Drop for Scene {
+    /// A scenario that failed must not leave its program running.
+    fn drop(&mut self) {
+        leftover::clear(self.kind, &self.place.state());
+    }
+}

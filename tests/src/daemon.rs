@@ -150,6 +150,14 @@ impl Daemon {
         self.child.id()
     }
 
+    /// Whether it has ended by itself, or been made to.
+    ///
+    /// # Panics
+    /// If it cannot be waited for.
+    pub fn died(&mut self) -> Option<std::process::ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
     /// `kill -9`, and waits until it is gone.
     pub fn kill(mut self) {
         let _ = self.child.kill();

@@ -3,9 +3,12 @@
 //! - [`daemon`]: a real daemon in a directory of its own.
 //! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
 //! - [`image`]: a container image made of busybox.
+//! - [`leftover`]: what a run may leave behind and must not.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
 //! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
 //! - [`secret`]: a search for a secret in processes and files.
+//! - [`repository`]: a git repository on disk for the local forge.
+//! - [`scene`]: one issue, one repository, one program, one runtime.
 //!
 //! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
@@ -13,5 +16,8 @@ pub mod daemon;
 pub mod github;
 pub mod image;
 pub mod ledger;
+pub mod leftover;
 pub mod pty;
+pub mod repository;
+pub mod scene;
 pub mod secret;

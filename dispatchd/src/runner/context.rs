@@ -130,19 +130,23 @@ impl Seat {
             tracing::error!(run = %self.run, %error, "the program was not ended");
         }
     }
+}
 
-    /// Renews the claim for as long as it is polled.
-    pub(super) async fn renew(&self) -> std::convert::Infallible {
+impl Context {
+    /// Renews the claim of a live run for as long as it is polled: at once, for a daemon before this one may have left it
+    /// shortly before its end, and then three times a lease.
+    pub(super) async fn renew(&self, run: &Run) -> std::convert::Infallible {
         loop {
-            let world = self.ctx.ledger.snapshot();
+            let world = self.ledger.snapshot();
+            if world.runs.get(&run.id).is_some_and(|r| r.attempt == run.attempt && r.state.is_live()) {
+                let (agent, claim) = (run.agent.clone(), Some(run.claim));
+                let command = Command::Renew { agent, claim, checkpoint: None };
+                if let Err(fault) = self.ledger.submit(command).await {
+                    tracing::warn!(run = %run.id, %fault, "the lease was not renewed");
+                }
+            }
             let lease = world.policy.runner_lease;
             tokio::time::sleep((lease / 3).max(Duration::from_millis(100))).await;
-            let Some(run) = self.record() else { continue };
-            let command =
-                Command::Renew { agent: run.agent.clone(), claim: Some(run.claim), checkpoint: None };
-            if let Err(fault) = self.ctx.ledger.submit(command).await {
-                tracing::warn!(run = %self.run, %fault, "the lease was not renewed");
-            }
         }
     }
 }

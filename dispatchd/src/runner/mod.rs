@@ -26,7 +26,7 @@ mod supervise;
 mod verify;
 mod workspace;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -123,6 +123,7 @@ impl Runner {
         let stop = self.ctx.shutdown.clone();
         let mut runs = Runs::default();
         self.adopt(&mut runs);
+        let sweeping = tokio::spawn(sweep(self.ctx.clone(), self.engine.clone(), self.state_dir.clone()));
         let mut commits = self.ctx.ledger.commits();
         let mut look_at = tokio::time::Instant::now();
         loop {
@@ -148,6 +149,7 @@ impl Runner {
             }
         }
         stop.cancel();
+        sweeping.abort();
         let drained = async { while runs.set.join_next().await.is_some() {} };
         if tokio::time::timeout(Duration::from_secs(10), drained).await.is_err() {
             tracing::warn!("some runs did not let go in time; the next start takes them up");
@@ -182,6 +184,7 @@ impl Runner {
                 let engine = async { take_up(&ctx, &run, given, choice, &dir).await };
                 let taken = tokio::select! {
                     taken = engine => taken,
+                    never = ctx.renew(&run) => match never {},
                     () = ctx.shutdown.cancelled() => return ctx.logs.finish(id),
                 };
                 supervise::supervise(ctx, taken.0, run, taken.1).await;
@@ -289,6 +292,32 @@ async fn look(
     };
     let found = of(engine.list().await?);
     Ok((engine, found))
+}
+
+/// Takes away what a crash left of runs that are over: their end was stored, their container was not yet removed. What no
+/// run is known for is left alone.
+async fn sweep(ctx: Arc<Context>, given: Option<Arc<dyn Runtime>>, state_dir: PathBuf) {
+    let over = |world: &World, id: &RunId| world.runs.get(id).is_some_and(|r| !r.state.is_live());
+    let world = ctx.ledger.snapshot();
+    let kinds: BTreeSet<RuntimeKind> =
+        world.runs.values().filter(|r| !r.state.is_live()).filter_map(|r| r.runtime).collect();
+    for kind in kinds {
+        let given = given.clone().filter(|e| e.kind() == kind);
+        let engine = given.unwrap_or_else(|| runtime::of_kind(kind, &state_dir));
+        let found = match engine.list().await {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "{kind} cannot be asked for what old runs left; the next start asks again");
+                continue;
+            }
+        };
+        for left in found.into_iter().filter(|f| over(&world, &f.handle.run)) {
+            tracing::info!(run = %left.handle.run, what = left.handle.name, "an old run left it; it is removed");
+            if let Err(error) = engine.remove(&left.handle).await {
+                tracing::warn!(run = %left.handle.run, %error, "what an old run left was not removed");
+            }
+        }
+    }
 }
 
 #[derive(Default)]

@@ -67,7 +67,7 @@ pub(super) async fn supervise(
     let lived = AssertUnwindSafe(async {
         tokio::select! {
             stop = life.live(&run) => stop,
-            never = seat.renew() => match never {},
+            never = seat.ctx.renew(&run) => match never {},
         }
     })
     .catch_unwind()
@@ -298,6 +298,10 @@ impl Life {
             if over == Err(Halt::Down) {
                 return;
             }
+        }
+        if let Err(e) = self.seat.ctx.edges.hook.before("runner.clean") {
+            tracing::error!(run = %self.seat.run, error = %e, "what it leaves behind stays");
+            return;
         }
         self.remove().await;
         if let Ok((repo, _)) = self.seat.subject() {

@@ -48,50 +48,70 @@ pub(super) async fn log(
         ("x-log-length", length.to_string()),
     ];
     let (out, rx) = mpsc::channel(4);
+    let source = Source { app, run, stream };
     tokio::spawn(async move {
-        if let Err(error) = pump(&app, run, stream, offset, follow.then_some(()), length, &out).await {
+        let sent =
+            if follow { source.follow(offset, &out).await } else { source.send(offset, length, &out).await };
+        if let Err(error) = sent {
             let _ = out.send(Err(error)).await;
         }
     });
     Ok((headers, Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(rx))).into_response())
 }
 
-/// Sends the log from `offset`; with `follow` until it is complete, else up to `length`.
-async fn pump(
-    app: &App,
+struct Source {
+    app: App,
     run: RunId,
     stream: LogStream,
-    mut offset: u64,
-    follow: Option<()>,
-    mut length: u64,
-    out: &mpsc::Sender<io::Result<Bytes>>,
-) -> io::Result<()> {
-    let mut complete = follow.is_none();
-    loop {
-        if offset < length {
-            let file = tokio::fs::File::from_std(app.files.open(run, stream, offset)?);
-            let mut rest = file.take(length - offset);
-            loop {
-                let mut piece = Vec::with_capacity(PIECE);
-                if (&mut rest).take(PIECE as u64).read_to_end(&mut piece).await? == 0 {
-                    break;
-                }
-                offset += piece.len() as u64;
-                if out.send(Ok(piece.into())).await.is_err() {
-                    return Ok(());
-                }
+}
+
+type Out = mpsc::Sender<io::Result<Bytes>>;
+
+impl Source {
+    /// Sends the bytes from `offset` to `end`, and says where it came to.
+    async fn send(&self, mut offset: u64, end: u64, out: &Out) -> io::Result<u64> {
+        if offset >= end {
+            return Ok(offset);
+        }
+        let file = tokio::fs::File::from_std(self.app.files.open(self.run, self.stream, offset)?);
+        let mut rest = file.take(end - offset);
+        loop {
+            let mut piece = Vec::with_capacity(PIECE);
+            if (&mut rest).take(PIECE as u64).read_to_end(&mut piece).await? == 0 {
+                return Ok(offset);
+            }
+            offset += piece.len() as u64;
+            if out.send(Ok(piece.into())).await.is_err() {
+                return Ok(offset);
             }
         }
-        if complete && offset >= length {
-            return Ok(());
-        }
-        (length, complete) = tokio::select! {
-            () = out.closed() => return Ok(()),
-            () = app.shutdown.cancelled() => return Ok(()),
-            grown = app.files.grown(run, stream, offset) => grown,
-        };
-        if complete && offset >= length {
-            return Ok(());
+    }
+
+    /// Sends the log from `offset` until it is complete: only the ledger knows when that is. Nobody writes the log of a run
+    /// that was just taken or not yet adopted, or writes its last line later, after the program's.
+    async fn follow(&self, mut offset: u64, out: &Out) -> io::Result<u64> {
+        let mut commits = self.app.ledger.commits();
+        loop {
+            commits.mark_unchanged();
+            let live = |run| self.app.ledger.snapshot().runs.get(&run).is_some_and(|r| r.state.is_live());
+            // Asked before the length: what was written before the end is sent.
+            let over = !live(self.run);
+            offset = self.send(offset, self.app.files.len(self.run, self.stream), out).await?;
+            if over {
+                return Ok(offset);
+            }
+            let grown = async {
+                if self.app.files.grown(self.run, self.stream, offset).await.1 {
+                    // Nobody writes now; what comes next is told with a commit.
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = out.closed() => return Ok(offset),
+                () = self.app.shutdown.cancelled() => return Ok(offset),
+                () = grown => {}
+                changed = commits.changed() => if changed.is_err() { return Ok(offset) },
+            }
         }
     }
 }

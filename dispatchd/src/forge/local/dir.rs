@@ -72,6 +72,9 @@ impl Entry {
     }
 }
 
+/// How the name of a file begins that is not whole yet.
+pub(super) const UNFINISHED: &str = ".new-";
+
 /// `.dispatch/` of one repository.
 #[derive(Clone, Debug)]
 pub(super) struct Dir {
@@ -231,7 +234,17 @@ impl Dir {
         self.root.join("comments").join(number.to_string())
     }
 
-    /// Replaces a file's content in one step. `Ok(true)` means that the new content is durable; `Ok(false)` that the file
+    /// Takes away what a daemon left here that was killed while it wrote. The lock is held, so nobody writes now.
+    fn sweep(&self, folder: &Path) {
+        let ours = folder.starts_with(&self.root);
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten().filter(|_| ours) {
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+
+    /// Replaces a file's content in one step; the lock is held. `Ok(true)` means that the new content is durable; `Ok(false)` that the file
     /// is not the one listed in `unless_changed` any more, and was left alone.
     pub(super) fn replace(
         &self,
@@ -242,9 +255,10 @@ impl Dir {
         let folder = path.parent().unwrap_or(&self.root);
         let write = || -> io::Result<bool> {
             fs::create_dir_all(folder)?;
+            self.sweep(folder);
             let mode = fs::metadata(path).map_or(0o644, |m| m.permissions().mode() & 0o777);
             let mut file = tempfile::Builder::new()
-                .prefix(".new-")
+                .prefix(UNFINISHED)
                 .permissions(fs::Permissions::from_mode(mode))
                 .tempfile_in(folder)?;
             file.write_all(text.as_bytes())?;

@@ -311,6 +311,16 @@ async fn every_write_tells_the_hook_and_changes_nothing_if_that_fails() {
 }
 
 #[tokio::test]
+async fn half_a_file_that_a_crash_left_goes_with_the_next_write() {
+    let place = Place::new().await;
+    place.branch_with_commit("fix/a");
+    place.write("pulls/.new-dead", "half");
+    place.open_pull("fix/a", 1).await.unwrap();
+    let left: Vec<_> = fs::read_dir(place.path.join(".dispatch/pulls")).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[tokio::test]
 async fn the_watch_tells_of_files_and_branches_but_not_of_reading() {
     let mut place = Place::new().await;
     place.write("issues/1-door.md", DOOR);

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
 
+use super::dir::UNFINISHED;
 use super::git::Git;
 
 /// How long a repository must be quiet before its change is told.
@@ -145,5 +146,5 @@ fn touched(event: &notify::Result<notify::Event>, repos: &Repos) -> BTreeSet<Pat
 /// Files that only writers use: the lock, half-written files, git's own locks.
 fn is_ours(path: &Path) -> bool {
     let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
-    name == "lock" || name.starts_with(".new-") || name.ends_with(".lock")
+    name == "lock" || name.starts_with(UNFINISHED) || name.ends_with(".lock")
 }

@@ -51,6 +51,26 @@ fn a_second_daemon_is_told_who_is_there() {
 }
 
 #[test]
+fn a_lock_that_outlives_its_daemon_for_a_moment_is_waited_for() {
+    let temp = tempfile::tempdir().unwrap();
+    drop(open_at(temp.path()).unwrap());
+    let mut dead = std::process::Command::new("true").spawn().unwrap();
+    dead.wait().unwrap();
+    let note = format!("{{\"pid\":{},\"socket\":null,\"started_at\":\"2026-01-02T03:04:05Z\"}}", dead.id());
+    fs::write(temp.path().join("daemon.json"), note).unwrap();
+    let file = fs::File::open(temp.path().join("dispatch.redb")).unwrap();
+    file.lock().unwrap();
+    std::thread::scope(|scope| {
+        let opened = scope.spawn(|| open_at(temp.path()).map(drop));
+        // Long enough for it to have been refused once; if it was not, it opens all the same.
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        assert!(!opened.is_finished(), "it waits");
+        drop(file);
+        opened.join().unwrap().expect("it opens when the lock is gone");
+    });
+}
+
+#[test]
 fn a_damaged_store_is_left_as_it_is() {
     let junk = |bytes: &[u8]| {
         let temp = tempfile::tempdir().unwrap();

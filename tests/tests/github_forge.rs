@@ -10,7 +10,7 @@ use dispatch_shared::id::RepoKey;
 use dispatch_shared::issue::IssueState;
 use dispatch_tests::github::fault::Fault;
 use dispatch_tests::github::{FakeGithub, TOKEN};
-use dispatchd::core::record::{ForgeKind, Repo, Source};
+use dispatchd::core::record::Repo;
 use dispatchd::core::seen::{SeenIssue, SeenPull, SyncCursor};
 use dispatchd::edges::{Clock, Edges, Forge, ForgeError, NewPull, NoHook, StepHook, SystemClock};
 use dispatchd::forge::github::GithubForge;
@@ -44,19 +44,9 @@ struct Scene {
 fn repo(key: &str, name: &str) -> Repo {
     Repo {
         key: RepoKey::new(key),
-        name: name.parse().expect("the test names a repository"),
-        forge: ForgeKind::Github,
-        path: None,
         default_branch: "main".into(),
-        source: Source::User,
         tracked: true,
-        runner_enabled: false,
-        wip_limit: 0,
-        cursor: SyncCursor::default(),
-        last_synced_at: None,
-        sync_error: None,
-        sync_failures: 0,
-        added_at: Timestamp(0),
+        ..Repo::unknown(name.parse().expect("the test names a repository"))
     }
 }
 

@@ -84,23 +84,6 @@ pub(super) fn safe(name: &str) -> String {
     if safe.is_empty() || safe.starts_with('.') { format!("_{safe}") } else { safe }
 }
 
-/// `fix/issue-<n>-<slug>`: the branch of a run that names none.
-pub(super) fn branch_name(number: u64, title: &str) -> String {
-    let mut slug = String::new();
-    for c in title.chars() {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c.to_ascii_lowercase());
-        } else if !slug.ends_with('-') && !slug.is_empty() {
-            slug.push('-');
-        }
-        if slug.len() >= 40 {
-            break;
-        }
-    }
-    let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { format!("fix/issue-{number}") } else { format!("fix/issue-{number}-{slug}") }
-}
-
 impl Workspaces {
     pub(super) fn new(state_dir: &Path, settings: &Settings) -> io::Result<Self> {
         let (root, mirrors) = (state_dir.join("workspaces"), state_dir.join("mirrors"));
@@ -135,8 +118,6 @@ impl Workspaces {
             .join(safe(repo.name.name()))
             .join(format!("issue-{}", run.card.number));
         let meta = dir.join(".meta").join(run.id.to_string());
-        let branch =
-            if run.branch.is_empty() { branch_name(run.card.number, &run.title) } else { run.branch.clone() };
         let base =
             if run.base_branch.is_empty() { repo.default_branch.clone() } else { run.base_branch.clone() };
         Workspace {
@@ -145,7 +126,7 @@ impl Workspaces {
             prompt: meta.join("prompt.md"),
             mirror: self.mirrors.join(format!("{}.git", safe(repo.key.as_str()))),
             meta,
-            branch,
+            branch: run.branch.clone(),
             base,
         }
     }
@@ -297,12 +278,5 @@ mod tests {
             );
         }
         assert_eq!(safe("dispatch-1.x_y"), "dispatch-1.x_y");
-    }
-
-    #[test]
-    fn branches_are_named_after_the_issue() {
-        assert_eq!(branch_name(7, "Crash: when `x` is empty!"), "fix/issue-7-crash-when-x-is-empty");
-        assert_eq!(branch_name(7, "日本語"), "fix/issue-7");
-        assert!(branch_name(7, &"long ".repeat(50)).len() < 60);
     }
 }

@@ -9,12 +9,10 @@ use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
-use dispatch_shared::id::RepoKey;
 use dispatch_shared::issue::IssueState;
 
 use super::*;
-use crate::core::record::{ForgeKind, Source};
-use crate::core::seen::SyncCursor;
+use crate::core::record::ForgeKind;
 use crate::edges::StepHook;
 
 struct Place {
@@ -38,20 +36,10 @@ fn git(path: &Path, args: &[&str]) -> String {
 
 fn repo_at(path: &Path) -> Repo {
     Repo {
-        key: RepoKey::new(""),
-        name: "local/sample".parse().unwrap(),
         forge: ForgeKind::Local,
         path: Some(path.to_owned()),
-        default_branch: String::new(),
-        source: Source::User,
         tracked: true,
-        runner_enabled: false,
-        wip_limit: 0,
-        cursor: SyncCursor::default(),
-        last_synced_at: None,
-        sync_error: None,
-        sync_failures: 0,
-        added_at: Timestamp(0),
+        ..Repo::unknown("local/sample".parse().unwrap())
     }
 }
 

@@ -12,13 +12,13 @@ use crate::config::Config;
 use crate::core::command::{Command, Track};
 use crate::core::record::{ForgeKind, Source};
 use crate::desk::{Desk, Files};
-use crate::edges::{Edges, Forge};
+use crate::edges::{Edges, Forge, ForgeError};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
 use crate::forge::local::LocalForge;
 use crate::forge::outbox::Outbox;
 use crate::forge::sync::{SyncSettings, Syncer};
-use crate::ledger::Door;
+use crate::ledger::{Door, Fault};
 use crate::runner::Runner;
 use crate::runner::log::RunLogs;
 use crate::store::Store;
@@ -136,10 +136,15 @@ async fn seed(ledger: Door, desk: Arc<Desk>, wanted: Vec<RepoName>, shutdown: Ca
     while !left.is_empty() {
         let mut again = Vec::new();
         for name in left {
-            let tracked = track(&ledger, &desk, &name).await;
-            if let Err(error) = tracked {
-                tracing::warn!(repo = %name, %error, "cannot be tracked yet");
-                again.push(name);
+            match track(&ledger, &desk, &name).await {
+                Ok(()) => {}
+                Err(Seed::Never(error)) => {
+                    tracing::warn!(repo = %name, %error, "cannot be tracked; it is left out")
+                }
+                Err(Seed::Later(error)) => {
+                    tracing::warn!(repo = %name, %error, "cannot be tracked yet");
+                    again.push(name);
+                }
             }
         }
         left = again;
@@ -153,8 +158,20 @@ async fn seed(ledger: Door, desk: Arc<Desk>, wanted: Vec<RepoName>, shutdown: Ca
     }
 }
 
-async fn track(ledger: &Door, desk: &Desk, name: &RepoName) -> Result<()> {
-    let (seen, path) = desk.look(ForgeKind::Github, Some(name), None).await?;
+/// Why a repository of the configuration is not tracked.
+enum Seed {
+    /// Trying again may help.
+    Later(String),
+    /// It is not there, may not be seen, or is tracked already.
+    Never(String),
+}
+
+async fn track(ledger: &Door, desk: &Desk, name: &RepoName) -> std::result::Result<(), Seed> {
+    let looked = desk.look(ForgeKind::Github, Some(name), None).await;
+    let (seen, path) = looked.map_err(|error| match error {
+        ForgeError::NotFound(said) | ForgeError::Refused(said) => Seed::Never(said),
+        other => Seed::Later(other.to_string()),
+    })?;
     let track = Track {
         seen,
         forge: ForgeKind::Github,
@@ -163,6 +180,9 @@ async fn track(ledger: &Door, desk: &Desk, name: &RepoName) -> Result<()> {
         runner_enabled: false,
         actor: "dispatch".into(),
     };
-    ledger.submit(Command::Track(track)).await?;
+    ledger.submit(Command::Track(track)).await.map_err(|fault| match fault {
+        Fault::Refused(refusal) => Seed::Never(refusal.to_string()),
+        other => Seed::Later(other.to_string()),
+    })?;
     Ok(())
 }

@@ -58,9 +58,17 @@ impl Desk {
         if let Some(pull) = forge.find_pull(repo, branch).await? {
             return Ok(Found::Pull(Box::new(pull)));
         }
-        // Perhaps from another branch: what closes the issue shows in a fresh sync.
-        self.syncer.sync_repo(&repo.key).await;
-        match self.newest_open(card) {
+        // Perhaps from another branch: what closes the issue shows in a fresh sync. One that was under way already may have
+        // begun before the pull request was there, so nothing found means looking once more.
+        let mut found = None;
+        for _ in 0..2 {
+            self.syncer.sync_repo(&repo.key).await;
+            found = self.newest_open(card);
+            if found.is_some() {
+                break;
+            }
+        }
+        match found {
             Some(pull) => Ok(Found::Pull(Box::new(forge.pull(repo, pull.number).await?))),
             None => Ok(Found::Absent(format!(
                 "{} has no open pull request from {branch} and none that closes #{}",

@@ -20,6 +20,15 @@ pub fn failure(code: Code, sentence: impl Into<String>) -> Failure {
     Failure(ApiError::new(code, sentence))
 }
 
+/// Reads much of the store on a thread that may block, so that other answers do not wait for it.
+///
+/// # Errors
+/// 500 if the reading panicked.
+pub async fn blocking<T: Send + 'static>(read: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(read).await;
+    done.map_err(|e| failure(Code::Internal, format!("reading the store was broken off: {e}")))
+}
+
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         let code = match &refusal {

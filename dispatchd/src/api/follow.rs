@@ -196,6 +196,12 @@ pub enum Start {
     Now,
 }
 
+/// The events after one that the follower has seen; many of them lie on disk.
+async fn missed(app: &App, after: Seq) -> Option<Vec<Event>> {
+    let ledger = app.ledger.clone();
+    tokio::task::spawn_blocking(move || ledger.events_after(after)).await.ok().flatten()
+}
+
 /// An answer that streams until the follower goes, falls behind, or the daemon goes down.
 pub fn stream(app: App, start: Start) -> Response {
     // Subscribed before the state is read: what happens between comes twice at worst, never not at all.
@@ -213,7 +219,7 @@ pub fn stream(app: App, start: Start) -> Response {
                 let state = snapshot(&app, &world, app.edges.clock.now(), cards, all);
                 frame("snapshot", Some(seen), &state)
             }
-            Start::After(after) => match app.ledger.events_after(after) {
+            Start::After(after) => match missed(&app, after).await {
                 None => frame("reset", None, &serde_json::json!({})),
                 Some(events) => {
                     seen = events.last().map_or(after, |e| e.seq);

@@ -1,12 +1,12 @@
 //! The local socket.
 //!
 //! 1. The store's lock is taken before this: it proves that no other daemon lives on this state.
-//! 2. The directory is made with mode 0700, and must be the user's own.
+//! 2. The directory is made with mode 0700, and must be the user's own or root's.
 //! 3. If somebody answers on the socket, it belongs to a daemon with another state: refuse. Otherwise it is stale: unlink.
 //! 4. Bind, 0600. Every peer's uid is checked beside, for file systems that ignore modes.
 
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use interprocess::local_socket::tokio::{Listener, Stream, prelude::*};
@@ -19,6 +19,9 @@ pub enum ListenError {
     /// Another daemon answers there.
     #[error("another daemon answers at {0}; stop it, or set DISPATCH_SOCKET to another path")]
     Taken(PathBuf),
+    /// Something else lies there.
+    #[error("{0} is there and is no socket; move it away, or set DISPATCH_SOCKET to another path")]
+    NoSocket(PathBuf),
     /// The directory belongs to somebody else.
     #[error("{0} belongs to another user; set DISPATCH_SOCKET to a path in a directory of your own")]
     NotOurs(PathBuf),
@@ -63,6 +66,9 @@ pub async fn bind(path: &Path) -> Result<Local, ListenError> {
     match Stream::connect(name()?).await {
         Ok(_) => return Err(ListenError::Taken(path.to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+        Err(_) if std::fs::symlink_metadata(path).is_ok_and(|m| !m.file_type().is_socket()) => {
+            return Err(ListenError::NoSocket(path.to_owned()));
+        }
         Err(_) => std::fs::remove_file(path).map_err(io)?,
     }
     let listener =

@@ -18,7 +18,7 @@ pub fn wants_look(card: &Card) -> bool {
         && (!card.flags.is_empty()
             || card.question.is_some()
             || matches!(card.write, Some(Write::Refused(_)))
-            || card.status == Status::InReview)
+            || matches!(card.status, Status::InReview | Status::InProgress))
 }
 
 /// All problems: by kind, then oldest first.
@@ -102,6 +102,15 @@ fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
                 found.push(problem(kind, why, "move", None, since));
             }
         }
+    }
+    if card.status == Status::InReview && world.linked_pull(card).is_none() {
+        let text =
+            "in review, but no pull request is known; link one (`Fixes #n`) or move the card".to_owned();
+        found.push(problem(ProblemKind::Unverified, text, "move", None, card.since));
+    }
+    if card.status == Status::InProgress && card.flags.is_empty() && world.held(&card.key).is_none() {
+        let text = "in progress, but nobody holds it; release it to make it ready".to_owned();
+        found.push(problem(ProblemKind::LeaseExpired, text, "release", None, card.since));
     }
     if card.status == Status::InReview
         && let Some(pull) = world.linked_pull(card)

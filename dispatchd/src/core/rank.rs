@@ -12,7 +12,7 @@ use dispatch_shared::issue::{IssueState, Status, read_labels};
 use dispatch_shared::protocol::issues::WhyRule;
 use dispatch_shared::protocol::tasks::Withheld;
 
-use super::record::{Card, CardKey};
+use super::record::{Card, CardKey, Run};
 use super::world::World;
 
 /// A condition for being handed out.
@@ -36,6 +36,8 @@ pub enum Rule {
     Unclaimed,
     /// No open issue blocks it.
     Unblocked,
+    /// No run of it is still ending: two programs never share a checkout.
+    Idle,
     /// No pause after a failure is running.
     Rested,
     /// The repository is below its limit of cards in review.
@@ -56,7 +58,7 @@ pub const FIXED: [Rule; 8] = [
     Rule::OneAgent,
 ];
 
-const LATE: [Rule; 4] = [Rule::Unblocked, Rule::Rested, Rule::BelowWip, Rule::Thawed];
+const LATE: [Rule; 5] = [Rule::Unblocked, Rule::Idle, Rule::Rested, Rule::BelowWip, Rule::Thawed];
 
 /// Whether `rule` holds for `card` at `now`.
 #[must_use]
@@ -71,6 +73,7 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::OneAgent => card.labels.iter().filter(|l| is_agent(l)).count() <= 1,
         Rule::Unclaimed => world.held(&card.key).is_none(),
         Rule::Unblocked => open_blockers(world, card).next().is_none(),
+        Rule::Idle => live_run(world, card).is_none(),
         Rule::Rested => card.not_before.is_none_or(|t| t <= now),
         Rule::BelowWip => below_wip(world, &card.key.repo),
         Rule::Thawed => !world.meta.frozen,
@@ -96,6 +99,11 @@ fn open_blockers<'a>(world: &'a World, card: &'a Card) -> impl Iterator<Item = u
                 .get(&CardKey { repo: card.key.repo.clone(), number: *n })
                 .is_some_and(|b| b.state == IssueState::Open && !b.gone)
     })
+}
+
+fn live_run<'a>(world: &'a World, card: &Card) -> Option<&'a Run> {
+    let run = world.runs.get(&card.last_run?)?;
+    run.state.is_live().then_some(run)
 }
 
 fn below_wip(world: &World, repo: &RepoKey) -> bool {
@@ -160,7 +168,8 @@ fn candidates<'a>(
             cards.iter().filter_map(move |(since, number)| {
                 let key = CardKey { repo: bucket.repo.clone(), number: *number };
                 let card = world.cards.get(&key)?;
-                let free = holds(world, card, now, Rule::Unblocked) && holds(world, card, now, Rule::Rested);
+                let free =
+                    [Rule::Unblocked, Rule::Idle, Rule::Rested].iter().all(|r| holds(world, card, now, *r));
                 let score = score(effective_priority(bucket.priority, *since, now), matches);
                 free.then_some(Ranked { score, since: *since, key })
             })
@@ -259,6 +268,11 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
         Rule::Unblocked => (
             "not blocked",
             open_blockers(world, card).map(|n| format!("#{n} is open")).collect::<Vec<_>>().join(", "),
+        ),
+        Rule::Idle => (
+            "no run under way",
+            live_run(world, card)
+                .map_or_else(String::new, |run| format!("{} is {}", run.id, run.state.word())),
         ),
         Rule::Rested => (
             "rested",

@@ -198,10 +198,14 @@ pub struct Pull {
     pub repo: RepoKey,
     /// What the forge said.
     pub seen: SeenPull,
+    /// The issues that a report, or the runner, made it for, whatever its text and branch say.
+    #[serde(default)]
+    pub made_for: Vec<u64>,
 }
 
 impl Pull {
-    /// The cards that it belongs to: those it closes, and the one that its branch names (`fix/issue-<n>-…`).
+    /// The cards that it belongs to: those it closes, the one that its branch names (`fix/issue-<n>-…`), and those it was
+    /// made for.
     #[must_use]
     pub fn targets(&self) -> Vec<CardKey> {
         let by_branch = self.seen.head_branch.strip_prefix("fix/issue-").and_then(|rest| {
@@ -209,7 +213,11 @@ impl Pull {
             digits.parse().ok()
         });
         let mut numbers = self.seen.closes.clone();
-        numbers.extend(by_branch.filter(|n| !numbers.contains(n)));
+        for number in by_branch.into_iter().chain(self.made_for.iter().copied()) {
+            if !numbers.contains(&number) {
+                numbers.push(number);
+            }
+        }
         numbers.into_iter().map(|number| CardKey { repo: self.repo.clone(), number }).collect()
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use dispatch_shared::protocol::activity::{AuditQuery, AuditRow};
 
 use crate::api::App;
-use crate::api::error::Result;
+use crate::api::error::{Result, blocking};
 use crate::api::extract::{Json, Query};
 use crate::ledger::AuditFilter;
 
@@ -21,5 +21,6 @@ pub(super) async fn audit(
         actor: query.actor,
         action: query.action,
     };
-    Ok(Json(app.ledger.audit(&filter, query.limit.unwrap_or(50).min(LIMIT))?))
+    let limit = query.limit.unwrap_or(50).min(LIMIT);
+    Ok(Json(blocking(move || app.ledger.audit(&filter, limit)).await??))
 }

@@ -12,12 +12,13 @@ use dispatch_shared::protocol::issues::{
 use serde::Deserialize;
 
 use crate::api::App;
-use crate::api::error::{Failure, Result, failure};
+use crate::api::error::{Failure, Result, blocking, failure};
 use crate::api::extract::{self, Actor, Json, Query};
 use crate::core::command::Command;
-use crate::core::record::CardKey;
+use crate::core::record::{Card, CardKey};
 use crate::core::world::World;
 use crate::core::{rank, view};
+use crate::ledger::ReadFault;
 
 /// Reads a column, full or bare.
 fn column(text: &str) -> Result<Status> {
@@ -60,7 +61,7 @@ pub(super) async fn list(
     };
     let lane = query.lane.as_deref().map(|text| world.policy.lane(text).map_or(text, |l| l.id.as_str()));
     let closed = query.include_closed.unwrap_or(false);
-    let mut found: Vec<(std::sync::Arc<crate::core::record::Card>, Issue)> = world
+    let mut found: Vec<(std::sync::Arc<Card>, Issue)> = world
         .cards
         .values()
         .filter(|c| closed && !c.gone && world.is_tracked(&c.key.repo) || view::on_board(&world, c, now))
@@ -77,19 +78,37 @@ pub(super) async fn list(
     };
     let limit = query.limit.unwrap_or(usize::MAX).max(1);
     let total = found.len();
-    let mut page = Vec::new();
-    for (card, mut issue) in found.into_iter().skip(from).take(limit) {
-        issue.body = Some(app.ledger.body(&card.key)?);
-        page.push(issue);
-    }
+    let ledger = app.ledger.clone();
+    let page = blocking(move || {
+        let with_body = |(card, mut issue): (std::sync::Arc<Card>, Issue)| {
+            issue.body = Some(ledger.body(&card.key)?);
+            Ok(issue)
+        };
+        found
+            .into_iter()
+            .skip(from)
+            .take(limit)
+            .map(with_body)
+            .collect::<std::result::Result<Vec<_>, ReadFault>>()
+    })
+    .await??;
     let next = from.saturating_add(limit);
     let mut answer = Json(page).into_response();
     if next < total
-        && let Ok(link) = format!("<{}?limit={limit}&cursor={next}>; rel=\"next\"", uri.path()).parse()
+        && let Ok(link) = format!("<{}>; rel=\"next\"", page_link(&uri, next)).parse()
     {
         answer.headers_mut().insert(hyper::header::LINK, link);
     }
     Ok(answer)
+}
+
+/// The request's own address with another cursor: every filter stays.
+fn page_link(uri: &Uri, cursor: usize) -> String {
+    let mut pairs = url::form_urlencoded::Serializer::new(String::new());
+    let given = url::form_urlencoded::parse(uri.query().unwrap_or("").as_bytes());
+    pairs.extend_pairs(given.filter(|(name, _)| name != "cursor"));
+    pairs.append_pair("cursor", &cursor.to_string());
+    format!("{}?{}", uri.path(), pairs.finish())
 }
 
 fn by_id(world: &World, id: &str) -> Result<CardKey> {
@@ -158,8 +177,8 @@ pub(super) async fn move_card(
         (Some(text), _) => column(text)?,
         (None, Some(labels)) => labels
             .iter()
-            .find(|l| l.to_ascii_lowercase().starts_with("status/"))
-            .and_then(|l| Status::read(l))
+            .filter(|l| l.to_ascii_lowercase().starts_with("status/"))
+            .find_map(|l| Status::read(l))
             .ok_or_else(|| {
                 failure(Code::BadRequest, "newLabels holds no status label; add one, like status/ready")
             })?,

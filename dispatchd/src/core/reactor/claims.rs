@@ -65,6 +65,9 @@ pub(super) fn unclaim(
     settle::card(d, key)?;
     let subject = settle::name(d, key);
     let Some(held) = settle::fence(d, key, named)? else {
+        if let Some(agent) = agent {
+            settle::not_revoked(d, key, agent)?;
+        }
         return unassign(d, key, agent, actor);
     };
     if let Some(agent) = agent.filter(|a| **a != held.agent) {

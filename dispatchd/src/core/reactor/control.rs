@@ -25,13 +25,15 @@ pub(super) fn freeze(d: &mut Draft, frozen: bool, actor: &str) -> Reply {
 /// Ends the leases that ran out, and the rests after failures that are over. A claim of the built-in runner whose run
 /// lives waits for that run to end: the runner renews it, and after a restart it is adopted or found dead.
 pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Reply, Refusal> {
-    let due: Vec<_> = d.world.leases().take_while(|c| c.expires_at <= d.now).cloned().collect();
+    // While the machine slept nobody could renew, so with grace every lease reaches that far, not only those run out.
+    let horizon = grace_until.unwrap_or(d.now);
+    let due: Vec<_> = d.world.leases().take_while(|c| c.expires_at <= horizon).cloned().collect();
     for claim in due {
         if claim.run.and_then(|id| d.world.runs.get(&id)).is_some_and(|r| r.state.is_live()) {
             continue;
         }
-        if let Some(until) = grace_until.filter(|g| claim.expires_at < *g) {
-            d.claim(Claim { expires_at: until, ..(*claim).clone() });
+        if let Some(until) = grace_until {
+            d.claim(Claim { expires_at: until.max(claim.expires_at), ..(*claim).clone() });
         } else {
             settle::end_claim(d, &claim, ClaimEvent::Expire)?;
             let notes = format!("{} of {} was not renewed in time", claim.id, claim.agent);

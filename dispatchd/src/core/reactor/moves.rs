@@ -29,8 +29,8 @@ pub(super) fn to(
         )));
     }
     let held = settle::fence(d, key, named)?;
-    let flagged = to == Status::Ready && !card.flags.is_empty();
-    if card.status == to && held.is_none() && !flagged {
+    let withheld = !card.flags.is_empty() || card.not_before.is_some() || card.failures > 0;
+    if card.status == to && held.is_none() && !(to == Status::Ready && withheld) {
         return Ok(Reply::Done);
     }
     if let Some(claim) = held.filter(|_| to != Status::InProgress) {

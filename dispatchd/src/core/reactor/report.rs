@@ -111,16 +111,26 @@ fn subject(d: &Draft, report: &Report) -> Result<CardKey, Refusal> {
 
 /// The live claim that the report ends, if there is one.
 fn holder(d: &Draft, report: &Report, key: &CardKey) -> Result<Option<Claim>, Refusal> {
-    let held = settle::fence(d, key, report.request.claim_id)?;
-    match held {
-        Some(claim) if claim.agent != report.agent => Err(Refusal::Held(format!(
-            "{} is held by {}, not by {}",
-            settle::name(d, key),
-            claim.agent,
-            report.agent
-        ))),
-        held => Ok(held.map(|c| (*c).clone())),
+    let Some(claim) = settle::fence(d, key, report.request.claim_id)? else {
+        settle::not_revoked(d, key, &report.agent)?;
+        return Ok(None);
+    };
+    let subject = settle::name(d, key);
+    if claim.agent != report.agent {
+        return Err(Refusal::Held(format!("{subject} is held by {}, not by {}", claim.agent, report.agent)));
     }
+    if let Some(run) = claim.run {
+        return Err(Refusal::Held(format!(
+            "{subject} is worked on by {run}, which reports for itself; kill it instead"
+        )));
+    }
+    if claim.kind != report.request.task_type {
+        return Err(Refusal::Invalid(format!(
+            "taskType is not that of {}, the claim on {subject}; report the type of the task that was handed out",
+            claim.id
+        )));
+    }
+    Ok(Some((*claim).clone()))
 }
 
 /// What the report is worth.
@@ -211,9 +221,10 @@ fn apply(d: &mut Draft, key: &CardKey, report: &Report, verdict: &Verdict) -> Re
     Ok(settled)
 }
 
-/// Puts the pull request that a worker made beside its card, whatever its text says.
+/// Puts the pull request that a worker made beside its card, whatever its text says, and keeps it there.
 pub(super) fn link(d: &mut Draft, key: &CardKey, pull: &crate::core::seen::SeenPull) -> Result<(), Refusal> {
     sync::pull(d, &key.repo, pull)?;
+    sync::belongs(d, key, pull.number)?;
     let card = settle::card(d, key)?;
     if card.linked_pull != Some(pull.number) && pull.state == PullState::Open {
         d.card(Card { linked_pull: Some(pull.number), ..card });

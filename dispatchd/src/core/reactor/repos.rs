@@ -56,6 +56,7 @@ pub(super) fn track(d: &mut Draft, track: &Track) -> Result<Reply, Refusal> {
     };
     d.audit(row(d, &track.actor, "add_tracked_repo", &repo));
     d.repo(repo);
+    settle::tell_cards(d, &track.seen.key);
     Ok(Reply::Repo(track.seen.key.clone()))
 }
 

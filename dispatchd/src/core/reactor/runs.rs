@@ -151,6 +151,9 @@ pub(super) fn kill(
     actor: &str,
 ) -> Result<Reply, Refusal> {
     let mut run = fenced(d, id, attempt)?;
+    if run.state == RunState::Ended(EndClass::Killed) {
+        return Ok(DONE);
+    }
     if let RunState::Ended(class) = run.state {
         return Err(Refusal::Illegal(format!("run {id} is over: {class}")));
     }

@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use dispatch_shared::id::{AgentName, ClaimId};
+use dispatch_shared::event::What;
+use dispatch_shared::followup::PullState;
+use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
 use dispatch_shared::issue::{Flag, IssueState, Status, agent_label, read_labels};
 use dispatch_shared::protocol::activity::AuditRow;
 
@@ -11,7 +13,6 @@ use crate::core::command::Refusal;
 use crate::core::draft::Draft;
 use crate::core::record::{Card, CardKey, Claim, Kill, Wish, Write};
 use crate::core::transition::{self, CardEvent, ClaimEvent, Illegal};
-use dispatch_shared::followup::PullState;
 
 impl From<Illegal> for Refusal {
     fn from(illegal: Illegal) -> Self {
@@ -181,13 +182,32 @@ pub(super) fn revoke(d: &mut Draft, card: &CardKey, why: &str) -> Result<bool, R
     Ok(true)
 }
 
+/// Tells of every card of a repository: followers know them by names that have changed, or had forgotten them.
+pub(super) fn tell_cards(d: &mut Draft, repo: &RepoKey) {
+    for card in d.world.cards_of(repo) {
+        d.tell(What::Issue(card.key.id()));
+    }
+}
+
 /// Whether an open pull request is linked to the card.
 pub(super) fn has_open_pull(d: &Draft, card: &Card) -> bool {
     d.world.linked_pull(card).is_some_and(|p| p.seen.state == PullState::Open)
 }
 
-/// What a card becomes when its claim ends without a result: in review if a pull request is open, else ready and
-/// without its agent label.
+/// Refuses an agent whose newest claim on the card was taken away by a person: what it does now, without naming a claim,
+/// would undo what the person did.
+pub(super) fn not_revoked(d: &Draft, key: &CardKey, agent: &AgentName) -> Result<(), Refusal> {
+    use crate::core::record::ClaimState;
+    match d.world.newest_claim(key) {
+        Some(claim) if claim.agent == *agent && matches!(claim.state, ClaimState::Revoked(_)) => {
+            Err(ended(d, key, claim.id))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a card becomes when its claim ends without a result: in review if a pull request is open, back to a person if it
+/// was closed without a merge, else ready and without its agent label.
 pub(super) fn give_back(
     d: &mut Draft,
     key: &CardKey,
@@ -200,9 +220,19 @@ pub(super) fn give_back(
         return Ok(());
     }
     let open_pull = has_open_pull(d, &card);
+    let closed =
+        d.world.linked_pull(&card).filter(|p| p.seen.state == PullState::Closed).map(|p| p.seen.number);
+    if let Some(number) = closed {
+        card.question = Some(format!("pull request #{number} was closed without a merge"));
+    }
     let change = Relabel {
-        event: Some(CardEvent::GivenBack { open_pull }),
+        event: Some(if closed.is_some() {
+            CardEvent::PullClosed
+        } else {
+            CardEvent::GivenBack { open_pull }
+        }),
         agent: if open_pull { AgentLabel::Keep } else { AgentLabel::Clear },
+        raise: if closed.is_some() { &[Flag::NeedsHuman] } else { &[] },
         notes,
         ..Relabel::new(actor, action)
     };

@@ -4,6 +4,7 @@
 //! difference to those is somebody else's change, and the person wins. What was read before our last write reached the
 //! forge, or while a write of ours waits, says nothing of a person: the outbox looks at the live labels then.
 
+use dispatch_shared::event::What;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::id::RepoKey;
 use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, read_labels};
@@ -39,6 +40,10 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         repo.last_synced_at = Some(d.now);
         repo.sync_error = None;
         repo.sync_failures = 0;
+    }
+    if repo.name != before.name {
+        d.tell(What::RepoGone(before.name.clone()));
+        settle::tell_cards(d, key);
     }
     if repo != before {
         d.repo(repo);
@@ -109,7 +114,8 @@ fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timest
         card.failures = 0;
         card.not_before = None;
         card.question = None;
-        if let Some(status) = now.status.filter(|s| *s != Status::Done) {
+        // A label left from before it was closed says nothing; one that somebody set since does.
+        if let Some(status) = now.status.filter(|s| *s != Status::Done && before.status != Some(*s)) {
             enter(&mut card, d.now, CardEvent::Moved(status))?;
         }
     }
@@ -123,6 +129,13 @@ fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timest
     }
     if closed_now {
         settle::revoke(d, &key, "the issue was closed")?;
+        let mut card = settle::card(d, &key)?;
+        let change = Relabel {
+            event: Some(CardEvent::Closed),
+            agent: AgentLabel::Clear,
+            ..Relabel::new("dispatch", "close_issue")
+        };
+        settle::relabel(d, &mut card, &change)?;
     } else if by_person {
         after_person(d, &key, &now)?;
     }
@@ -226,7 +239,7 @@ fn blockers(body: &str) -> Vec<u64> {
 fn gone(d: &mut Draft, key: &CardKey) -> Result<(), Refusal> {
     let Some(card) = d.world.cards.get(key).filter(|c| !c.gone).cloned() else { return Ok(()) };
     settle::revoke(d, key, "the issue is gone from the forge")?;
-    d.tell(dispatch_shared::event::What::IssueGone(key.id()));
+    d.tell(What::IssueGone(key.id()));
     d.card(Card { gone: true, ..(*card).clone() });
     Ok(())
 }
@@ -241,8 +254,9 @@ fn best_pull(d: &Draft, key: &CardKey) -> Option<u64> {
 
 /// Takes in a pull request and what it means for the cards that it belongs to.
 pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(), Refusal> {
-    let new = Pull { repo: repo.clone(), seen: seen.clone() };
     let old = d.world.pulls.get(&(repo.clone(), seen.number)).cloned();
+    let made_for = old.as_ref().map_or_else(Vec::new, |o| o.made_for.clone());
+    let new = Pull { repo: repo.clone(), seen: seen.clone(), made_for };
     if old.as_ref().is_some_and(|o| o.seen == *seen || o.seen.updated_at > seen.updated_at) {
         return Ok(());
     }
@@ -256,6 +270,18 @@ pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(),
     for key in cards {
         relink(d, &key, closed_unmerged.then_some(seen.number))?;
     }
+    Ok(())
+}
+
+/// Remembers that a pull request was made for a card.
+pub(super) fn belongs(d: &mut Draft, key: &CardKey, number: u64) -> Result<(), Refusal> {
+    let Some(pull) = d.world.pulls.get(&(key.repo.clone(), number)).cloned() else { return Ok(()) };
+    if pull.targets().contains(key) {
+        return Ok(());
+    }
+    let mut made_for = pull.made_for.clone();
+    made_for.push(key.number);
+    d.pull(Pull { made_for, ..(*pull).clone() });
     Ok(())
 }
 

@@ -26,7 +26,7 @@ pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
         && !take.runner
         && let Some(claim) = own_work(d, take)
     {
-        return resume(d, &claim);
+        return resume(d, &claim, take.idempotency_key.clone());
     }
     // Grooming moves nothing and has no queue of its own yet.
     if take.kind != TaskType::Implement || d.world.held_by(&take.agent).count() >= take.slots {
@@ -63,7 +63,7 @@ fn own_work(d: &Draft, take: &Take) -> Option<Arc<Claim>> {
 }
 
 /// Hands the same work out again under a higher attempt: whoever held the old one is fenced off.
-fn resume(d: &mut Draft, old: &Arc<Claim>) -> Result<Reply, Refusal> {
+fn resume(d: &mut Draft, old: &Arc<Claim>, idempotency_key: Option<String>) -> Result<Reply, Refusal> {
     settle::end_claim(d, old, ClaimEvent::Release("resumed".into()))?;
     let mut card = settle::card(d, &old.card)?;
     card.attempt = card.attempt.next(d.world.meta.epoch);
@@ -73,6 +73,7 @@ fn resume(d: &mut Draft, old: &Arc<Claim>) -> Result<Reply, Refusal> {
         attempt: card.attempt,
         state: ClaimState::Held,
         ended_at: None,
+        idempotency_key,
         expires_at: d.now + old.lease,
         ..(**old).clone()
     });

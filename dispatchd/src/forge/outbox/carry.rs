@@ -53,9 +53,9 @@ pub(super) fn failed(
     retry_at: impl FnOnce(Option<Timestamp>) -> Timestamp,
 ) -> IntentResult {
     match error {
-        ForgeError::NotFound(said) | ForgeError::Refused(said) | ForgeError::Unauthorized(said) => {
-            IntentResult::Refused(said)
-        }
+        ForgeError::NotFound(said) | ForgeError::Refused(said) => IntentResult::Refused(said),
+        // A token that expired, or is missing at this start, comes back; what was wanted is not thrown away for it.
+        ForgeError::Unauthorized(said) => IntentResult::Later { due: retry_at(None), error: said },
         ForgeError::RateLimited { until, .. } => {
             IntentResult::Later { due: retry_at(Some(until)), error: error.to_string() }
         }

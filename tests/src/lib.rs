@@ -20,6 +20,6 @@ pub mod ledger;
 pub mod leftover;
 pub mod pty;
 pub mod repository;
+pub mod sample;
 pub mod scene;
 pub mod secret;
-pub mod sample;

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::sync::Arc;
 
+use crate::api::tcp;
 use crate::config::Config;
 use crate::edges::{Edges, Forge as _};
 use crate::forge::github::GithubForge;
@@ -18,6 +19,19 @@ pub async fn run(config: &Config, out: &mut impl Write) -> io::Result<bool> {
     writeln!(out, "ok    state          {}", config.state_dir.display())?;
     writeln!(out, "ok    socket         {}", config.socket.display())?;
     let mut fine = true;
+    match &config.doors.listen {
+        None => {
+            writeln!(out, "note  tcp            not listened on; DISPATCH_LISTEN=127.0.0.1:8080 turns it on")?
+        }
+        Some(text) => match tcp::bind(text, !config.doors.keys.is_empty(), config.doors.off).await {
+            Ok(_) if config.doors.off => writeln!(out, "note  tcp            {text}, and auth is off")?,
+            Ok(_) => writeln!(out, "ok    tcp            {text}, {} token(s)", config.doors.keys.len())?,
+            Err(error) => {
+                fine = false;
+                writeln!(out, "wrong tcp            {error}")?;
+            }
+        },
+    }
     match &config.token {
         None => writeln!(
             out,

@@ -26,6 +26,9 @@ Environment:
   DISPATCH_CONFIG      the configuration file      (~/.config/dispatch/config.toml)
   DISPATCH_STATE_DIR   the state directory         (~/.local/state/dispatch)
   DISPATCH_SOCKET      the local socket            ($XDG_RUNTIME_DIR/dispatch/v1.sock)
+  DISPATCH_LISTEN      host:port to listen on for TCP as well; beyond 127.0.0.1 only with a token
+  DISPATCH_AGENT_TOKEN the token of operators on TCP (or DISPATCH_MAINTAINER_TOKEN)
+  DISPATCH_WORKER_TOKEN  the token of workers on TCP
   GH_TOKEN             GitHub's token              (else GITHUB_TOKEN, else `gh auth token`)
   GITHUB_REPOSITORIES  repositories to track at the first start, owner/name with commas between
   GITHUB_API_URL       GitHub Enterprise: https://HOST/api/v3

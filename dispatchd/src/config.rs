@@ -2,6 +2,8 @@
 //!
 //! Every key is optional; an unknown one is an error that names file, line and key.
 
+pub mod doors;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +15,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::core::policy::Policy;
+use crate::credentials::{self, Credentials};
 use crate::runner::settings::{Settings as Runner, Span};
 use crate::secret::Secret;
 
@@ -32,6 +35,8 @@ pub struct File {
     pub lane_aliases: Option<BTreeMap<String, String>>,
     /// The built-in runner.
     pub runner: Runner,
+    /// The TCP listener.
+    pub api: doors::Api,
 }
 
 /// `[github]`
@@ -145,6 +150,12 @@ pub struct Config {
     pub api_url: Url,
     /// GitHub's token.
     pub token: Option<Secret>,
+    /// Where it came from: `environment`, `file`, `setup` or `gh`.
+    pub token_source: Option<&'static str>,
+    /// What was entered through the API.
+    pub credentials: Credentials,
+    /// The TCP listener and the tokens.
+    pub doors: doors::Doors,
     /// Repositories to track while none is tracked.
     pub seed: Vec<RepoName>,
     /// What comes of it for the core.
@@ -190,10 +201,17 @@ fn from_file(
     if let Some(image) = env("DISPATCH_IMAGE").or_else(|| env("AGENT_DOCKER_IMAGE")) {
         file.runner.image = image;
     }
+    let state_dir = endpoint::state_dir(get);
+    let credentials = Credentials::read(&state_dir)
+        .map_err(|e| ConfigError(format!("{}: {e}", credentials::path(&state_dir).display())))?;
+    let found = token(&file, &credentials, env)?;
     Ok(Config {
-        state_dir: endpoint::state_dir(get),
+        doors: doors::read(&file.api, &path, &credentials, env)?,
+        credentials,
+        state_dir,
         socket: endpoint::socket_path(get),
-        token: token(&file, env)?,
+        token_source: found.as_ref().map(|(_, from)| *from),
+        token: found.map(|(token, _)| token),
         file,
         path,
         api_url,
@@ -293,15 +311,22 @@ fn policy(file: &File, path: &Path, env: impl Fn(&str) -> Option<String>) -> Res
     })
 }
 
-/// GitHub's token: the environment, the file named, else what `gh` has.
-fn token(file: &File, env: impl Fn(&str) -> Option<String>) -> Result<Option<Secret>, ConfigError> {
+/// GitHub's token and where it was found: the environment, the file named, what was entered, else what `gh` has.
+fn token(
+    file: &File,
+    kept: &Credentials,
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(Secret, &'static str)>, ConfigError> {
     if let Some(token) = env("GH_TOKEN").or_else(|| env("GITHUB_TOKEN")) {
-        return Ok(Some(Secret::new(token.trim())));
+        return Ok(Some((Secret::new(token.trim()), "environment")));
     }
     if let Some(path) = &file.github.token_file {
         let text = std::fs::read_to_string(path)
             .map_err(|e| ConfigError(format!("github.token_file {}: {e}", path.display())))?;
-        return Ok(Some(Secret::new(text.trim())).filter(|t| !t.is_empty()));
+        return Ok(Some((Secret::new(text.trim()), "file")).filter(|(t, _)| !t.is_empty()));
+    }
+    if let Some(token) = kept.get("githubToken") {
+        return Ok(Some((token.clone(), "setup")));
     }
     let asked =
         std::process::Command::new("gh").args(["auth", "token"]).stdin(std::process::Stdio::null()).output();
@@ -309,8 +334,8 @@ fn token(file: &File, env: impl Fn(&str) -> Option<String>) -> Result<Option<Sec
         .ok()
         .filter(|out| out.status.success())
         .and_then(|out| String::from_utf8(out.stdout).ok())
-        .map(|text| Secret::new(text.trim()))
-        .filter(|t| !t.is_empty()))
+        .map(|text| (Secret::new(text.trim()), "gh"))
+        .filter(|(t, _)| !t.is_empty()))
 }
 
 #[cfg(test)]

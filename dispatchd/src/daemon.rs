@@ -7,7 +7,8 @@ use dispatch_shared::id::RepoName;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::{App, ForgeDesk, follow, listen, routes, serve};
+use crate::api::auth::{Doors, Entrance};
+use crate::api::{App, ForgeDesk, follow, listen, routes, serve, tcp};
 use crate::config::Config;
 use crate::core::command::{Command, Track};
 use crate::core::record::{ForgeKind, Source};
@@ -22,7 +23,7 @@ use crate::ledger::{Door, Fault};
 use crate::runner::Runner;
 use crate::runner::log::RunLogs;
 use crate::store::Store;
-use crate::{clockwork, watch};
+use crate::{clockwork, setup, watch};
 
 /// How long a repository that cannot be tracked at the first start waits for the next try.
 const SEED_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
@@ -34,6 +35,7 @@ const SEED_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
 pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) -> Result<()> {
     let store = open(&config, &edges)?;
     let listener = listen::bind(&config.socket).await?;
+    let tcp = bind_tcp(&config).await?;
     store
         .announce(&config.socket, edges.clock.now())
         .wrap_err_with(|| format!("cannot write into {}", config.state_dir.display()))?;
@@ -60,6 +62,8 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         forges: desk.clone(),
         files: Arc::new(files),
         hub: Arc::new(follow::Hub::default()),
+        doors: Arc::new(doors(&config)),
+        setup: Arc::new(setup::Desk::new(&config, |name| std::env::var(name).ok())),
         store_failed: store.failed(),
         shutdown: shutdown.clone(),
     };
@@ -85,9 +89,16 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     tasks.spawn(seed(ledger, desk, config.seed.clone(), stop.clone()));
 
     let mut failed = store.failed();
-    let api = serve::local(listener, routes::router(app), stop.clone());
+    let local = serve::door(listener, routes::router(app.clone(), Entrance::Local), stop.clone());
+    let remote = async {
+        match tcp {
+            Some(tcp) => serve::door(tcp, routes::router(app, Entrance::Tcp), stop.clone()).await,
+            None => stop.cancelled().await,
+        }
+    };
+    let api = async { tokio::join!(local, remote) };
     let cause = tokio::select! {
-        () = api => None,
+        ((), ()) = api => None,
         Ok(cause) = async { failed.wait_for(Option::is_some).await.map(|c| c.clone()) } => cause,
     };
     shutdown.cancel();
@@ -107,6 +118,19 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
             config.state_dir.display()
         )),
     }
+}
+
+/// The TCP listener, if one is configured.
+async fn bind_tcp(config: &Config) -> Result<Option<tcp::Tcp>> {
+    let Some(text) = &config.doors.listen else { return Ok(None) };
+    let tcp = tcp::bind(text, !config.doors.keys.is_empty(), config.doors.off).await?;
+    tracing::info!(address = %tcp.address()?, "dispatchd serves on TCP");
+    Ok(Some(tcp))
+}
+
+fn doors(config: &Config) -> Doors {
+    let (doors, api) = (&config.doors, &config.file.api);
+    Doors::new(&doors.keys, doors.off, doors.listen.is_some(), api.rate_limit, api.rate_window.0)
 }
 
 fn open(config: &Config, edges: &Edges) -> Result<Arc<Store>> {

@@ -62,6 +62,9 @@ pub trait Ledger: Send + Sync {
     /// Changes with every commit that had events: the number of the last one.
     fn commits(&self) -> watch::Receiver<Seq>;
 
+    /// How many durable commits there were since the start.
+    fn committed(&self) -> u64;
+
     /// The events after `after`, oldest first; `None` if they are not kept that far back.
     fn events_after(&self, after: Seq) -> Option<Vec<Event>>;
 

@@ -9,9 +9,9 @@
 //! - [`forge`]: GitHub and the local forge, the sync that reads them and the outbox that writes them.
 //! - [`runner`]: the built-in harness: takes tasks like any other, runs programs in containers, publishes.
 //! - [`api`]: HTTP over the local socket.
-//! - [`secret`]: text that cannot be printed.
+//! - [`secret`]: text that cannot be printed; [`credentials`]: what was entered through the API.
 //! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms; [`desk`] answers the API from them,
-//!   [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start; [`program`] is `main`.
+//!   [`setup`] shows what is configured, [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start; [`program`] is `main`.
 //!
 //! Deliberately absent: any path that merges a pull request or closes an issue, and any door to state beside the ledger.
 
@@ -21,6 +21,7 @@ pub mod cli;
 pub mod clockwork;
 pub mod config;
 pub mod core;
+pub mod credentials;
 pub mod daemon;
 pub mod desk;
 pub mod edges;
@@ -29,6 +30,7 @@ pub mod ledger;
 pub mod program;
 pub mod runner;
 pub mod secret;
+pub mod setup;
 pub mod store;
 pub mod telemetry;
 pub mod watch;

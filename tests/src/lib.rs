@@ -9,6 +9,7 @@
 //! - [`secret`]: a search for a secret in processes and files.
 //! - [`repository`]: a git repository on disk for the local forge.
 //! - [`scene`]: one issue, one repository, one program, one runtime.
+//! - [`sample`]: a repository on disk with issues that are ready.
 //!
 //! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
@@ -19,5 +20,6 @@ pub mod ledger;
 pub mod leftover;
 pub mod pty;
 pub mod repository;
+pub mod sample;
 pub mod scene;
 pub mod secret;

@@ -44,6 +44,14 @@ fn the_defaults_it_names_are_the_defaults() {
         ..shown.queue
     };
     assert_eq!(queue, real.queue);
+    let api = dispatchd::config::doors::Api {
+        listen: None,
+        maintainer_token_file: None,
+        worker_token_file: None,
+        workers: real.api.workers.clone(),
+        ..shown.api
+    };
+    assert_eq!(api, real.api);
     let runner = dispatchd::runner::settings::Settings {
         lane_agents: real.runner.lane_agents.clone(),
         env: Vec::new(),

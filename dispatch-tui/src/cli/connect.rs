@@ -20,13 +20,23 @@ pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
+/// The token to show. The local socket takes everybody for the operator, and would only refuse a token that is meant for
+/// another daemon; a worker's is shown there too, for it asks for less.
+fn token(endpoint: &Endpoint, env: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let operator = env("DISPATCH_AGENT_TOKEN").or_else(|| env("DISPATCH_MAINTAINER_TOKEN"));
+    match (endpoint, operator) {
+        (Endpoint::Local(_), Some(_)) => None,
+        (_, operator) => operator.or_else(|| env("DISPATCH_WORKER_TOKEN")),
+    }
+}
+
 /// A client whose daemon answers, started if need be.
 pub(super) async fn connect(global: &Global) -> Result<Client, Failure> {
     let endpoint = match &global.url {
         Some(url) => Endpoint::parse(url).map_err(|e| format!("--url: {e}"))?,
         None => Endpoint::from_env(env)?,
     };
-    let token = env("DISPATCH_AGENT_TOKEN").or_else(|| env("DISPATCH_MAINTAINER_TOKEN"));
+    let token = token(&endpoint, env);
     let client = Client::new(endpoint, token, env("DISPATCH_AGENT_NAME"))?;
     // Asking first costs one round trip, which a remote daemon does not need: it is never started from here.
     let Endpoint::Local(socket) = client.endpoint() else { return Ok(client) };
@@ -114,4 +124,24 @@ pub(crate) async fn wait_until(patience: Duration, mut is_so: impl AsyncFnMut() 
         }
     };
     tokio::time::timeout(patience, ask).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_higher_token_is_shown_where_one_is_asked_for() {
+        let both = |name: &str| match name {
+            "DISPATCH_MAINTAINER_TOKEN" => Some("m".to_owned()),
+            "DISPATCH_WORKER_TOKEN" => Some("w".to_owned()),
+            _ => None,
+        };
+        let worker = |name: &str| (name == "DISPATCH_WORKER_TOKEN").then(|| "w".to_owned());
+        let (local, tcp) = (Endpoint::parse("unix:///x").unwrap(), Endpoint::parse("http://x:1").unwrap());
+        assert_eq!(token(&tcp, both).as_deref(), Some("m"));
+        assert_eq!(token(&tcp, worker).as_deref(), Some("w"));
+        assert_eq!(token(&local, both), None);
+        assert_eq!(token(&local, worker).as_deref(), Some("w"));
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use dispatch_shared::error::Code;
@@ -15,6 +15,7 @@ use hyper::{HeaderMap, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::auth::Caller;
 use super::error::{Failure, Result, failure};
 use crate::core::record::CardKey;
 use crate::core::world::World;
@@ -41,7 +42,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Self> {
-        let bytes = body(request).await?;
+        let bytes = whole(request.into_body()).await?;
         let bytes: &[u8] = if bytes.iter().all(u8::is_ascii_whitespace) { b"{}" } else { &bytes };
         let mut reader = serde_json::Deserializer::from_slice(bytes);
         let value = serde_path_to_error::deserialize(&mut reader).map_err(|e| {
@@ -54,8 +55,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     }
 }
 
-async fn body(request: Request) -> Result<Bytes> {
-    let limited = Limited::new(request.into_body(), BODY_LIMIT);
+/// A body as a whole, if it is not too large and comes in time.
+///
+/// # Errors
+/// 413, 408, or 400 if it broke off.
+pub async fn whole(body: Body) -> Result<Bytes> {
+    let limited = Limited::new(body, BODY_LIMIT);
     match tokio::time::timeout(BODY_TIMEOUT, limited.collect()).await {
         Err(_) => Err(failure(Code::Timeout, "the body did not arrive within 30 seconds")),
         Ok(Ok(body)) => Ok(body.to_bytes()),
@@ -95,7 +100,7 @@ fn form(text: &str) -> url::form_urlencoded::Parse<'_> {
     url::form_urlencoded::parse(text.as_bytes())
 }
 
-/// Who acts, for the audit: the header `x-agent-name`, else the operator.
+/// Who acts, for the audit: the header `x-agent-name`, else the worker, else the operator.
 #[derive(Clone, Debug)]
 pub struct Actor(pub String);
 
@@ -103,7 +108,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Actor {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
-        Ok(Actor(named(&parts.headers)?.unwrap_or_else(|| "operator".to_owned())))
+        let caller = parts.extensions.get::<Caller>().and_then(|c| c.named.clone());
+        let named = named(&parts.headers)?.or(caller);
+        Ok(Actor(named.unwrap_or_else(|| "operator".to_owned())))
     }
 }
 

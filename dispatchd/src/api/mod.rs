@@ -1,7 +1,8 @@
-//! HTTP/1.1 + JSON over the local socket.
+//! HTTP/1.1 + JSON over the local socket, and over TCP if configured.
 //!
-//! - [`listen`]: binds the socket: 0600, replaces a stale one, checks the peer's uid.
+//! - [`listen`]: binds the socket: 0600, replaces a stale one, checks the peer's uid. [`tcp`]: the other door.
 //! - [`serve`]: the accept loop: header, body and connection limits, graceful drain.
+//! - [`auth`]: who may pass, by [`tier`]; [`worker`]: what a worker may not ask for; [`limit`]: how often; [`count`]: what came of it.
 //! - [`error`]: the one place that maps refusals to status and code. [`extract`]: bodies and queries, strict about types,
 //!   lenient about the rest.
 //! - `routes/`: a table of all routes, and one file of handlers per resource.
@@ -9,12 +10,19 @@
 //!
 //! Handlers know the [`Ledger`](crate::ledger::Ledger) and the few doors below; what syncs and what runs is behind them.
 
+pub mod auth;
+pub mod count;
 pub mod error;
 pub mod extract;
 pub mod follow;
+pub mod limit;
 pub mod listen;
 pub mod routes;
 pub mod serve;
+pub mod table;
+pub mod tcp;
+pub mod tier;
+pub mod worker;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -25,6 +33,7 @@ use dispatch_shared::id::{RepoKey, RepoName, RunId};
 use dispatch_shared::protocol::control::{Control, RateLimit};
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::repos::SyncAnswer;
+use dispatch_shared::protocol::setup::{Setup, SetupRequest};
 use tokio::sync::broadcast;
 
 use crate::core::command::Evidence;
@@ -96,6 +105,18 @@ pub trait RunFiles: Send + Sync {
     fn engine(&self) -> String;
 }
 
+/// What the API asks of the configuration.
+pub trait SetupDesk: Send + Sync {
+    /// What is configured; no credential among it.
+    fn show(&self) -> Setup;
+
+    /// Keeps credentials.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    fn keep(&self, request: &SetupRequest) -> io::Result<()>;
+}
+
 /// What every handler gets.
 #[derive(Clone)]
 pub struct App {
@@ -109,6 +130,10 @@ pub struct App {
     pub files: Arc<dyn RunFiles>,
     /// The event stream.
     pub hub: Arc<follow::Hub>,
+    /// Who may pass, and what was answered.
+    pub doors: Arc<auth::Doors>,
+    /// What is configured.
+    pub setup: Arc<dyn SetupDesk>,
     /// Says once that the store has failed.
     pub store_failed: tokio::sync::watch::Receiver<Option<String>>,
     /// Ends long answers when the daemon goes down.

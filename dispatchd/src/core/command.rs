@@ -141,6 +141,15 @@ pub enum Command {
         /// Who.
         actor: String,
     },
+    /// Somebody changed what lies outside the state (credentials): only the audit is told.
+    Noted {
+        /// The audit's word for it.
+        action: &'static str,
+        /// In words; no credential among them.
+        notes: String,
+        /// Who.
+        actor: String,
+    },
     /// Time has passed: leases may have run out, pauses may be over. Reply: [`Reply::NextTick`].
     Tick {
         /// Leases that ran out before this are given this much longer (a suspend, a clock jump).

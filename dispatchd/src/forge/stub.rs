@@ -87,6 +87,10 @@ impl Ledger for StubLedger {
         Arc::new(self.world.lock().unwrap().clone())
     }
 
+    fn committed(&self) -> u64 {
+        0
+    }
+
     fn commits(&self) -> watch::Receiver<Seq> {
         self.seq.subscribe()
     }

@@ -22,7 +22,7 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -102,6 +102,8 @@ struct Shared {
     ring: Mutex<Ring>,
     seq: watch::Sender<Seq>,
     failed: watch::Sender<Option<String>>,
+    /// Commits since the start.
+    committed: AtomicU64,
     /// The writer has ended and everything it had taken is answered.
     ended: AtomicBool,
     places: Arc<Semaphore>,
@@ -218,6 +220,7 @@ impl Store {
             ring: Mutex::new(Ring::new(seq, options.ring)),
             seq: watch::Sender::new(seq),
             failed: watch::Sender::new(None),
+            committed: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             places: Arc::new(Semaphore::new(options.queue)),
             db: Mutex::new(Some(db.clone())),

@@ -2,6 +2,7 @@
 //! returns.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use dispatch_shared::event::Seq;
@@ -29,6 +30,10 @@ impl Ledger for Store {
 
     fn commits(&self) -> watch::Receiver<Seq> {
         self.shared.seq.subscribe()
+    }
+
+    fn committed(&self) -> u64 {
+        self.shared.committed.load(Ordering::Relaxed)
     }
 
     fn events_after(&self, after: Seq) -> Option<Vec<Event>> {

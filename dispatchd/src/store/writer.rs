@@ -13,6 +13,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 
 use redb::{Database, ReadableTable as _};
@@ -194,6 +195,7 @@ impl Writer {
         let oldest = self.trim(&txn)?;
         self.edges.hook.before("store.commit")?;
         txn.commit()?;
+        self.shared.committed.fetch_add(1, Ordering::Relaxed);
         self.oldest_event = oldest;
         self.tidy = false;
         // From here on it is on disk, and nobody knows: a kill here is what idempotency keys are for.

@@ -9,6 +9,7 @@ pub mod issues;
 pub mod queue;
 pub mod repos;
 pub mod runs;
+pub mod setup;
 pub mod tasks;
 
 use serde::{Deserialize, Serialize};

@@ -15,7 +15,7 @@ pub(super) async fn health(State(app): State<App>) -> Response {
         ok,
         database: failed.unwrap_or_else(|| "ok".to_owned()),
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        auth_mode: "socket".to_owned(),
+        auth_mode: app.doors.mode().to_owned(),
         pid: std::process::id(),
     };
     let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };

@@ -8,23 +8,40 @@ mod events;
 mod health;
 mod issues;
 mod log;
+mod metrics;
 mod repos;
 mod runs;
+mod setup;
 
 use axum::Router;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use dispatch_shared::error::Code;
 use hyper::Method;
 
 use super::App;
+use super::auth::Entrance;
 use super::error::failure;
+pub use super::table::Row;
+use super::table::{Table, get, post};
 
-/// All routes.
-pub fn router(app: App) -> Router {
-    Router::new()
+/// All routes, as one door serves them.
+pub fn router(app: App, door: Entrance) -> Router {
+    table().serve(app, door)
+}
+
+/// The list of all routes.
+#[must_use]
+pub fn rows() -> Vec<Row> {
+    table().rows()
+}
+
+/// The table. Who may use a route says [`tier`](super::tier).
+fn table() -> Table {
+    Table::new()
         .route("/api/health", get(health::health))
+        .route("/metrics", get(metrics::metrics))
+        .route("/api/setup", get(setup::show).put(setup::keep))
         .route("/api/lanes", get(control::lanes))
         .route("/api/issues", get(issues::list))
         .route("/api/issues/state", get(issues::state))
@@ -58,7 +75,6 @@ pub fn router(app: App) -> Router {
         .route("/api/events", get(events::events))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
-        .with_state(app)
 }
 
 async fn no_route(uri: Uri) -> Response {
@@ -67,4 +83,17 @@ async fn no_route(uri: Uri) -> Response {
 
 async fn no_method(method: Method, uri: Uri) -> Response {
     failure(Code::MethodNotAllowed, format!("{} does not take {method}", uri.path())).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::api::tier;
+
+    #[test]
+    fn every_route_has_a_tier() {
+        let rows = super::rows();
+        assert!(rows.len() > 20);
+        let none: Vec<_> = rows.iter().filter(|r| tier::of(r.method.as_str(), r.path).is_none()).collect();
+        assert!(none.is_empty(), "name the tier of these in api/tier.rs: {none:?}");
+    }
 }

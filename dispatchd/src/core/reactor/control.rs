@@ -22,6 +22,14 @@ pub(super) fn freeze(d: &mut Draft, frozen: bool, actor: &str) -> Reply {
     Reply::Done
 }
 
+/// Writes down that something outside the state was changed.
+pub(super) fn noted(d: &mut Draft, action: &str, notes: &str, actor: &str) -> Reply {
+    let nothing = CardKey { repo: RepoKey::new(""), number: 0 };
+    let row = settle::row(d, actor, action, &nothing);
+    d.audit(AuditRow { issue_id: None, issue_number: None, notes: Some(notes.to_owned()), ..row });
+    Reply::Done
+}
+
 /// Ends the leases that ran out, and the rests after failures that are over. A claim of the built-in runner whose run
 /// lives waits for that run to end: the runner renews it, and after a restart it is adopted or found dead.
 pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Reply, Refusal> {

@@ -50,6 +50,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Retry { run, actor } => runs::retry(d, *run, actor)?,
         Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
         Command::Intent { id, result } => intents::settle(d, *id, result)?,
+        Command::Noted { action, notes, actor } => control::noted(d, action, notes, actor),
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,
     };

@@ -11,6 +11,7 @@ set -eu
 
 agent=${DISPATCH_AGENT_NAME:?set DISPATCH_AGENT_NAME to the name this harness works under}
 socket=${DISPATCH_SOCKET:-${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/dispatch/v1.sock}
+case ${DISPATCH_URL:-} in unix://*) socket=${DISPATCH_URL#unix://} DISPATCH_URL= ;; esac
 
 # With DISPATCH_URL=https://… the same calls go over TCP; the token travels in a header read from a file descriptor, so
 # that it does not show in the list of processes.

@@ -12,6 +12,7 @@ use dispatch_shared::endpoint::{Endpoint, state_dir};
 
 use super::Failure;
 use super::args::Global;
+use crate::mcp::Tier;
 
 /// How long a daemon may take until it answers; recovering a large store after a crash takes its time.
 const START: Duration = Duration::from_secs(20);
@@ -20,23 +21,51 @@ pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-/// A client whose daemon answers, started if need be.
-pub(super) async fn connect(global: &Global) -> Result<Client, Failure> {
+/// The token to show, and what it is good for. Nobody is more than its token says: a worker's alone makes a worker.
+fn token(get: impl Fn(&str) -> Option<String>) -> (Option<String>, Tier) {
+    match get("DISPATCH_AGENT_TOKEN").or_else(|| get("DISPATCH_MAINTAINER_TOKEN")) {
+        Some(token) => (Some(token), Tier::Maintainer),
+        None => match get("DISPATCH_WORKER_TOKEN") {
+            Some(token) => (Some(token), Tier::Worker),
+            None => (None, Tier::Maintainer),
+        },
+    }
+}
+
+fn client(global: &Global) -> Result<(Client, Tier), Failure> {
     let endpoint = match &global.url {
         Some(url) => Endpoint::parse(url).map_err(|e| format!("--url: {e}"))?,
         None => Endpoint::from_env(env)?,
     };
-    let token = env("DISPATCH_AGENT_TOKEN").or_else(|| env("DISPATCH_MAINTAINER_TOKEN"));
-    let client = Client::new(endpoint, token, env("DISPATCH_AGENT_NAME"))?;
-    // Asking first costs one round trip, which a remote daemon does not need: it is never started from here.
-    let Endpoint::Local(socket) = client.endpoint() else { return Ok(client) };
-    match client.health().await {
-        Err(Error::Unreachable { .. }) if !global.no_spawn => start(socket, &client).await?,
-        Err(e @ Error::Unreachable { .. }) => return Err(e.into()),
-        // Whatever else it says, somebody is there; the command itself will hear it.
-        _ => {}
+    let (token, tier) = token(env);
+    Ok((Client::new(endpoint, token, env("DISPATCH_AGENT_NAME"))?, tier))
+}
+
+/// A client for a session that outlives its daemon: one that cannot be reached now is no reason to end.
+pub(super) async fn session(global: &Global) -> Result<(Client, Tier), Failure> {
+    let (client, tier) = client(global)?;
+    if let Err(e) = reach(global, &client).await {
+        tracing::warn!("{e}");
     }
+    Ok((client, tier))
+}
+
+/// A client whose daemon answers, started if need be.
+pub(super) async fn connect(global: &Global) -> Result<Client, Failure> {
+    let (client, _) = client(global)?;
+    reach(global, &client).await?;
     Ok(client)
+}
+
+async fn reach(global: &Global, client: &Client) -> Result<(), Failure> {
+    // Asking first costs one round trip, which a remote daemon does not need: it is never started from here.
+    let Endpoint::Local(socket) = client.endpoint() else { return Ok(()) };
+    match client.health().await {
+        Err(Error::Unreachable { .. }) if !global.no_spawn => start(socket, client).await,
+        Err(e @ Error::Unreachable { .. }) => Err(e.into()),
+        // Whatever else it says, somebody is there; the command itself will hear it.
+        _ => Ok(()),
+    }
 }
 
 /// The `dispatchd` beside this program.
@@ -114,4 +143,18 @@ pub(crate) async fn wait_until(patience: Duration, mut is_so: impl AsyncFnMut() 
         }
     };
     tokio::time::timeout(patience, ask).await.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_workers_token_alone_makes_a_worker() {
+        let with = |set: &'static [&'static str]| token(|n| set.contains(&n).then(|| n.to_lowercase()));
+        assert_eq!(with(&["DISPATCH_WORKER_TOKEN"]), (Some("dispatch_worker_token".into()), Tier::Worker));
+        let both = with(&["DISPATCH_WORKER_TOKEN", "DISPATCH_MAINTAINER_TOKEN"]);
+        assert_eq!(both, (Some("dispatch_maintainer_token".into()), Tier::Maintainer));
+        assert_eq!(with(&[]), (None, Tier::Maintainer));
+    }
 }

@@ -1,6 +1,7 @@
-# The one-task loop that the examples beside this file share. Needs `dispatch` and git; with a repository on GitHub also gh,
-# whose login stays with this script: the agent gets none. Sourced by a script that defines
+# The one-task loop that the examples beside this file share. Needs `dispatch`, jq and git; with a repository on GitHub also
+# gh, whose login stays with this script: the agent gets none. Sourced by a script that defines
 #
+#   here     this directory
 #   agent    reads a prompt from standard input, works in the current directory, prints its last message
 #
 # and then calls `one_task`. Run it in a checkout of the repository. DISPATCH_AGENT_NAME names the worker; DISPATCH_WAIT
@@ -47,12 +48,8 @@ one_task() {
     dispatch guard --task "$keep/task.json" --report <"$keep/said"
 }
 
-# The pull request of a local repository is its branch; on GitHub it is opened here, once.
+# Only now, and here: the agent has no login to publish with.
 publish() {
     case $(jq -r .outcome "$keep/verdict.json") in pr_opened | pr_updated) ;; *) return 0 ;; esac
-    case $(git remote get-url origin 2>/dev/null) in *github*) ;; *) return 0 ;; esac
-    git push -q -u origin "$branch"
-    gh pr view "$branch" >/dev/null 2>&1 ||
-        gh pr create --head "$branch" --base "$base" --title "$(field .issue.title)" \
-            --body "Fixes #$(field .issue.number)"
+    sh "$here/open-pull.sh" "$branch" "$base" "$(field .issue.number)" "$(field .issue.title)"
 }

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""A harness in one file of Python: ask for one task, stop if there is none, work, report, stop. Standard library only.
+"""A harness in one file of Python: ask for one task, stop if there is none, work, report, stop. Standard library only,
+and open-pull.sh for publishing.
 
     DISPATCH_AGENT_NAME=saffron-py python3 worker.py COMMAND...
 
 COMMAND runs in the current directory, a checkout of the repository, on the task's branch, and reads the task as JSON from
-standard input. Exit code 0: it committed; anything else: it failed. A file BLOCKED.md says what a person has to answer.
+standard input. Exit code 0: it committed, and open-pull.sh beside this file publishes; anything else: it failed. A file
+BLOCKED.md says what a person has to answer.
 Exit code of this program: 0 reported, 3 nothing to do, 1 not done.
 
 DISPATCH_URL (with DISPATCH_WORKER_TOKEN) names a daemon elsewhere; without it the local socket is used.
@@ -83,8 +85,12 @@ def work(task, command):
         return "blocked", blocked.read_text().strip()
     if code:
         return "failed", f"{command[0]} ended with exit code {code}"
-    done = {"followup-pr": "pr_updated", "groom": "issue_updated"}.get(task["type"], "pr_opened")
-    return done, f"{command[0]} ended"
+    if task["type"] == "groom":
+        return "issue_updated", f"{command[0]} ended"
+    issue = task.get("issue", {})
+    publish = pathlib.Path(__file__).with_name("open-pull.sh")
+    subprocess.run(["sh", publish, branch, base, str(issue.get("number", 0)), issue.get("title", branch)], check=True)
+    return "pr_updated" if task["type"] == "followup-pr" else "pr_opened", f"{command[0]} ended"
 
 
 def main():

@@ -36,7 +36,8 @@ impl Scene {
         std::fs::create_dir_all(repo.join(".dispatch/issues")).expect("a directory");
         scene.git(&["init", "-q", "-b", "main"]);
         scene.git(&["commit", "-q", "--allow-empty", "-m", "start"]);
-        let text = "---\ntitle: Say hello\nlabels: [status/ready]\n---\n\nIt is silent.\n\n- [ ] it says hello\n";
+        let text =
+            "---\ntitle: Say hello\nlabels: [status/ready]\n---\n\nIt is silent.\n\n- [ ] it says hello\n";
         std::fs::write(repo.join(".dispatch/issues/1-issue.md"), text).expect("an issue");
         std::fs::create_dir_all(scene.bin()).expect("a directory");
         std::os::unix::fs::symlink(CLIENT, scene.bin().join("dispatch")).expect("a link");
@@ -44,8 +45,10 @@ impl Scene {
         let add = AddRepoRequest { forge: Some("local".into()), path, ..AddRepoRequest::default() };
         scene.daemon.client.add_repo(&add).await.expect("a local repository can be tracked");
         let client = &scene.daemon.client;
-        wait_until("the issue on the board", SOON, async || (client.control().await.ok()?.ready == 1).then_some(()))
-            .await;
+        wait_until("the issue on the board", SOON, async || {
+            (client.control().await.ok()?.ready == 1).then_some(())
+        })
+        .await;
         scene
     }
 
@@ -151,7 +154,11 @@ async fn curl_and_python_do_the_whole_loop_and_stop() {
         assert_eq!(scene.git(&["branch", "--show-current"]), task["branch"], "{file}");
         let idle = scene.run(program, &[&example(file), "stub", "again"]);
         assert_eq!(idle.status.code(), Some(3), "{file}: {}", text(&idle));
-        assert_eq!(scene.recorded("argv"), "--flag\n", "{file}: no agent is started when there is nothing to do");
+        assert_eq!(
+            scene.recorded("argv"),
+            "--flag\n",
+            "{file}: no agent is started when there is nothing to do"
+        );
     }
 }
 
@@ -188,14 +195,31 @@ const EXAMPLES: [Example; 6] = [
     Example {
         file: "claude-code.sh",
         program: "claude",
-        argv: &["-p", "--output-format", "stream-json", "--verbose", "--dangerously-skip-permissions", "--strict-mcp-config"],
-        speak: r#"echo '{"type":"system","subtype":"init"}'
-echo '{"type":"result","subtype":"success","is_error":false,"result":"I looked.\n\nDONE: it says hello"}'"#,
+        argv: &[
+            "-p",
+            "--output-format",
+            "stream-json",
+            "--verbose",
+            "--dangerously-skip-permissions",
+            "--strict-mcp-config",
+        ],
+        speak: r#"say() { printf '%s\n' "$1"; }
+say '{"type":"system","subtype":"init"}'
+say '{"type":"result","subtype":"success","is_error":false,"result":"I looked.\n\nDONE: it says hello"}'"#,
     },
     Example {
         file: "codex.sh",
         program: "codex",
-        argv: &["exec", "--json", "--dangerously-bypass-approvals-and-sandbox", "-C", "@/sample", "-o", "@/last", "-"],
+        argv: &[
+            "exec",
+            "--json",
+            "--dangerously-bypass-approvals-and-sandbox",
+            "-C",
+            "@/sample",
+            "-o",
+            "@/last",
+            "-",
+        ],
         speak: r#"echo '{"type":"turn.completed","usage":{}}'
 while [ "$1" != -o ]; do shift; done
 echo 'DONE: it says hello' >"$2""#,
@@ -218,7 +242,16 @@ echo '{"type":"result","status":"success","stats":{}}'"#,
     Example {
         file: "openclaw.sh",
         program: "openclaw",
-        argv: &["agent", "--local", "--agent", "main", "--session-id", "dispatch-c-@", "--message-file", "@/message"],
+        argv: &[
+            "agent",
+            "--local",
+            "--agent",
+            "main",
+            "--session-id",
+            "dispatch-c-@",
+            "--message-file",
+            "@/message",
+        ],
         speak: "echo 'DONE: it says hello'",
     },
     Example {
@@ -255,11 +288,20 @@ async fn each_program_is_called_as_documented_and_its_words_are_reported() {
             argv.len() == example.argv.len() && example.argv.iter().zip(&argv).all(|(p, a)| fits(p, a));
         assert!(as_documented, "{}: {argv:?}", example.file);
         let prompt = scene.recorded("stdin");
-        assert!(prompt.contains("Say hello") && prompt.contains("- it says hello"), "{}: {prompt}", example.file);
+        assert!(
+            prompt.contains("Say hello") && prompt.contains("- it says hello"),
+            "{}: {prompt}",
+            example.file
+        );
         assert_eq!(scene.card().await, ("in-review".to_owned(), true), "{}", example.file);
         std::fs::remove_file(scene.place.path().join("argv")).expect("a record");
         assert_eq!(scene.example(example.file).status.code(), Some(3), "{}: idle", example.file);
-        assert_eq!(scene.recorded("argv"), "", "{}: no model is started when there is nothing to do", example.file);
+        assert_eq!(
+            scene.recorded("argv"),
+            "",
+            "{}: no model is started when there is nothing to do",
+            example.file
+        );
     }
 }
 
@@ -272,7 +314,7 @@ async fn an_agent_that_fails_or_breaks_its_contract_fails_the_task() {
         ("exit 7", "exit code 7"),
         (r#"echo '{"type":"result","subtype":"success","is_error":true,"result":"DONE: x"}'"#, "exit code 1"),
         (
-            r#"echo '{"type":"result","is_error":false,"result":"I merged the pull request.\nDONE: all of it"}'"#,
+            r#"printf '%s\n' '{"type":"result","is_error":false,"result":"I merged the pull request.\nDONE: all of it"}'"#,
             "Do not merge any pull request.",
         ),
     ];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use dispatch_tests::daemon::{Daemon, Place, wait_until};
-use rmcp::model::{CallToolRequestParams, CallToolResult, ClientInfo, CustomNotification, ProtocolVersion};
+use rmcp::model::{CallToolRequestParams, CallToolResult, ClientConfig, CustomNotification, ProtocolVersion};
 use rmcp::service::{NotificationContext, RunningService};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, RoleClient, ServiceExt as _};
@@ -55,8 +55,8 @@ async fn with_issues(place: &Place, ready: usize) -> Daemon {
 struct Listener(mpsc::UnboundedSender<(String, Value)>);
 
 impl ClientHandler for Listener {
-    fn get_info(&self) -> ClientInfo {
-        ClientInfo::default().with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::default().with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
     async fn on_custom_notification(&self, note: CustomNotification, _: NotificationContext<RoleClient>) {
         let _ = self.0.send((note.method, note.params.unwrap_or_default()));
@@ -133,6 +133,9 @@ async fn an_agent_does_one_task_with_tools_alone() {
     git(&dir, &["switch", "-q", "-c", branch]);
     git(&dir, &["commit", "-q", "--allow-empty", "-m", "work"]);
     git(&dir, &["switch", "-q", "main"]);
+    let pull = format!("---\ntitle: Work\nhead: {branch}\nbase: main\nfixes: [{}]\n---\n", issue["number"]);
+    std::fs::create_dir_all(dir.join(".dispatch/pulls")).expect("a directory");
+    std::fs::write(dir.join(".dispatch/pulls/9.md"), pull).expect("a pull request");
     // No claim is named: the one that this session took is meant.
     let report =
         json!({"taskType": "implement", "outcome": "pr_opened", "issueId": issue["id"], "summary": "did it"});
@@ -201,7 +204,7 @@ async fn a_workers_token_shows_a_workers_tools() {
 async fn a_session_hears_of_runs_as_they_start_and_end() {
     let place = Place::new(DAEMON);
     place.configure(
-        "[runner]\nruntime = \"host\"\nprogram = \"stub\"\n\n[runner.agents.stub]\nargv = [\"sh\", \"-c\", \"cat >/dev/null; echo hi >f\"]\nformat = \"plain\"\n",
+        "[runner]\nruntime = \"host\"\nagent = \"stub\"\n\n[runner.agents.stub]\nargv = [\"sh\", \"-c\", \"cat >/dev/null; echo hi >f\"]\nformat = \"plain\"\n",
     );
     let daemon = with_issues(&place, 1).await;
     let mut ada = session(&place, &[]).await;

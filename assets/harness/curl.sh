@@ -5,12 +5,13 @@
 #   DISPATCH_AGENT_NAME=my-agent sh curl.sh COMMAND…
 #
 # COMMAND runs in the repository's directory on a fresh branch and reads the task as JSON from standard input. Exit 0: it
-# committed (and pushed and opened a pull request, if the repository is on GitHub); anything else: it failed. A file
-# BLOCKED.md says what a person has to answer.
+# committed, and open-pull.sh beside this file publishes; anything else: it failed. A file BLOCKED.md says what a person
+# has to answer.
 set -eu
 
 agent=${DISPATCH_AGENT_NAME:?set DISPATCH_AGENT_NAME to the name this harness works under}
 socket=${DISPATCH_SOCKET:-${XDG_RUNTIME_DIR:-/run/user/$(id -u)}/dispatch/v1.sock}
+case ${DISPATCH_URL:-} in unix://*) socket=${DISPATCH_URL#unix://} DISPATCH_URL= ;; esac
 
 # With DISPATCH_URL=https://… the same calls go over TCP; the token travels in a header read from a file descriptor, so
 # that it does not show in the list of processes.
@@ -25,7 +26,7 @@ api() { # METHOD PATH [JSON]
 }
 
 # 1. Take one task. The call selects and claims in one step, so two harnesses never get the same.
-task=$(api POST "/api/agents/$agent/next-task?wait=30s")
+task=$(api POST "/api/agents/$agent/next-task?wait=${DISPATCH_WAIT:-30s}")
 if [ "$(printf %s "$task" | jq -r .shouldRun)" != true ]; then
     printf 'idle: %s\n' "$(printf %s "$task" | jq -r '.reason // "nothing to do"')"
     exit 3
@@ -55,12 +56,18 @@ trap 'exit 143' TERM
 rm -f BLOCKED.md
 git switch -q "$branch" 2>/dev/null || git switch -q -c "$branch" "$(field .baseBranch)"
 if printf %s "$task" | "$@"; then outcome=pr_opened; else outcome=failed; fi
-[ "$(field .type)" = followup-pr ] && [ "$outcome" = pr_opened ] && outcome=pr_updated
 note="$1 ended"
 if [ -s BLOCKED.md ]; then
     outcome=blocked
     note=$(cat BLOCKED.md)
 fi
+
+if [ "$outcome" = pr_opened ]; then
+    sh "$(dirname "$0")/open-pull.sh" "$branch" "$(field .baseBranch)" "$(field .issue.number)" "$(field .issue.title)" ||
+        { outcome=failed note="the branch could not be published"; }
+fi
+
+[ "$(field .type)" = followup-pr ] && [ "$outcome" = pr_opened ] && outcome=pr_updated
 
 # 4. Report once; the key makes a repeat harmless. Then stop: the next task is for the next start.
 report=$(printf %s "$task" | jq -c --arg outcome "$outcome" --arg note "$note" '{

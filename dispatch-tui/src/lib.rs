@@ -1,5 +1,6 @@
-//! Dispatch's client: the board for the terminal, the command line (`cli`), and the self-contained demo (`demo`), which
-//! [`program`] puts together.
+//! Dispatch's client: the board for the terminal, the command line (`cli`), tools for agents (`mcp`), and the
+//! self-contained demo (`demo`), which [`program`] puts together. `prompt` writes a task down for a program, `guard` checks
+//! what the program says at the end; both are pure.
 //!
 //! The board is a loop of three parts, of which only the outermost waits for anything:
 //!
@@ -15,10 +16,13 @@
 mod cli;
 mod demo;
 mod effect;
+mod guard;
 mod keymap;
 mod link;
+mod mcp;
 mod model;
 pub mod program;
+mod prompt;
 mod runtime;
 mod terminal;
 mod theme;

@@ -4,9 +4,17 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use dispatch_shared::id::{AgentName, ClaimId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 
+use super::work_args::{Checkpoint, Guard, Prompt, Run};
+
 /// Hands GitHub issues to coding agents. Without a command: the board.
 #[derive(Debug, Parser)]
-#[command(name = "dispatch", version, max_term_width = 100)]
+#[command(
+    name = "dispatch",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 1 not done, with one sentence on standard error; 2 the command line makes no sense; 3 `next` \
+                  found nothing to do."
+)]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -31,6 +39,8 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     /// Take the next task for an agent; exit 0 with a task, 3 if there is none
     Next(Next),
+    /// Say how far the work on a task has come; renews its lease
+    Checkpoint(Checkpoint),
     /// Report what came of a task
     Report(Report),
     /// Give a claimed issue back
@@ -103,6 +113,8 @@ pub(crate) enum Command {
         #[arg(value_name = "RUN")]
         run: RunId,
     },
+    /// Start one run by hand
+    Run(Run),
     /// End a run
     Kill {
         #[arg(value_name = "RUN")]
@@ -139,10 +151,22 @@ pub(crate) enum Command {
     Freeze,
     /// Hand out work again
     Thaw,
+    /// Write a saved task down as a prompt
+    Prompt(Prompt),
+    /// Check a worker's last words, on standard input, against its task; exit 1 if they break it
+    Guard(Guard),
+    /// Serve tools to an agent over standard input and output (Model Context Protocol)
+    Mcp,
     /// The whole loop with sample issues, a private daemon and no network
     Demo(Demo),
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
+    /// Print the manual page, or write those of all commands into a directory
+    Man {
+        /// Write dispatch.1, dispatch-next.1 and so on here
+        #[arg(long, value_name = "DIR")]
+        dir: Option<std::path::PathBuf>,
+    },
 }
 
 #[derive(Debug, ClapArgs)]
@@ -167,6 +191,15 @@ pub(crate) struct Next {
     /// Idempotency key: the same key gets the same task again
     #[arg(long)]
     pub(crate) key: Option<String>,
+    /// Print a prompt ready to pipe into a harness; nothing if there is no task
+    #[arg(long)]
+    pub(crate) prompt: bool,
+    /// With --prompt: worker, groomer, reviewer or a file (default: by the task's kind)
+    #[arg(long, value_name = "NAME or FILE", requires = "prompt")]
+    pub(crate) template: Option<String>,
+    /// Keep the task as JSON here, for `guard`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) save: Option<std::path::PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -12,6 +12,7 @@ use dispatch_shared::endpoint::{Endpoint, state_dir};
 
 use super::Failure;
 use super::args::Global;
+use crate::mcp::Tier;
 
 /// How long a daemon may take until it answers; recovering a large store after a crash takes its time.
 const START: Duration = Duration::from_secs(20);
@@ -20,33 +21,54 @@ pub(crate) fn env(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|v| !v.is_empty())
 }
 
-/// The token to show. The local socket takes everybody for the operator, and would only refuse a token that is meant for
-/// another daemon; a worker's is shown there too, for it asks for less.
-fn token(endpoint: &Endpoint, env: impl Fn(&str) -> Option<String>) -> Option<String> {
-    let operator = env("DISPATCH_AGENT_TOKEN").or_else(|| env("DISPATCH_MAINTAINER_TOKEN"));
-    match (endpoint, operator) {
-        (Endpoint::Local(_), Some(_)) => None,
-        (_, operator) => operator.or_else(|| env("DISPATCH_WORKER_TOKEN")),
+/// The token to show, and what it is good for. Nobody is more than its token says: a worker's alone makes a worker, on the
+/// local socket too. That socket takes everybody else for the operator, and would only refuse an operator's token that is
+/// meant for another daemon.
+fn token(endpoint: &Endpoint, get: impl Fn(&str) -> Option<String>) -> (Option<String>, Tier) {
+    match get("DISPATCH_AGENT_TOKEN").or_else(|| get("DISPATCH_MAINTAINER_TOKEN")) {
+        Some(_) if matches!(endpoint, Endpoint::Local(_)) => (None, Tier::Maintainer),
+        Some(token) => (Some(token), Tier::Maintainer),
+        None => match get("DISPATCH_WORKER_TOKEN") {
+            Some(token) => (Some(token), Tier::Worker),
+            None => (None, Tier::Maintainer),
+        },
     }
 }
 
-/// A client whose daemon answers, started if need be.
-pub(super) async fn connect(global: &Global) -> Result<Client, Failure> {
+fn client(global: &Global) -> Result<(Client, Tier), Failure> {
     let endpoint = match &global.url {
         Some(url) => Endpoint::parse(url).map_err(|e| format!("--url: {e}"))?,
         None => Endpoint::from_env(env)?,
     };
-    let token = token(&endpoint, env);
-    let client = Client::new(endpoint, token, env("DISPATCH_AGENT_NAME"))?;
-    // Asking first costs one round trip, which a remote daemon does not need: it is never started from here.
-    let Endpoint::Local(socket) = client.endpoint() else { return Ok(client) };
-    match client.health().await {
-        Err(Error::Unreachable { .. }) if !global.no_spawn => start(socket, &client).await?,
-        Err(e @ Error::Unreachable { .. }) => return Err(e.into()),
-        // Whatever else it says, somebody is there; the command itself will hear it.
-        _ => {}
+    let (token, tier) = token(&endpoint, env);
+    Ok((Client::new(endpoint, token, env("DISPATCH_AGENT_NAME"))?, tier))
+}
+
+/// A client for a session that outlives its daemon: one that cannot be reached now is no reason to end.
+pub(super) async fn session(global: &Global) -> Result<(Client, Tier), Failure> {
+    let (client, tier) = client(global)?;
+    if let Err(e) = reach(global, &client).await {
+        tracing::warn!("{e}");
     }
+    Ok((client, tier))
+}
+
+/// A client whose daemon answers, started if need be.
+pub(super) async fn connect(global: &Global) -> Result<Client, Failure> {
+    let (client, _) = client(global)?;
+    reach(global, &client).await?;
     Ok(client)
+}
+
+async fn reach(global: &Global, client: &Client) -> Result<(), Failure> {
+    // Asking first costs one round trip, which a remote daemon does not need: it is never started from here.
+    let Endpoint::Local(socket) = client.endpoint() else { return Ok(()) };
+    match client.health().await {
+        Err(Error::Unreachable { .. }) if !global.no_spawn => start(socket, client).await,
+        Err(e @ Error::Unreachable { .. }) => Err(e.into()),
+        // Whatever else it says, somebody is there; the command itself will hear it.
+        _ => Ok(()),
+    }
 }
 
 /// The `dispatchd` beside this program.
@@ -131,17 +153,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_higher_token_is_shown_where_one_is_asked_for() {
-        let both = |name: &str| match name {
-            "DISPATCH_MAINTAINER_TOKEN" => Some("m".to_owned()),
-            "DISPATCH_WORKER_TOKEN" => Some("w".to_owned()),
-            _ => None,
-        };
-        let worker = |name: &str| (name == "DISPATCH_WORKER_TOKEN").then(|| "w".to_owned());
+    fn a_workers_token_alone_makes_a_worker() {
         let (local, tcp) = (Endpoint::parse("unix:///x").unwrap(), Endpoint::parse("http://x:1").unwrap());
-        assert_eq!(token(&tcp, both).as_deref(), Some("m"));
-        assert_eq!(token(&tcp, worker).as_deref(), Some("w"));
-        assert_eq!(token(&local, both), None);
-        assert_eq!(token(&local, worker).as_deref(), Some("w"));
+        let with = |endpoint, set: &'static [&'static str]| {
+            token(endpoint, |n| set.contains(&n).then(|| n.to_lowercase()))
+        };
+        let worker = (Some("dispatch_worker_token".to_owned()), Tier::Worker);
+        assert_eq!(with(&tcp, &["DISPATCH_WORKER_TOKEN"]), worker);
+        assert_eq!(with(&local, &["DISPATCH_WORKER_TOKEN"]), worker, "it asks for less on the socket too");
+        let both: &[&str] = &["DISPATCH_WORKER_TOKEN", "DISPATCH_MAINTAINER_TOKEN"];
+        assert_eq!(with(&tcp, both), (Some("dispatch_maintainer_token".into()), Tier::Maintainer));
+        assert_eq!(with(&local, both), (None, Tier::Maintainer));
+        assert_eq!(with(&tcp, &[]), (None, Tier::Maintainer));
     }
 }

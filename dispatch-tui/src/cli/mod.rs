@@ -6,8 +6,11 @@ mod connect;
 mod control;
 mod issue;
 pub(crate) mod out;
+mod pages;
 mod runs;
-mod tasks;
+pub(crate) mod tasks;
+mod work;
+mod work_args;
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -44,6 +47,16 @@ impl std::fmt::Display for Failure {
     }
 }
 
+impl Failure {
+    /// The daemon's code, if it was the daemon that said no.
+    pub(crate) fn code(&self) -> Option<dispatch_shared::error::Code> {
+        match self {
+            Failure::Daemon(e) => e.code(),
+            _ => None,
+        }
+    }
+}
+
 impl From<client::Error> for Failure {
     fn from(e: client::Error) -> Self {
         Failure::Daemon(e)
@@ -74,7 +87,18 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             clap_complete::generate(shell, &mut Args::command(), "dispatch", &mut out);
             return Ok(ExitCode::SUCCESS);
         }
+        Some(Command::Man { dir }) => {
+            pages::man(dir.as_deref(), &mut out)?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(Command::Demo(demo)) => return crate::demo::run(demo, &mut out).await,
+        Some(Command::Prompt(prompt)) => return work::prompt(&prompt, &mut out),
+        Some(Command::Guard(guard)) => return work::guard(guard, &args.global, &mut out).await,
+        Some(Command::Mcp) => {
+            let (client, tier) = connect::session(&args.global).await?;
+            crate::mcp::serve(client, tier, env("DISPATCH_AGENT_NAME")).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
         Some(command) => command,
     };
     let client = connect::connect(&args.global).await?;
@@ -84,6 +108,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             let found = tasks::next(&client, next, out).await?;
             return Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(IDLE) });
         }
+        Command::Checkpoint(checkpoint) => work::checkpoint(&client, checkpoint, out).await?,
+        Command::Run(run) => work::run(&client, run, out).await?,
         Command::Report(report) => tasks::report(&client, report, out).await?,
         Command::Release(claim) => tasks::release(&client, claim, out).await?,
         Command::Claim(claim) => tasks::claim(&client, claim, out).await?,
@@ -106,7 +132,12 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Freeze => control::freeze(&client, true, out).await?,
         Command::Thaw => control::freeze(&client, false, out).await?,
         // Answered above, without a daemon.
-        Command::Demo(_) | Command::Completions { .. } => {}
+        Command::Demo(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Mcp
+        | Command::Prompt(_)
+        | Command::Guard(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

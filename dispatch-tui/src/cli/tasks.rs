@@ -11,7 +11,7 @@ use super::out::{Colour, Out, dim, word};
 use super::{Failure, args, issue};
 
 /// Reads an outcome by its word on the wire.
-pub(super) fn outcome(text: &str) -> Result<Outcome, String> {
+pub(crate) fn outcome(text: &str) -> Result<Outcome, String> {
     serde_json::from_value(text.into()).map_err(|_| {
         format!(
             "`{text}` is no outcome: write pr_opened, pr_updated, issue_updated, issue_closed, blocked, failed, \
@@ -21,7 +21,7 @@ pub(super) fn outcome(text: &str) -> Result<Outcome, String> {
 }
 
 /// Reads a task's kind by its word on the wire.
-pub(super) fn kind(text: &str) -> Result<TaskType, String> {
+pub(crate) fn kind(text: &str) -> Result<TaskType, String> {
     match serde_json::from_value(text.into()) {
         Ok(TaskType::Idle) | Err(_) => {
             Err(format!("`{text}` is no kind of task: write implement, followup-pr or groom"))
@@ -44,7 +44,12 @@ pub(super) async fn next(client: &Client, next: args::Next, out: &mut Out) -> Re
     } else {
         client.take(agent, &query, &TakeRequest { idempotency_key: next.key }).await?
     };
-    if out.json {
+    if let Some(path) = &next.save {
+        super::work::save(&task, path)?;
+    }
+    if next.prompt {
+        super::work::show_prompt(&task, next.template.as_deref(), out)?;
+    } else if out.json {
         out.json(&task)?;
     } else {
         show(&task, out)?;

@@ -27,6 +27,12 @@ const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Runs the demo and cleans up after it.
 pub(crate) async fn run(args: Demo, out: &mut Out) -> Result<ExitCode, Failure> {
+    // Before anything is made: a board without a terminal would only fail at the end of it.
+    if !args.headless && !out.tty {
+        return Err(Failure::Said(
+            "the demo's board needs a terminal; `dispatch demo --headless` does without".into(),
+        ));
+    }
     // Listening comes first: from here on an interrupt leads through the cleaning.
     let mut interrupts = Interrupts::listen()?;
     let place = Place::make(args.keep.as_deref())?;

@@ -2,4 +2,6 @@
 
 mod examples;
 mod fixture;
+mod lanes;
 mod model;
+mod umbrella;

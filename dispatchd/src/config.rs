@@ -14,6 +14,7 @@ use dispatch_shared::protocol::events::Lane;
 use serde::Deserialize;
 use url::Url;
 
+use crate::core::limits;
 use crate::core::policy::Policy;
 use crate::credentials::{self, Credentials};
 use crate::runner::settings::{Settings as Runner, Span};
@@ -29,6 +30,8 @@ pub struct File {
     pub sync: Sync,
     /// Claims and order.
     pub queue: Queue,
+    /// How much may be under way at once.
+    pub limits: Limits,
     /// The lanes; none is the preset.
     pub lanes: Vec<LaneEntry>,
     /// Other names of lanes.
@@ -124,6 +127,44 @@ pub struct LaneEntry {
     /// The agent it is meant for.
     #[serde(default, rename = "defaultAgent", alias = "default_agent")]
     pub default_agent: Option<String>,
+}
+
+/// `[limits]`: slots at once; 0 is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// In all.
+    pub total: u32,
+    /// By lane.
+    pub lanes: BTreeMap<String, u32>,
+    /// By repository.
+    pub repositories: BTreeMap<String, u32>,
+    /// By program, or program and model.
+    pub models: BTreeMap<String, u32>,
+    /// What a task weighs, by label or lane.
+    pub weights: BTreeMap<String, u32>,
+}
+
+impl Limits {
+    /// As the core wants them.
+    fn policy(&self, lanes: &[Lane], aliases: &BTreeMap<String, String>) -> Result<limits::Limits, String> {
+        let folded = |map: &BTreeMap<String, u32>| map.iter().map(|(k, v)| (k.to_lowercase(), *v)).collect();
+        let mut by_lane = BTreeMap::new();
+        for (name, limit) in &self.lanes {
+            let id = aliases.get(name).unwrap_or(name);
+            if !lanes.iter().any(|l| l.id == *id) {
+                return Err(format!("key `limits.lanes.{name}`: there is no lane `{name}`"));
+            }
+            by_lane.insert(id.clone(), *limit);
+        }
+        Ok(limits::Limits {
+            total: self.total,
+            lanes: by_lane,
+            repositories: folded(&self.repositories),
+            models: self.models.clone(),
+            weights: folded(&self.weights),
+        })
+    }
 }
 
 fn yes() -> bool {
@@ -294,7 +335,9 @@ fn policy(file: &File, path: &Path, env: impl Fn(&str) -> Option<String>) -> Res
             ConfigError(format!("DISPATCH_DONE_RETENTION_DAYS: `{text}` is no number of days"))
         })?,
     };
+    let limits = file.limits.policy(&lanes, &aliases).map_err(wrong)?;
     Ok(Policy {
+        limits,
         lanes,
         lane_aliases: aliases,
         lease: file.queue.lease.0,

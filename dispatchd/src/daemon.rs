@@ -60,6 +60,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         ledger: ledger.clone(),
         edges: edges.clone(),
         forges: desk.clone(),
+        groomer: None,
         files: Arc::new(files),
         hub: Arc::new(follow::Hub::default()),
         doors: Arc::new(doors(&config)),

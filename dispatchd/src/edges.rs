@@ -132,6 +132,21 @@ pub struct NewPull {
     pub base: String,
 }
 
+/// An issue to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewIssue {
+    /// One line.
+    pub title: String,
+    /// Markdown; holds `marker`.
+    pub body: String,
+    /// Its labels.
+    pub labels: Vec<String>,
+    /// Tells it from all others: one that holds it is there already and is returned.
+    pub marker: String,
+    /// It cannot have been made before.
+    pub since: Timestamp,
+}
+
 /// Where git fetches from and pushes to.
 #[derive(Clone)]
 pub struct GitRemote {
@@ -177,6 +192,12 @@ pub trait Forge: Send + Sync {
 
     /// Adds a comment unless one that contains `marker` is there.
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError>;
+
+    /// Makes an issue, unless one with its marker is there; returns it either way.
+    async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError>;
+
+    /// Replaces an issue's text.
+    async fn set_body(&self, repo: &Repo, number: u64, body: &str) -> Result<(), ForgeError>;
 
     /// One pull request, live.
     async fn pull(&self, repo: &Repo, number: u64) -> Result<SeenPull, ForgeError>;

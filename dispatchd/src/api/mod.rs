@@ -32,6 +32,7 @@ use async_trait::async_trait;
 use dispatch_shared::id::{RepoKey, RepoName, RunId};
 use dispatch_shared::protocol::control::{Control, RateLimit};
 use dispatch_shared::protocol::events::Progress;
+use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
 use dispatch_shared::protocol::setup::{Setup, SetupRequest};
 use tokio::sync::broadcast;
@@ -42,7 +43,7 @@ use crate::core::seen::SeenRepo;
 use crate::core::view;
 use crate::core::world::World;
 use crate::edges::{Edges, ForgeError};
-use crate::ledger::Door;
+use crate::ledger::{Door, Fault};
 
 /// What the API asks of the forges.
 #[async_trait]
@@ -69,6 +70,28 @@ pub trait ForgeDesk: Send + Sync {
 
     /// Long work as it goes on.
     fn progress(&self) -> broadcast::Receiver<Progress>;
+}
+
+/// What is asked of the hosted groomer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroomerAsk {
+    /// Change nothing; `None` is as configured.
+    pub dry_run: Option<bool>,
+    /// Only this repository.
+    pub repo: Option<RepoKey>,
+    /// Exactly this card.
+    pub card: Option<CardKey>,
+    /// Also one that was groomed before.
+    pub force: bool,
+    /// Who.
+    pub actor: String,
+}
+
+/// The hosted groomer, as the API sees it.
+#[async_trait]
+pub trait GroomerDesk: Send + Sync {
+    /// Grooms one issue; a failure of the model or its endpoint is a run that failed, not an error.
+    async fn run(&self, ask: GroomerAsk) -> Result<GroomerRun, Fault>;
 }
 
 /// The two streams of a run's log.
@@ -126,6 +149,8 @@ pub struct App {
     pub edges: Edges,
     /// Forges.
     pub forges: Arc<dyn ForgeDesk>,
+    /// The hosted groomer, if it is configured.
+    pub groomer: Option<Arc<dyn GroomerDesk>>,
     /// Logs and diffs.
     pub files: Arc<dyn RunFiles>,
     /// The event stream.

@@ -2,6 +2,7 @@
 //! list, so that memory and disk cannot differ.
 
 use dispatch_shared::protocol::activity::AuditRow;
+use dispatch_shared::protocol::grooming::GroomerRun;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Card, CardKey, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
@@ -27,6 +28,8 @@ pub enum Change {
     Report(StoredReport),
     /// Put the facts about the daemon as a whole.
     Meta(Meta),
+    /// Put a run of the hosted groomer.
+    GroomerRun(GroomerRun),
     /// Append an audit row. Lies only in the store.
     Audit(AuditRow),
     /// Append an event. Lies only in the store (and in the ledger's short memory).

@@ -6,10 +6,12 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::claim::{Attempt, Checkpoint};
 use dispatch_shared::id::{AgentName, ClaimId, IntentId, RepoKey, RunId};
 use dispatch_shared::issue::Status;
+use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::tasks::ReportRequest;
 use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::TaskType;
 
+use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
 use super::record::{CardKey, ForgeKind, Source};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 
@@ -134,6 +136,16 @@ pub enum Command {
         /// What.
         result: IntentResult,
     },
+    /// Set an issue's lane.
+    SetLane(SetLane),
+    /// Carry out what a groomer decided. Reply: [`Reply::Groomed`].
+    Groom(Box<Groom>),
+    /// Keep a run of the hosted groomer that changed nothing. Reply: [`Reply::Groomed`].
+    GroomerRun(Box<GroomerRun>),
+    /// Say that an issue is split into others.
+    Decompose(Decompose),
+    /// Have the forge make children of an issue.
+    MakeChildren(MakeChildren),
     /// Hand out nothing, or go on.
     Freeze {
         /// Whether to stop handing out.
@@ -210,8 +222,10 @@ pub struct Take {
     pub idempotency_key: Option<String>,
     /// Set by the built-in runner: a run is made with the claim.
     pub runner: bool,
-    /// How many claims the agent may hold at once.
+    /// How many slots the agent may fill at once.
     pub slots: usize,
+    /// Rules that do not count this time.
+    pub lifted: super::rank::Lifted,
 }
 
 /// A report with what the forge said of the pull request it names.
@@ -297,6 +311,13 @@ pub enum IntentResult {
         /// All labels of the issue now.
         labels: Vec<String>,
     },
+    /// A child issue is there.
+    Created {
+        /// The child.
+        child: Box<SeenIssue>,
+        /// Why its parent's text does not name it.
+        unlinked: Option<String>,
+    },
     /// The forge said no (403, 404, 422); what it said.
     Refused(String),
     /// Not now: try again not before the time given.
@@ -334,6 +355,13 @@ pub enum Reply {
         answer: String,
         /// A repeat.
         duplicate: bool,
+    },
+    /// A groomer's decision was taken.
+    Groomed {
+        /// Whether a comment is being written.
+        commented: bool,
+        /// The number of the run that was kept.
+        run: Option<u64>,
     },
     /// When to tick next; `None` if nothing is due.
     NextTick(Option<Timestamp>),

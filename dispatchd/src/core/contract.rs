@@ -1,5 +1,9 @@
 //! What a worker is told: the task with its limits, its branch, its acceptance criteria, and where to report.
 
+mod groom;
+
+pub use groom::groom;
+
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::AgentName;
 use dispatch_shared::protocol::tasks::{ReportTo, Task, TaskIssue};

@@ -119,6 +119,11 @@ impl Draft {
         self.put(Change::Report(report));
     }
 
+    /// Puts a run of the hosted groomer.
+    pub fn groomer_run(&mut self, run: dispatch_shared::protocol::grooming::GroomerRun) {
+        self.put(Change::GroomerRun(run));
+    }
+
     /// Changes the counters and switches. The row is written once, at the end.
     pub fn meta<T>(&mut self, change: impl FnOnce(&mut Meta) -> T) -> T {
         change(&mut self.world.meta)

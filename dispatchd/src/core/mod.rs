@@ -5,6 +5,8 @@
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted;
+//!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
+//!   [`umbrella`]: check-lists and children;
 //!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
@@ -15,8 +17,11 @@ pub mod change;
 pub mod command;
 pub mod contract;
 pub mod draft;
+pub mod grooming;
 pub mod intent;
 pub mod invariant;
+pub mod lane;
+pub mod limits;
 pub mod policy;
 pub mod problem;
 pub mod rank;
@@ -25,6 +30,7 @@ pub mod record;
 pub mod retry;
 pub mod seen;
 pub mod transition;
+pub mod umbrella;
 pub mod view;
 pub mod world;
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use dispatch_shared::protocol::events::Lane;
 
+use super::limits::Limits;
+
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -34,6 +36,8 @@ pub struct Policy {
     pub lane_programs: BTreeMap<String, String>,
     /// The program for all other lanes.
     pub default_program: String,
+    /// How much may be under way at once.
+    pub limits: Limits,
 }
 
 fn lane(id: &str, title: &str, claimable: bool, role: Option<&str>, description: &str, color: &str) -> Lane {
@@ -79,6 +83,7 @@ impl Default for Policy {
             runner_slots: 2,
             lane_programs: BTreeMap::new(),
             default_program: "claude".into(),
+            limits: Limits::default(),
         }
     }
 }

@@ -12,6 +12,7 @@ use dispatch_shared::issue::{IssueState, Status, read_labels};
 use dispatch_shared::protocol::issues::WhyRule;
 use dispatch_shared::protocol::tasks::Withheld;
 
+use super::limits::{self, Use};
 use super::record::{Card, CardKey, Run};
 use super::world::World;
 
@@ -30,6 +31,10 @@ pub enum Rule {
     Lane,
     /// None of its labels is excluded.
     NotExcluded,
+    /// It is not about updates of dependencies.
+    NotRenovate,
+    /// It is not split into children.
+    NotDecomposed,
     /// At most one agent label.
     OneAgent,
     /// Nobody holds it.
@@ -44,21 +49,45 @@ pub enum Rule {
     BelowWip,
     /// The queue is not frozen.
     Thawed,
+    /// All work together is below its limit.
+    TotalLimit,
+    /// Its lane is below its limit.
+    LaneLimit,
+    /// Its repository is below its limit of slots.
+    RepoLimit,
+    /// The program and model that would work it are below their limit; binds the built-in runner alone.
+    ModelLimit,
 }
 
 /// Those that do not depend on time, other cards or the asker.
-pub const FIXED: [Rule; 8] = [
+pub const FIXED: [Rule; 10] = [
     Rule::Tracked,
     Rule::Open,
     Rule::Unclaimed,
     Rule::Unflagged,
     Rule::Ready,
     Rule::Lane,
-    Rule::NotExcluded,
     Rule::OneAgent,
+    Rule::NotExcluded,
+    Rule::NotRenovate,
+    Rule::NotDecomposed,
 ];
 
-const LATE: [Rule; 5] = [Rule::Unblocked, Rule::Idle, Rule::Rested, Rule::BelowWip, Rule::Thawed];
+/// Those that a request may lift (`includeRenovate`, `exclude_decomposed=false`). They stand last in [`FIXED`], so that
+/// a card that one of these withholds keeps all others.
+pub const LIFTABLE: [Rule; 2] = [Rule::NotRenovate, Rule::NotDecomposed];
+
+const LATE: [Rule; 9] = [
+    Rule::Unblocked,
+    Rule::Idle,
+    Rule::Rested,
+    Rule::BelowWip,
+    Rule::Thawed,
+    Rule::TotalLimit,
+    Rule::LaneLimit,
+    Rule::RepoLimit,
+    Rule::ModelLimit,
+];
 
 /// Whether `rule` holds for `card` at `now`.
 #[must_use]
@@ -70,6 +99,8 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::Unflagged => card.flags.is_empty(),
         Rule::Lane => world.policy.lane(world.lane_of(card)).is_some_and(|l| l.claimable),
         Rule::NotExcluded => !excluded(world, card),
+        Rule::NotRenovate => !is_renovate(world, card),
+        Rule::NotDecomposed => card.grooming.split().is_none(),
         Rule::OneAgent => card.labels.iter().filter(|l| is_agent(l)).count() <= 1,
         Rule::Unclaimed => world.held(&card.key).is_none(),
         Rule::Unblocked => open_blockers(world, card).next().is_none(),
@@ -77,6 +108,9 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::Rested => card.not_before.is_none_or(|t| t <= now),
         Rule::BelowWip => below_wip(world, &card.key.repo),
         Rule::Thawed => !world.meta.frozen,
+        Rule::TotalLimit | Rule::LaneLimit | Rule::RepoLimit | Rule::ModelLimit => {
+            Use::of(world).fits(world, card, rule)
+        }
     }
 }
 
@@ -86,9 +120,32 @@ fn is_agent(label: &str) -> bool {
 
 fn excluded(world: &World, card: &Card) -> bool {
     let excluded = &world.policy.excluded_labels;
-    card.labels.iter().any(|l| excluded.iter().any(|e| e.eq_ignore_ascii_case(l)))
+    let counts = |l: &&String| !is_renovate_label(l);
+    card.labels.iter().filter(counts).any(|l| excluded.iter().any(|e| e.eq_ignore_ascii_case(l)))
+}
+
+fn is_renovate_label(label: &str) -> bool {
+    ["renovate", "dependencies", "dependency-dashboard"].iter().any(|r| r.eq_ignore_ascii_case(label))
+}
+
+fn is_renovate(world: &World, card: &Card) -> bool {
+    let excluded = &world.policy.excluded_labels;
+    let by_label = card
+        .labels
+        .iter()
+        .filter(|l| is_renovate_label(l))
+        .any(|l| excluded.iter().any(|e| e.eq_ignore_ascii_case(l)));
+    by_label
         || card.author.eq_ignore_ascii_case("renovate[bot]")
         || card.title.eq_ignore_ascii_case("dependency dashboard")
+}
+
+/// The exclusion that withholds a card, if one does.
+#[must_use]
+pub fn exclusion(world: &World, card: &Card) -> Option<Rule> {
+    [Rule::NotExcluded, Rule::NotRenovate, Rule::NotDecomposed]
+        .into_iter()
+        .find(|rule| !holds(world, card, Timestamp(0), *rule))
 }
 
 fn open_blockers<'a>(world: &'a World, card: &'a Card) -> impl Iterator<Item = u64> + 'a {
@@ -128,6 +185,25 @@ pub struct Ask<'a> {
     pub repos: Option<&'a [RepoKey]>,
 }
 
+/// The rules that a request lifts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifted {
+    /// Also what is about updates of dependencies.
+    pub renovate: bool,
+    /// Also what is split into children.
+    pub decomposed: bool,
+}
+
+impl Lifted {
+    fn lifts(self, rule: Rule) -> bool {
+        match rule {
+            Rule::NotRenovate => self.renovate,
+            Rule::NotDecomposed => self.decomposed,
+            _ => false,
+        }
+    }
+}
+
 /// Priority after aging: one tier for each 7 days in the column, at most two, never above p1.
 #[must_use]
 pub fn effective_priority(priority: u8, since: Timestamp, now: Timestamp) -> u8 {
@@ -157,6 +233,7 @@ fn candidates<'a>(
     world: &'a World,
     now: Timestamp,
     ask: &'a Ask<'a>,
+    room: &'a Room,
 ) -> impl Iterator<Item = impl Iterator<Item = Ranked> + 'a> + 'a {
     world.ready().filter_map(move |(bucket, cards)| {
         let fits = ask.lane.is_none_or(|l| l == bucket.lane)
@@ -168,8 +245,9 @@ fn candidates<'a>(
             cards.iter().filter_map(move |(since, number)| {
                 let key = CardKey { repo: bucket.repo.clone(), number: *number };
                 let card = world.cards.get(&key)?;
+                let now_free = [Rule::Unblocked, Rule::Idle, Rule::Rested];
                 let free =
-                    [Rule::Unblocked, Rule::Idle, Rule::Rested].iter().all(|r| holds(world, card, now, *r));
+                    now_free.iter().all(|r| holds(world, card, now, *r)) && room.fits(world, ask, card);
                 let score = score(effective_priority(bucket.priority, *since, now), matches);
                 free.then_some(Ranked { score, since: *since, key })
             })
@@ -177,21 +255,86 @@ fn candidates<'a>(
     })
 }
 
+/// What is in use, added up once for all candidates.
+struct Room {
+    used: Use,
+    slots: usize,
+    runner: bool,
+}
+
+impl Room {
+    fn of(world: &World, ask: &Ask<'_>) -> Self {
+        let agent = ask.agent.as_str();
+        let slots = world.policy.slots_of(agent);
+        Self { used: Use::of(world), slots, runner: agent == world.policy.runner_agent }
+    }
+
+    /// Whether the limits leave room for `card`. The agent's own slots bind only once it holds something.
+    fn fits(&self, world: &World, ask: &Ask<'_>, card: &Card) -> bool {
+        let shared = [Rule::TotalLimit, Rule::LaneLimit, Rule::RepoLimit];
+        let model = self.runner.then_some(Rule::ModelLimit);
+        shared.into_iter().chain(model).all(|rule| self.used.fits(world, card, rule))
+            && (world.policy.limits.weights.is_empty()
+                || limits::agent_fits(world, ask.agent, self.slots, card))
+    }
+}
+
 /// The next card for `ask`; `None` if there is nothing, or the queue is frozen. Looks at the head of each bucket alone.
 #[must_use]
 pub fn next(world: &World, now: Timestamp, ask: &Ask<'_>) -> Option<CardKey> {
+    next_with(world, now, ask, Lifted::default())
+}
+
+/// The same with rules lifted.
+#[must_use]
+pub fn next_with(world: &World, now: Timestamp, ask: &Ask<'_>, lifted: Lifted) -> Option<CardKey> {
     if world.meta.frozen {
         return None;
     }
-    candidates(world, now, ask).filter_map(|mut bucket| bucket.next()).min().map(|best| best.key)
+    let room = Room::of(world, ask);
+    let best = candidates(world, now, ask, &room).filter_map(|mut bucket| bucket.next()).min();
+    let aside = aside(world, now, ask, &room, lifted).into_iter().min();
+    [best, aside].into_iter().flatten().min().map(|best| best.key)
 }
 
 /// All cards that `ask` may have, in order.
 #[must_use]
 pub fn order(world: &World, now: Timestamp, ask: &Ask<'_>) -> Vec<Ranked> {
-    let mut all: Vec<Ranked> = candidates(world, now, ask).flatten().collect();
+    order_with(world, now, ask, Lifted::default())
+}
+
+/// The same with rules lifted.
+#[must_use]
+pub fn order_with(world: &World, now: Timestamp, ask: &Ask<'_>, lifted: Lifted) -> Vec<Ranked> {
+    let room = Room::of(world, ask);
+    let mut all: Vec<Ranked> = candidates(world, now, ask, &room).flatten().collect();
+    all.extend(aside(world, now, ask, &room, lifted));
     all.sort();
     all
+}
+
+/// The cards that only a lifted rule would withhold.
+fn aside(world: &World, now: Timestamp, ask: &Ask<'_>, room: &Room, lifted: Lifted) -> Vec<Ranked> {
+    if lifted == Lifted::default() {
+        return Vec::new();
+    }
+    let late = [Rule::Unblocked, Rule::Rested, Rule::BelowWip];
+    let fits = |card: &&std::sync::Arc<Card>| {
+        let facts = read_labels(card.labels.iter().map(String::as_str));
+        ask.lane.is_none_or(|l| l == world.lane_of(card))
+            && ask.repos.is_none_or(|r| r.contains(&card.key.repo))
+            && facts.agents.iter().all(|a| a == ask.agent)
+            && LIFTABLE.into_iter().all(|rule| lifted.lifts(rule) || holds(world, card, now, rule))
+            && late.into_iter().all(|rule| holds(world, card, now, rule))
+            && room.fits(world, ask, card)
+    };
+    let ranked = |card: &std::sync::Arc<Card>| {
+        let facts = read_labels(card.labels.iter().map(String::as_str));
+        let priority = effective_priority(facts.priority.map_or(4, |p| p.0), card.since, now);
+        let score = score(priority, facts.agents.contains(ask.agent));
+        Ranked { score, since: card.since, key: card.key.clone() }
+    };
+    world.aside().filter(fits).map(ranked).collect()
 }
 
 /// Why a card stands where it stands, in words.
@@ -213,6 +356,31 @@ pub fn reason(card: &Card, now: Timestamp, agent: &AgentName) -> String {
     }
     words.push_str(", oldest first");
     words
+}
+
+/// The rules that depend on who asks: the agent label, and the agent's own slots.
+#[must_use]
+pub fn why_for(world: &World, card: &Card, agent: &AgentName) -> Vec<WhyRule> {
+    let others: Vec<String> = read_labels(card.labels.iter().map(String::as_str))
+        .agents
+        .into_iter()
+        .filter(|a| a != agent)
+        .map(|a| a.to_string())
+        .collect();
+    let slots = world.policy.slots_of(agent.as_str());
+    let (used, takes) = (limits::held_by(world, agent), limits::weight(world, card));
+    vec![
+        WhyRule {
+            rule: "no other agent's label".to_owned(),
+            holds: others.is_empty(),
+            why: others.join(", "),
+        },
+        WhyRule {
+            rule: format!("{agent} has a free slot"),
+            holds: limits::agent_fits(world, agent, slots, card),
+            why: format!("{used}/{slots} slots in use, this one takes {takes}"),
+        },
+    ]
 }
 
 /// The check-list for one card: every rule, whether it holds, and in words why.
@@ -253,7 +421,26 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
         }
         Rule::NotExcluded => (
             "not excluded",
-            if excluded(world, card) { "label, author or title is excluded".into() } else { String::new() },
+            if excluded(world, card) {
+                "a label is excluded by the configuration".into()
+            } else {
+                String::new()
+            },
+        ),
+        Rule::NotRenovate => (
+            "no update of dependencies",
+            if is_renovate(world, card) {
+                "from Renovate, or a dependency dashboard".into()
+            } else {
+                String::new()
+            },
+        ),
+        Rule::NotDecomposed => (
+            "not split into children",
+            card.grooming.split().map_or_else(String::new, |u| match u.urls.len() {
+                0 => "split".to_owned(),
+                n => format!("split into {n}: work on those"),
+            }),
         ),
         Rule::OneAgent => (
             "one agent label at most",
@@ -287,6 +474,12 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
             }),
         ),
         Rule::Thawed => ("queue not frozen", String::new()),
+        Rule::TotalLimit => ("below the limit of all work", Use::of(world).words(world, card, rule)),
+        Rule::LaneLimit => ("below the lane's limit", Use::of(world).words(world, card, rule)),
+        Rule::RepoLimit => ("below the repository's limit", Use::of(world).words(world, card, rule)),
+        Rule::ModelLimit => {
+            ("below the model's limit (built-in runner)", Use::of(world).words(world, card, rule))
+        }
     }
 }
 
@@ -300,7 +493,8 @@ pub fn withheld(world: &World) -> Vec<Withheld> {
         Rule::Ready => None,
         Rule::Unflagged => Some("flagged"),
         Rule::Lane => Some("in a lane that is not claimable"),
-        Rule::NotExcluded => Some("excluded"),
+        Rule::NotExcluded | Rule::NotRenovate => Some("excluded"),
+        Rule::NotDecomposed => Some("split into children"),
         Rule::OneAgent => Some("labelled for several agents"),
         Rule::Unclaimed => Some("claimed"),
         _ => Some("waiting"),

@@ -15,6 +15,7 @@ use dispatch_shared::run::{Phase, RunState, RuntimeKind, Usage};
 use dispatch_shared::task::{Outcome, TaskType};
 use serde::{Deserialize, Serialize};
 
+pub use super::grooming::Grooming;
 pub use super::seen::{SeenPull, SyncCursor};
 
 /// Which forge a repository lives on.
@@ -189,6 +190,9 @@ pub struct Card {
     pub write: Option<Write>,
     /// The forge says that it is not there any more.
     pub gone: bool,
+    /// What grooming knows of it.
+    #[serde(default)]
+    pub grooming: Grooming,
 }
 
 /// A pull request as last read.
@@ -363,6 +367,8 @@ pub enum Wish {
         /// Markdown. The outbox appends an idempotency marker with the intent's id.
         body: String,
     },
+    /// A child issue, linked with this one.
+    Child(super::grooming::NewChild),
 }
 
 /// Where an intent stands.
@@ -448,6 +454,9 @@ pub struct Meta {
     /// Programs that are paused: until when and why.
     #[serde(default)]
     pub pools: Vec<(String, Timestamp, String)>,
+    /// The last id of a run of the hosted groomer.
+    #[serde(default)]
+    pub last_groomer_run: u64,
 }
 
 impl Default for Meta {
@@ -461,6 +470,7 @@ impl Default for Meta {
             next_audit: 1,
             seq: Seq(0),
             pools: Vec::new(),
+            last_groomer_run: 0,
         }
     }
 }

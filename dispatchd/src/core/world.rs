@@ -75,6 +75,9 @@ pub struct World {
     live_runs: OrdSet<RunId>,
     open_reviews: OrdMap<RepoKey, usize>,
     report_ages: OrdSet<(Timestamp, String)>,
+    /// What waits for grooming, whose parent is who, and what the hosted groomer did.
+    pub grooming: super::grooming::Index,
+    aside: OrdSet<CardKey>,
 }
 
 impl World {
@@ -89,6 +92,7 @@ impl World {
             Change::Intent(intent) => self.put_intent(intent),
             Change::Report(report) => self.put_report(report),
             Change::Meta(meta) => self.meta = meta.clone(),
+            Change::GroomerRun(run) => self.grooming.put_run(run),
             Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}
         }
     }
@@ -119,7 +123,9 @@ impl World {
 
     fn put_card(&mut self, card: &Card) {
         let card = Arc::new(card.clone());
-        if let Some(old) = self.cards.insert(card.key.clone(), card.clone()) {
+        let old = self.cards.insert(card.key.clone(), card.clone());
+        self.grooming.family(old.as_deref(), &card);
+        if let Some(old) = old {
             self.count_review(&old, -1);
             if let Some(until) = old.not_before {
                 self.rests.remove(&(until, old.key.clone()));
@@ -233,6 +239,9 @@ impl World {
 
     fn reindex(&mut self, card: &Card) {
         let number = card.key.number;
+        let turn = super::grooming::turn(self, card);
+        self.grooming.place(&card.key, turn);
+        self.aside.remove(&card.key);
         match self.places.remove(&card.key) {
             Some(Place::Ready(bucket, since)) => {
                 if let Some(set) = self.ready.get_mut(&*bucket) {
@@ -257,6 +266,9 @@ impl World {
             }
             Some(rule) => {
                 *self.withheld.entry(rule).or_insert(0) += 1;
+                if super::rank::LIFTABLE.contains(&rule) {
+                    self.aside.insert(card.key.clone());
+                }
                 Place::Withheld(rule)
             }
         };
@@ -278,19 +290,20 @@ impl World {
         self.ready.iter()
     }
 
+    /// Cards that would be ready, but for a rule that a request may lift.
+    pub fn aside(&self) -> impl Iterator<Item = &Arc<Card>> {
+        self.aside.iter().filter_map(|key| self.cards.get(key))
+    }
+
     /// The lane that a card is worked in: set by hand, else by its label, else the default. May name a lane that is not
     /// configured.
     #[must_use]
     pub fn lane_of<'a>(&'a self, card: &'a Card) -> &'a str {
-        let named = card.lane_override.as_deref().or_else(|| {
-            card.labels.iter().find_map(|l| {
-                let (head, id) = l.split_at_checked(5)?;
-                head.eq_ignore_ascii_case("lane/").then_some(id)
-            })
-        });
+        let named = card.lane_override.as_deref().or_else(|| super::lane::labelled(&card.labels));
         match named {
             Some(text) => self.policy.lane(text).map_or(text, |l| l.id.as_str()),
-            None => self.policy.default_lane(),
+            None => super::lane::escalated(&self.policy, &card.labels)
+                .unwrap_or_else(|| self.policy.default_lane()),
         }
     }
 

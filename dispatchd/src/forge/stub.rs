@@ -17,7 +17,7 @@ use crate::core::command::{Command, IntentResult, Reply};
 use crate::core::record::{CardKey, Event, ForgeKind, Intent, IntentState, Repo, Source, Wish};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::world::World;
-use crate::edges::{Forge, ForgeError, GitRemote, IssuePage, NewPull};
+use crate::edges::{Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
 use crate::ledger::{AuditFilter, Door, Fault, Ledger, ReadFault};
 
 /// Keeps every command, and of what they say only repositories and intents.
@@ -198,6 +198,25 @@ impl Forge for StubForge {
     async fn comment(&self, _repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError> {
         assert!(body.ends_with(marker), "the body carries the marker");
         self.write(format!("comment #{number} {marker}"))
+    }
+
+    async fn create_issue(&self, _repo: &Repo, new: &NewIssue) -> Result<SeenIssue, ForgeError> {
+        let there = self.issues.lock().unwrap().values().find(|i| i.body.contains(&new.marker)).cloned();
+        if let Some(there) = there {
+            return Ok(there);
+        }
+        self.write(format!("create {}", new.title))?;
+        let mut issues = self.issues.lock().unwrap();
+        let number = issues.keys().max().map_or(1, |n| n + 1);
+        let made = SeenIssue { title: new.title.clone(), body: new.body.clone(), ..issue(number, &[]) };
+        issues.insert(number, made.clone());
+        Ok(made)
+    }
+
+    async fn set_body(&self, _repo: &Repo, number: u64, body: &str) -> Result<(), ForgeError> {
+        self.write(format!("body #{number}"))?;
+        self.issues.lock().unwrap().get_mut(&number).unwrap().body = body.to_owned();
+        Ok(())
     }
 
     async fn pull(&self, _repo: &Repo, number: u64) -> Result<SeenPull, ForgeError> {

@@ -22,6 +22,7 @@ pub(super) struct Batch {
     runs: Rows<u64>,
     intents: Rows<u64>,
     reports: Rows<String>,
+    groomer_runs: Rows<u64>,
     audit: Rows<u64>,
     events: Rows<u64>,
 }
@@ -61,6 +62,7 @@ impl Batch {
             Change::Report(report) => {
                 self.reports.insert(report.key.clone(), encode(&report.key, report)?);
             }
+            Change::GroomerRun(run) => drop(self.groomer_runs.insert(run.id, encode(run.id, run)?)),
             Change::Audit(row) => drop(self.audit.insert(row.id, encode(row.id, row)?)),
             Change::Event(event) => drop(self.events.insert(event.seq.0, encode(event.seq, event)?)),
         }
@@ -80,6 +82,7 @@ impl Batch {
         self.runs.extend(later.runs);
         self.intents.extend(later.intents);
         self.reports.extend(later.reports);
+        self.groomer_runs.extend(later.groomer_runs);
         self.audit.extend(later.audit);
         self.events.extend(later.events);
     }
@@ -101,6 +104,7 @@ impl Batch {
         by_number(&self.runs, table::RUNS)?;
         by_number(&self.intents, table::INTENTS)?;
         by_text(&self.reports, table::REPORTS)?;
+        by_number(&self.groomer_runs, table::GROOMER_RUNS)?;
         by_number(&self.audit, table::AUDIT)?;
         by_number(&self.events, table::EVENTS)
     }

@@ -5,6 +5,7 @@
 //! refused, because nobody knows what it means.
 
 use dispatch_shared::protocol::activity::AuditRow;
+use dispatch_shared::protocol::grooming::GroomerRun;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -78,6 +79,7 @@ records! {
     Intent => "intents",
     StoredReport => "reports",
     AuditRow => "audit",
+    GroomerRun => "groomer_runs",
     Event => "events",
     String => "bodies",
 }

@@ -31,6 +31,8 @@ pub(super) const RUNS: ByNumber = TableDefinition::new("runs");
 pub(super) const INTENTS: ByNumber = TableDefinition::new("intents");
 /// Accepted reports by `<agent>/<key>`.
 pub(super) const REPORTS: ByText = TableDefinition::new("reports");
+/// Runs of the hosted groomer by id.
+pub(super) const GROOMER_RUNS: ByNumber = TableDefinition::new("groomer_runs");
 /// Audit rows by id.
 pub(super) const AUDIT: ByNumber = TableDefinition::new("audit");
 /// Events by sequence number.
@@ -49,7 +51,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     for table in [CARDS, BODIES, PULLS] {
         txn.open_table(table)?;
     }
-    for table in [CLAIMS, RUNS, INTENTS, AUDIT, EVENTS] {
+    for table in [CLAIMS, RUNS, INTENTS, GROOMER_RUNS, AUDIT, EVENTS] {
         txn.open_table(table)?;
     }
     Ok(())

@@ -18,10 +18,10 @@ use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
-use crate::core::rank::{self, Ask};
+use crate::core::rank::{self, Ask, Lifted};
 use crate::core::record::CardKey;
 use crate::core::world::World;
-use crate::core::{contract, view};
+use crate::core::{contract, grooming, limits, view};
 
 /// The longest that a request is held.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -57,19 +57,47 @@ pub(super) async fn peek(
     let kind = mode(&query)?;
     let world = app.ledger.snapshot();
     let lane = lane(&world, query.lane.as_deref())?;
-    let full = world.held_by(&agent).count() >= world.policy.slots_of(agent.as_str());
-    let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
-    let next = (kind == TaskType::Implement && !full)
-        .then(|| rank::next(&world, app.edges.clock.now(), &ask))
-        .flatten();
-    match next {
+    match next(&app, &world, &agent, kind, lane.as_deref(), lifted(&query)) {
         None => Ok(Json(contract::idle(&world, &agent, kind))),
-        Some(key) => task(&app, &world, &agent, &key, None).map(Json),
+        Some(key) => task(&app, &world, &agent, &key, kind, None).map(Json),
+    }
+}
+
+/// What the caller would get now.
+fn next(
+    app: &App,
+    world: &World,
+    agent: &AgentName,
+    kind: TaskType,
+    lane: Option<&str>,
+    lifted: Lifted,
+) -> Option<CardKey> {
+    if limits::held_by(world, agent) >= world.policy.slots_of(agent.as_str()) {
+        return None;
+    }
+    let now = app.edges.clock.now();
+    match kind {
+        TaskType::Groom => grooming::next(world, now, lane, None),
+        _ => rank::next_with(world, now, &Ask { agent, lane, repos: None }, lifted),
+    }
+}
+
+fn lifted(query: &NextTaskQuery) -> Lifted {
+    Lifted {
+        renovate: query.include_renovate.unwrap_or(false),
+        decomposed: query.exclude_decomposed == Some(false),
     }
 }
 
 /// The task for a card, with its claim after a take.
-fn task(app: &App, world: &World, agent: &AgentName, key: &CardKey, claim: Option<ClaimId>) -> Result<Task> {
+fn task(
+    app: &App,
+    world: &World,
+    agent: &AgentName,
+    key: &CardKey,
+    kind: TaskType,
+    claim: Option<ClaimId>,
+) -> Result<Task> {
     let card = world
         .cards
         .get(key)
@@ -77,6 +105,10 @@ fn task(app: &App, world: &World, agent: &AgentName, key: &CardKey, claim: Optio
     let body = app.ledger.body(key)?;
     let claim = claim.and_then(|id| world.claims.get(&id));
     let now = app.edges.clock.now();
+    // Work that is resumed may be of another kind than was asked for.
+    if claim.map_or(kind, |c| c.kind) == TaskType::Groom {
+        return Ok(contract::groom(world, agent, card, &body, claim.map(Arc::as_ref)));
+    }
     Ok(contract::implement(world, now, agent, card, &body, claim.map(Arc::as_ref)))
 }
 
@@ -103,6 +135,7 @@ pub(super) async fn take(
         idempotency_key: key,
         runner: false,
         slots: world.policy.slots_of(agent.as_str()),
+        lifted: lifted(&query),
     };
     loop {
         commits.mark_unchanged();
@@ -111,14 +144,14 @@ pub(super) async fn take(
                 let key = world.claims.get(&claim).map(|c| c.card.clone());
                 let key =
                     key.ok_or_else(|| failure(Code::StaleClaim, "the claim has ended already; ask again"))?;
-                return task(&app, &world, &agent, &key, Some(claim)).map(Json);
+                return task(&app, &world, &agent, &key, kind, Some(claim)).map(Json);
             }
             (_, world) if Instant::now() >= deadline => {
                 return Ok(Json(contract::idle(&world, &agent, kind)));
             }
             _ => {}
         }
-        if !there_is_work(&app, &mut commits, deadline, &agent, lane.as_deref()).await {
+        if !there_is_work(&app, &mut commits, deadline, &take).await {
             return Ok(Json(contract::idle(&app.ledger.snapshot(), &agent, kind)));
         }
     }
@@ -130,8 +163,7 @@ async fn there_is_work(
     app: &App,
     commits: &mut tokio::sync::watch::Receiver<dispatch_shared::event::Seq>,
     deadline: Instant,
-    agent: &AgentName,
-    lane: Option<&str>,
+    take: &Take,
 ) -> bool {
     loop {
         tokio::select! {
@@ -140,9 +172,7 @@ async fn there_is_work(
             changed = commits.changed() => if changed.is_err() { return false },
         }
         let world = app.ledger.snapshot();
-        let full = world.held_by(agent).count() >= world.policy.slots_of(agent.as_str());
-        let ask = Ask { agent, lane, repos: None };
-        if !full && rank::next(&world, app.edges.clock.now(), &ask).is_some() {
+        if next(app, &world, &take.agent, take.kind, take.lane.as_deref(), take.lifted).is_some() {
             return true;
         }
     }
@@ -175,9 +205,10 @@ pub(super) async fn report(
     let card = if names_issue { Some(extract::card(&world, &named)?) } else { None };
     let evidence = evidence(&app, &world, &agent, card.as_ref(), &request).await;
     let outcome = request.outcome;
+    let groomed = request.task_type == TaskType::Groom;
     let command = Command::Report(Box::new(Report { agent, card: card.clone(), request, evidence }));
     let (reply, _) = app.ledger.submit(command).await?;
-    if outcome == Outcome::IssueClosed
+    if (outcome == Outcome::IssueClosed || groomed)
         && let Some(card) = card
     {
         app.forges.hint(&card.repo);
@@ -269,7 +300,11 @@ pub(super) async fn queue(
     let now = app.edges.clock.now();
     let lane = lane(&world, query.lane.as_deref())?;
     let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
-    let mut entries: Vec<QueueIssue> = rank::order(&world, now, &ask)
+    let lifted = Lifted {
+        renovate: query.include_renovate.unwrap_or(false),
+        decomposed: query.exclude_decomposed == Some(false),
+    };
+    let mut entries: Vec<QueueIssue> = rank::order_with(&world, now, &ask, lifted)
         .into_iter()
         .filter_map(|ranked| {
             let card = world.cards.get(&ranked.key)?;

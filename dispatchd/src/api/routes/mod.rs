@@ -5,8 +5,10 @@ mod agents;
 mod claims;
 mod control;
 mod events;
+mod grooming;
 mod health;
 mod issues;
+mod lanes;
 mod log;
 mod metrics;
 mod repos;
@@ -50,6 +52,13 @@ fn table() -> Table {
         .route("/api/issues/unclaim", post(claims::unclaim))
         .route("/api/issues/{id}", get(issues::one))
         .route("/api/issues/{id}/why", get(issues::why))
+        .route("/api/issues/{id}/lane", get(lanes::get).post(lanes::set))
+        .route("/api/issues/groom", post(grooming::groom))
+        .route("/api/issues/actions/decompose", post(grooming::decompose))
+        .route("/api/issues/{id}/children", post(grooming::children))
+        .route("/api/groomer/run", post(grooming::run))
+        .route("/api/groomer/runs", get(grooming::runs))
+        .route("/api/groomer/runs/{id}", get(grooming::one_run))
         .route("/api/agents/{agent}/next-task", get(agents::peek).post(agents::take))
         .route("/api/agents/{agent}/tasks/report", post(agents::report))
         .route("/api/agents/{agent}/heartbeat", post(agents::heartbeat))

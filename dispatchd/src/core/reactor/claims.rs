@@ -3,6 +3,7 @@
 use dispatch_shared::claim::Checkpoint;
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::issue::{IssueState, read_labels};
+use dispatch_shared::task::TaskType;
 
 use super::settle;
 use super::take::{self, Maker};
@@ -27,17 +28,22 @@ pub(super) fn claim(
         return Err(Refusal::NotFound(format!("{subject} is in a repository that is not tracked")));
     }
     if let Some(held) = d.world.held(key).cloned() {
-        if &held.agent == agent && held.run.is_none() {
+        if &held.agent == agent && held.run.is_none() && held.kind != TaskType::Groom {
             d.claim(Claim { expires_at: held.expires_at.max(d.now + held.lease), ..(*held).clone() });
             return Ok(Reply::Claimed { claim: held.id, run: None, repeated: true });
         }
-        if !force {
+        let own_grooming = &held.agent == agent && held.kind == TaskType::Groom;
+        if !force && !own_grooming {
             return Err(Refusal::Held(format!(
                 "{subject} is held by {} until {}; an operator can take it with force",
                 held.agent, held.expires_at
             )));
         }
-        settle::revoke(d, key, &format!("{actor} claimed it for {agent} by force"))?;
+        if own_grooming {
+            settle::end_claim(d, &held, ClaimEvent::Release(agent.to_string()))?;
+        } else {
+            settle::revoke(d, key, &format!("{actor} claimed it for {agent} by force"))?;
+        }
     } else if !force {
         let others: Vec<AgentName> = read_labels(card.labels.iter().map(String::as_str))
             .agents
@@ -75,7 +81,7 @@ pub(super) fn unclaim(
     }
     settle::end_claim(d, &held, ClaimEvent::Release(actor.to_owned()))?;
     let action = if agent.is_some() { "unclaim_issue" } else { "unclaim_issue_by_operator" };
-    settle::give_back(d, key, actor, action, None)?;
+    settle::give_back_claim(d, &held, actor, action, None)?;
     Ok(Reply::Done)
 }
 

@@ -45,7 +45,7 @@ pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Repl
         } else {
             settle::end_claim(d, &claim, ClaimEvent::Expire)?;
             let notes = format!("{} of {} was not renewed in time", claim.id, claim.agent);
-            settle::give_back(d, &claim.card, "dispatch", "expire_claim", Some(&notes))?;
+            settle::give_back_claim(d, &claim, "dispatch", "expire_claim", Some(&notes))?;
         }
     }
     let rested: Vec<_> = d.world.rests().take_while(|(until, _)| *until <= d.now).cloned().collect();

@@ -4,7 +4,7 @@ use dispatch_shared::id::IntentId;
 use dispatch_shared::issue::{IssueState, LabelFacts, Status, read_labels};
 use dispatch_shared::protocol::activity::AuditRow;
 
-use super::{DONE, settle, sync};
+use super::{DONE, settle, sync, umbrella};
 use crate::core::command::{IntentResult, Refusal, Reply};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, Intent, IntentState, Wish, Write};
@@ -15,7 +15,7 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
         return Err(Refusal::Stale(format!("intent {id} is not pending any more")));
     };
     let (to, error) = match result {
-        IntentResult::Done { .. } => (IntentState::Done, None),
+        IntentResult::Done { .. } | IntentResult::Created { .. } => (IntentState::Done, None),
         IntentResult::Superseded { .. } => (IntentState::Superseded, None),
         IntentResult::Refused(why) => (IntentState::Refused(why.clone()), Some(why.clone())),
         IntentResult::Later { due, error } => (IntentState::Pending(*due), Some(error.clone())),
@@ -25,6 +25,9 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
     match result {
         IntentResult::Done { labels } => done(d, &intent, labels)?,
         IntentResult::Superseded { labels } => superseded(d, &intent, labels)?,
+        IntentResult::Created { child, unlinked } => {
+            umbrella::created(d, &intent, child, unlinked.as_deref())?;
+        }
         IntentResult::Refused(why) => refused(d, &intent, why)?,
         IntentResult::Later { .. } => {}
     }
@@ -128,6 +131,9 @@ fn refused(d: &mut Draft, intent: &Intent, why: &str) -> Result<(), Refusal> {
     }
     let after = card.labels.clone();
     d.card(card);
+    if let Wish::Child(child) = &intent.wish {
+        umbrella::not_created(d, intent, &child.title)?;
+    }
     d.audit(AuditRow {
         success: false,
         error_message: Some(why.to_owned()),

@@ -3,10 +3,12 @@
 //!
 //! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
+//! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children.
 //! `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
 mod control;
+mod groom;
 mod intents;
 mod moves;
 mod report;
@@ -15,6 +17,7 @@ mod runs;
 mod settle;
 mod sync;
 mod take;
+mod umbrella;
 
 use dispatch_shared::Timestamp;
 
@@ -51,6 +54,11 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
         Command::Intent { id, result } => intents::settle(d, *id, result)?,
         Command::Noted { action, notes, actor } => control::noted(d, action, notes, actor),
+        Command::SetLane(set) => groom::set_lane(d, set)?,
+        Command::Groom(decided) => groom::groom(d, decided)?,
+        Command::GroomerRun(run) => groom::keep_run(d, run),
+        Command::Decompose(split) => umbrella::decompose(d, split)?,
+        Command::MakeChildren(make) => umbrella::make(d, make)?,
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,
     };

@@ -6,6 +6,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::tasks::{self as wire, PrFixResolution, ReportAnswer};
 use dispatch_shared::task::{Outcome, TaskType};
 
+use super::groom;
 use super::settle::{self, AgentLabel, Relabel};
 use super::sync;
 use crate::core::command::{Evidence, Refusal, Reply, Report};
@@ -190,6 +191,9 @@ fn apply(d: &mut Draft, key: &CardKey, report: &Report, verdict: &Verdict) -> Re
     };
     if settle::card(d, key)?.status == Status::Done {
         return Ok(settled);
+    }
+    if request.task_type == TaskType::Groom {
+        groom::reported(d, key, request.outcome)?;
     }
     if let Verdict::Unverified(why) = verdict {
         failed(d, key, actor, why)?;

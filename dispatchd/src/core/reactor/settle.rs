@@ -13,6 +13,7 @@ use crate::core::command::Refusal;
 use crate::core::draft::Draft;
 use crate::core::record::{Card, CardKey, Claim, Kill, Wish, Write};
 use crate::core::transition::{self, CardEvent, ClaimEvent, Illegal};
+use dispatch_shared::task::TaskType;
 
 impl From<Illegal> for Refusal {
     fn from(illegal: Illegal) -> Self {
@@ -72,6 +73,7 @@ pub(super) struct Relabel<'a> {
     pub(super) agent: AgentLabel<'a>,
     pub(super) raise: &'a [Flag],
     pub(super) clear: &'a [Flag],
+    pub(super) add: &'a [String],
     pub(super) actor: &'a str,
     pub(super) action: &'a str,
     pub(super) notes: Option<&'a str>,
@@ -79,7 +81,16 @@ pub(super) struct Relabel<'a> {
 
 impl<'a> Relabel<'a> {
     pub(super) fn new(actor: &'a str, action: &'a str) -> Self {
-        Self { event: None, agent: AgentLabel::Keep, raise: &[], clear: &[], actor, action, notes: None }
+        Self {
+            event: None,
+            agent: AgentLabel::Keep,
+            raise: &[],
+            clear: &[],
+            add: &[],
+            actor,
+            action,
+            notes: None,
+        }
     }
 }
 
@@ -143,6 +154,9 @@ fn wanted_labels(before: &[String], status: Status, change: &Relabel<'_>) -> Vec
     }
     for flag in change.raise {
         want(flag.label().to_owned());
+    }
+    for label in change.add {
+        want(label.clone());
     }
     labels
 }
@@ -237,6 +251,22 @@ pub(super) fn give_back(
         ..Relabel::new(actor, action)
     };
     relabel(d, &mut card, &change)
+}
+
+/// What a card becomes when `claim`, just ended, ends without a result: a groomer's moves nothing.
+pub(super) fn give_back_claim(
+    d: &mut Draft,
+    claim: &Claim,
+    actor: &str,
+    action: &str,
+    notes: Option<&str>,
+) -> Result<(), Refusal> {
+    if claim.kind == TaskType::Groom {
+        let row = row(d, actor, action, &claim.card);
+        d.audit(AuditRow { notes: notes.map(ToOwned::to_owned), ..row });
+        return Ok(());
+    }
+    give_back(d, &claim.card, actor, action, notes)
 }
 
 /// The live claim on `card` if `named` is none or names it.

@@ -10,6 +10,7 @@ use dispatch_shared::id::RepoKey;
 use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, read_labels};
 
 use super::settle::{self, AgentLabel, Relabel};
+use super::umbrella;
 use crate::core::command::{Refusal, Reply, Synced};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, CardKey, Pull, Repo, Wish};
@@ -17,6 +18,7 @@ use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::transition::{self, CardEvent};
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::Attempt;
+use dispatch_shared::task::TaskType;
 
 pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
     let key = synced.repo.as_ref().ok_or_else(|| Refusal::Invalid("a sync names its repository".into()))?;
@@ -70,7 +72,12 @@ fn touched(old: &LabelFacts, new: &LabelFacts) -> bool {
     old.status != new.status || old.flags != new.flags || old.agents != new.agents
 }
 
-fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timestamp>) -> Result<(), Refusal> {
+pub(super) fn issue(
+    d: &mut Draft,
+    repo: &RepoKey,
+    seen: &SeenIssue,
+    read_at: Option<Timestamp>,
+) -> Result<(), Refusal> {
     let key = CardKey { repo: repo.clone(), number: seen.number };
     let Some(old) = d.world.cards.get(&key).cloned() else {
         d.body(&key, &seen.body);
@@ -124,8 +131,20 @@ fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timest
         let to = now.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog);
         enter(&mut card, d.now, CardEvent::Moved(to))?;
     }
+    // A lane that a person names on the forge is newer than what was set here.
+    if !stale && before.lane != now.lane && now.lane.is_some() {
+        card.lane_override = None;
+        card.grooming.lane = None;
+    }
+    // Answered: a groomer looks again.
+    if by_person && before.flags.contains(&Flag::NeedsInfo) && !now.flags.contains(&Flag::NeedsInfo) {
+        card.grooming.groomed_at = None;
+    }
     if card != *old {
         d.card(card);
+    }
+    if closed_now || opened_now {
+        umbrella::child_changed(d, &key)?;
     }
     if closed_now {
         settle::revoke(d, &key, "the issue was closed")?;
@@ -144,7 +163,8 @@ fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timest
 
 /// A person changed status, flags or agent label: a live claim that does not fit any more is taken away.
 pub(super) fn after_person(d: &mut Draft, key: &CardKey, now: &LabelFacts) -> Result<(), Refusal> {
-    let Some(held) = d.world.held(key).cloned() else { return Ok(()) };
+    // A groomer changes labels itself; its claim moves nothing and is not lost by that.
+    let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(()) };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
     let unassigned = !now.agents.contains(&held.agent);
     if moved {
@@ -212,6 +232,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         last_run: None,
         write: None,
         gone: false,
+        grooming: Default::default(),
     }
 }
 
@@ -241,7 +262,7 @@ fn gone(d: &mut Draft, key: &CardKey) -> Result<(), Refusal> {
     settle::revoke(d, key, "the issue is gone from the forge")?;
     d.tell(What::IssueGone(key.id()));
     d.card(Card { gone: true, ..(*card).clone() });
-    Ok(())
+    umbrella::child_changed(d, key)
 }
 
 /// The pull request that counts for a card: the newest open one, else the newest.

@@ -6,10 +6,12 @@ use dispatch_shared::id::{AgentName, ClaimId, RunId};
 use dispatch_shared::run::{Phase, RunState, Usage};
 use dispatch_shared::task::TaskType;
 
+use super::groom;
 use super::settle::{self, AgentLabel, Relabel};
 use crate::core::command::{Refusal, Reply, Take};
 use crate::core::contract;
 use crate::core::draft::Draft;
+use crate::core::limits;
 use crate::core::rank::{self, Ask};
 use crate::core::record::{Card, CardKey, Claim, ClaimState, Run};
 use crate::core::transition::{CardEvent, ClaimEvent};
@@ -28,12 +30,14 @@ pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
     {
         return resume(d, &claim, take.idempotency_key.clone());
     }
-    // Grooming moves nothing and has no queue of its own yet.
-    if take.kind != TaskType::Implement || d.world.held_by(&take.agent).count() >= take.slots {
+    if take.kind == TaskType::Groom {
+        return groom::take(d, take, lane.as_deref());
+    }
+    if take.kind != TaskType::Implement || limits::held_by(&d.world, &take.agent) >= take.slots {
         return Ok(Reply::Idle);
     }
     let ask = Ask { agent: &take.agent, lane: lane.as_deref(), repos: take.repos.as_deref() };
-    let Some(key) = rank::next(&d.world, d.now, &ask) else { return Ok(Reply::Idle) };
+    let Some(key) = rank::next_with(&d.world, d.now, &ask, take.lifted) else { return Ok(Reply::Idle) };
     let card = settle::card(d, &key)?;
     let maker = Maker {
         agent: &take.agent,

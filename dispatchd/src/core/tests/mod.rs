@@ -2,5 +2,7 @@
 
 mod examples;
 mod fixture;
+mod lanes;
 mod model;
 mod regressions;
+mod umbrella;

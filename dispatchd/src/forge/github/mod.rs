@@ -3,13 +3,15 @@
 //! - `client`: one request: headers, redirects, bounds; `answer`: what came back, and what it means as an error.
 //! - `limit`: what GitHub says of its rate limits, and the pace of writes.
 //! - `changes`: the incremental read: a conditional probe, then pages.
-//! - `issues`, `pulls`: single reads and the writes; `wire`: GitHub's JSON as plain observations.
+//! - `issues`, `pulls`: single reads and the writes; `create`: issues that are made, and texts that change;
+//!   `wire`: GitHub's JSON as plain observations.
 //!
 //! Deliberately absent: merging a pull request, closing an issue, replacing a set of labels.
 
 mod answer;
 mod changes;
 mod client;
+mod create;
 mod issues;
 mod limit;
 mod link;
@@ -25,7 +27,7 @@ use url::Url;
 use self::client::Client;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
-use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewPull};
+use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
 use crate::secret::Secret;
 
 /// How long one request may take, its body included.
@@ -101,6 +103,14 @@ impl Forge for GithubForge {
 
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError> {
         self.post_comment(repo, number, body, marker).await
+    }
+
+    async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError> {
+        self.post_issue(repo, issue).await
+    }
+
+    async fn set_body(&self, repo: &Repo, number: u64, body: &str) -> Result<(), ForgeError> {
+        self.patch_body(repo, number, body).await
     }
 
     async fn pull(&self, repo: &Repo, number: u64) -> Result<SeenPull, ForgeError> {

@@ -100,6 +100,14 @@ impl Doc {
         format!("{}{}{}", self.head, self.yaml, self.tail)
     }
 
+    /// The same front matter above another text.
+    pub(super) fn with_body(&self, body: &str) -> Result<Doc, FrontError> {
+        let fence = self.tail.split_inclusive('\n').next().unwrap_or("---\n").trim_end();
+        let newline = if body.is_empty() || body.ends_with('\n') { "" } else { "\n" };
+        let gap = if body.is_empty() { "" } else { "\n" };
+        Doc::parse(&format!("{}{}{fence}\n{gap}{body}{newline}", self.head, self.yaml))
+    }
+
     /// Where `key` stands, in lines of the whole file.
     pub(super) fn line_of(&self, key: &str) -> Option<usize> {
         self.yaml.lines().position(|l| key_of(l) == Some(key)).map(|i| i + 2)

@@ -12,6 +12,7 @@
 //! Deliberately absent: a way to merge. A person merges with git; see `pulls`.
 
 mod changes;
+mod create;
 mod dir;
 mod files;
 mod front;
@@ -34,7 +35,7 @@ use self::front::{Doc, scalar};
 use self::git::Git;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
-use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewPull};
+use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
 
 /// The forge of repositories on this machine.
 #[derive(Clone, Debug)]
@@ -222,6 +223,24 @@ impl Forge for LocalForge {
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError> {
         let (repo, body, marker) = (repo.clone(), body.to_owned(), marker.to_owned());
         self.blocking(move |forge| forge.comment(&forge.open(&repo)?, number, &body, &marker)).await
+    }
+
+    async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError> {
+        let (repo, issue) = (repo.clone(), issue.clone());
+        self.blocking(move |forge| {
+            let place = forge.open(&repo)?;
+            create::issue(&place.dir, &issue, forge.edges.clock.now(), &*forge.edges.hook)
+        })
+        .await
+    }
+
+    async fn set_body(&self, repo: &Repo, number: u64, body: &str) -> Result<(), ForgeError> {
+        let (repo, body) = (repo.clone(), body.to_owned());
+        self.blocking(move |forge| {
+            forge.before("forge.set_body")?;
+            create::set_body(&forge.open(&repo)?.dir, number, &body, forge.edges.clock.now())
+        })
+        .await
     }
 
     async fn pull(&self, repo: &Repo, number: u64) -> Result<SeenPull, ForgeError> {

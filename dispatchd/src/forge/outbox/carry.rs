@@ -3,9 +3,12 @@
 use dispatch_shared::Timestamp;
 
 use crate::core::command::IntentResult;
+use crate::core::grooming::NewChild;
 use crate::core::intent::{Verdict, judge_labels};
 use crate::core::record::{Intent, Repo, Wish};
-use crate::edges::{Forge, ForgeError, Forges as _};
+use crate::core::seen::SeenIssue;
+use crate::core::umbrella;
+use crate::edges::{Forge, ForgeError, Forges as _, NewIssue};
 use crate::forge::Forges;
 
 /// Carries out `intent` at the repository's forge.
@@ -19,6 +22,43 @@ pub(super) async fn out(forges: &Forges, repo: &Repo, intent: &Intent) -> Result
             forge.comment(repo, number, &format!("{body}\n\n{marker}"), &marker).await?;
             Ok(IntentResult::Done { labels: forge.issue(repo, number).await?.labels })
         }
+        Wish::Child(child) => make(forge.as_ref(), repo, intent, child).await,
+    }
+}
+
+/// Makes the child, then names it in its parent's text. Both are safe to repeat.
+async fn make(
+    forge: &dyn Forge,
+    repo: &Repo,
+    intent: &Intent,
+    child: &NewChild,
+) -> Result<IntentResult, ForgeError> {
+    let parent = intent.card.number;
+    let marker = format!("<!-- dispatch:{} -->", intent.id);
+    let new = NewIssue {
+        title: child.title.clone(),
+        body: format!("{}\n\n{marker}\n", umbrella::body(child, parent)),
+        labels: child.labels.clone(),
+        marker,
+        since: intent.created_at,
+    };
+    let made = forge.create_issue(repo, &new).await?;
+    let unlinked = match link(forge, repo, parent, &made).await {
+        Ok(()) => None,
+        // The child is there and stays; only its parent's text lacks it.
+        Err(ForgeError::NotFound(said) | ForgeError::Refused(said) | ForgeError::Unauthorized(said)) => {
+            Some(said)
+        }
+        Err(later) => return Err(later),
+    };
+    Ok(IntentResult::Created { child: Box::new(made), unlinked })
+}
+
+async fn link(forge: &dyn Forge, repo: &Repo, parent: u64, child: &SeenIssue) -> Result<(), ForgeError> {
+    let live = forge.issue(repo, parent).await?;
+    match umbrella::linked(&live.body, &child.title, child.number) {
+        Some(body) => forge.set_body(repo, parent, &body).await,
+        None => Ok(()),
     }
 }
 
@@ -67,6 +107,7 @@ pub(super) fn failed(
 pub(super) fn word(result: &IntentResult) -> &'static str {
     match result {
         IntentResult::Done { .. } => "done",
+        IntentResult::Created { .. } => "created",
         IntentResult::Superseded { .. } => "superseded",
         IntentResult::Refused(_) => "refused",
         IntentResult::Later { .. } => "later",

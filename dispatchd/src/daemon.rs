@@ -59,6 +59,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         edges: edges.clone(),
         forges: desk.clone(),
         files: Arc::new(files),
+        webhook_secret: config.webhook_secret.clone(),
         hub: Arc::new(follow::Hub::default()),
         store_failed: store.failed(),
         shutdown: shutdown.clone(),

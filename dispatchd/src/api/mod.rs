@@ -12,6 +12,7 @@
 pub mod error;
 pub mod extract;
 pub mod follow;
+pub mod hook;
 pub mod listen;
 pub mod routes;
 pub mod serve;
@@ -107,6 +108,8 @@ pub struct App {
     pub forges: Arc<dyn ForgeDesk>,
     /// Logs and diffs.
     pub files: Arc<dyn RunFiles>,
+    /// The secret that webhooks are signed with; without one none is taken.
+    pub webhook_secret: Option<crate::secret::Secret>,
     /// The event stream.
     pub hub: Arc<follow::Hub>,
     /// Says once that the store has failed.

@@ -5,7 +5,7 @@
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted;
-//!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
+//!   [`fix`]: pull requests that need work again; [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
@@ -15,6 +15,7 @@ pub mod change;
 pub mod command;
 pub mod contract;
 pub mod draft;
+pub mod fix;
 pub mod intent;
 pub mod invariant;
 pub mod policy;

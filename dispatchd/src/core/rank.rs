@@ -36,6 +36,8 @@ pub enum Rule {
     Unclaimed,
     /// No open issue blocks it.
     Unblocked,
+    /// Its open pull request does not wait for work or for a person.
+    PullSettled,
     /// No pause after a failure is running.
     Rested,
     /// The repository is below its limit of cards in review.
@@ -56,7 +58,7 @@ pub const FIXED: [Rule; 8] = [
     Rule::OneAgent,
 ];
 
-const LATE: [Rule; 4] = [Rule::Unblocked, Rule::Rested, Rule::BelowWip, Rule::Thawed];
+const LATE: [Rule; 5] = [Rule::Unblocked, Rule::PullSettled, Rule::Rested, Rule::BelowWip, Rule::Thawed];
 
 /// Whether `rule` holds for `card` at `now`.
 #[must_use]
@@ -71,6 +73,7 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::OneAgent => card.labels.iter().filter(|l| is_agent(l)).count() <= 1,
         Rule::Unclaimed => world.held(&card.key).is_none(),
         Rule::Unblocked => open_blockers(world, card).next().is_none(),
+        Rule::PullSettled => !super::fix::pick::unsettled(world, card),
         Rule::Rested => card.not_before.is_none_or(|t| t <= now),
         Rule::BelowWip => below_wip(world, &card.key.repo),
         Rule::Thawed => !world.meta.frozen,
@@ -160,7 +163,9 @@ fn candidates<'a>(
             cards.iter().filter_map(move |(since, number)| {
                 let key = CardKey { repo: bucket.repo.clone(), number: *number };
                 let card = world.cards.get(&key)?;
-                let free = holds(world, card, now, Rule::Unblocked) && holds(world, card, now, Rule::Rested);
+                let free = holds(world, card, now, Rule::Unblocked)
+                    && holds(world, card, now, Rule::PullSettled)
+                    && holds(world, card, now, Rule::Rested);
                 let score = score(effective_priority(bucket.priority, *since, now), matches);
                 free.then_some(Ranked { score, since: *since, key })
             })
@@ -259,6 +264,10 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
         Rule::Unblocked => (
             "not blocked",
             open_blockers(world, card).map(|n| format!("#{n} is open")).collect::<Vec<_>>().join(", "),
+        ),
+        Rule::PullSettled => (
+            "no pull request to repair",
+            card.linked_pull.map_or_else(String::new, |n| format!("pull request #{n} is linked")),
         ),
         Rule::Rested => (
             "rested",

@@ -8,6 +8,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::core::fix::{Delivery, Fix};
 use crate::core::record::{Card, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
 
 /// A row cannot be written or read; names table, key and cause.
@@ -77,6 +78,8 @@ records! {
     Run => "runs",
     Intent => "intents",
     StoredReport => "reports",
+    Fix => "fixes",
+    Delivery => "deliveries",
     AuditRow => "audit",
     Event => "events",
     String => "bodies",

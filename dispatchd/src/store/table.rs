@@ -31,6 +31,10 @@ pub(super) const RUNS: ByNumber = TableDefinition::new("runs");
 pub(super) const INTENTS: ByNumber = TableDefinition::new("intents");
 /// Accepted reports by `<agent>/<key>`.
 pub(super) const REPORTS: ByText = TableDefinition::new("reports");
+/// PR-fix items by repository and pull request.
+pub(super) const FIXES: ByCard = TableDefinition::new("fixes");
+/// Webhook deliveries, written over in a ring.
+pub(super) const DELIVERIES: ByNumber = TableDefinition::new("deliveries");
 /// Audit rows by id.
 pub(super) const AUDIT: ByNumber = TableDefinition::new("audit");
 /// Events by sequence number.
@@ -46,10 +50,10 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     for table in [META, REPOS, REPORTS] {
         txn.open_table(table)?;
     }
-    for table in [CARDS, BODIES, PULLS] {
+    for table in [CARDS, BODIES, PULLS, FIXES] {
         txn.open_table(table)?;
     }
-    for table in [CLAIMS, RUNS, INTENTS, AUDIT, EVENTS] {
+    for table in [CLAIMS, RUNS, INTENTS, AUDIT, EVENTS, DELIVERIES] {
         txn.open_table(table)?;
     }
     Ok(())

@@ -5,6 +5,7 @@ pub mod activity;
 pub mod claims;
 pub mod control;
 pub mod events;
+pub mod followup;
 pub mod issues;
 pub mod queue;
 pub mod repos;

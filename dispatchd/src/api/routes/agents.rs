@@ -9,15 +9,17 @@ use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::protocol::IssueRef;
 use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
-use dispatch_shared::protocol::queue::{QueueIssue, QueueQuery};
+use dispatch_shared::protocol::queue::{QueueEntry, QueueIssue, QueueQuery};
 use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportAnswer, ReportRequest, TakeRequest, Task};
 use dispatch_shared::task::{Outcome, TaskType};
 use tokio::time::Instant;
 
+use super::followup;
 use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
+use crate::core::fix::{self, pick};
 use crate::core::rank::{self, Ask};
 use crate::core::record::CardKey;
 use crate::core::world::World;
@@ -62,6 +64,11 @@ pub(super) async fn peek(
     let next = (kind == TaskType::Implement && !full)
         .then(|| rank::next(&world, app.edges.clock.now(), &ask))
         .flatten();
+    let fix =
+        (kind == TaskType::Implement && !full).then(|| pick::next(&world, &agent, lane.as_deref())).flatten();
+    if let Some(key) = fix {
+        return followup::task(&app, &world, &agent, &key, None).map(Json);
+    }
     match next {
         None => Ok(Json(contract::idle(&world, &agent, kind))),
         Some(key) => task(&app, &world, &agent, &key, None).map(Json),
@@ -106,8 +113,14 @@ pub(super) async fn take(
     };
     loop {
         commits.mark_unchanged();
+        if kind == TaskType::Implement {
+            followup::look_before_take(&app, &agent, lane.as_deref()).await;
+        }
         match app.ledger.submit(Command::Take(take.clone())).await? {
             (Reply::Claimed { claim, .. }, world) => {
+                if let Some(fix) = world.claims.get(&claim).and_then(|c| followup::key_of(c)) {
+                    return followup::task(&app, &world, &agent, &fix, Some(claim)).map(Json);
+                }
                 let key = world.claims.get(&claim).map(|c| c.card.clone());
                 let key =
                     key.ok_or_else(|| failure(Code::StaleClaim, "the claim has ended already; ask again"))?;
@@ -142,7 +155,8 @@ async fn there_is_work(
         let world = app.ledger.snapshot();
         let full = world.held_by(agent).count() >= world.policy.slots_of(agent.as_str());
         let ask = Ask { agent, lane, repos: None };
-        if !full && rank::next(&world, app.edges.clock.now(), &ask).is_some() {
+        let now = app.edges.clock.now();
+        if !full && (pick::next(&world, agent, lane).is_some() || rank::next(&world, now, &ask).is_some()) {
             return true;
         }
     }
@@ -173,7 +187,10 @@ pub(super) async fn report(
     let names_issue =
         named.issue_id.as_deref().is_some_and(|i| !i.is_empty()) || named.issue_number.is_some();
     let card = if names_issue { Some(extract::card(&world, &named)?) } else { None };
-    let evidence = evidence(&app, &world, &agent, card.as_ref(), &request).await;
+    let evidence = match followup::evidence(&app, &world, &agent, card.as_ref(), &request).await {
+        Some(of_followup) => of_followup,
+        None => evidence(&app, &world, &agent, card.as_ref(), &request).await,
+    };
     let outcome = request.outcome;
     let command = Command::Report(Box::new(Report { agent, card: card.clone(), request, evidence }));
     let (reply, _) = app.ledger.submit(command).await?;
@@ -235,7 +252,8 @@ pub(super) async fn heartbeat(
         .filter_map(|id| world.claims.get(id))
         .filter_map(|claim| world.cards.get(&claim.card))
         .collect();
-    for repo in cards.iter().map(|c| &c.key.repo).collect::<std::collections::BTreeSet<_>>() {
+    let held = renewed.iter().filter_map(|id| world.claims.get(id));
+    for repo in held.map(|c| &c.card.repo).collect::<std::collections::BTreeSet<_>>() {
         app.forges.hint(repo);
     }
     Ok(Json(HeartbeatAnswer {
@@ -263,7 +281,7 @@ pub(super) async fn queue(
     State(app): State<App>,
     Path(name): Path<String>,
     Query(query): Query<QueueQuery>,
-) -> Result<Json<Vec<QueueIssue>>> {
+) -> Result<Json<Vec<QueueEntry>>> {
     let agent = extract::agent(&name)?;
     let world = app.ledger.snapshot();
     let now = app.edges.clock.now();
@@ -283,5 +301,8 @@ pub(super) async fn queue(
                 .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
         );
     }
-    Ok(Json(entries))
+    let fixes =
+        pick::order(&world, &agent, lane.as_deref()).filter_map(|fix| fix::view::queue_entry(&world, fix));
+    let fixes = fixes.map(|entry| QueueEntry::Fix(Box::new(entry)));
+    Ok(Json(fixes.chain(entries.into_iter().map(|issue| QueueEntry::Issue(Box::new(issue)))).collect()))
 }

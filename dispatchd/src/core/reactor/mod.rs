@@ -2,11 +2,14 @@
 //! away.
 //!
 //! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
-//! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
+//! `report` and `runs` take in what came of it; `intents` what became of writes; `fix` keeps the PR-fix queue and `followup` hands its
+//! items out and takes their reports; `control` freezes and lets time pass.
 //! `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
 mod control;
+mod fix;
+mod followup;
 mod intents;
 mod moves;
 mod report;
@@ -50,6 +53,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Retry { run, actor } => runs::retry(d, *run, actor)?,
         Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
         Command::Intent { id, result } => intents::settle(d, *id, result)?,
+        Command::Fix(command) => fix::command(d, command)?,
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,
     };

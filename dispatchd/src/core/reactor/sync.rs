@@ -35,6 +35,7 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         repo.default_branch.clone_from(&seen.default_branch);
     }
     if let Some(cursor) = &synced.cursor {
+        super::fix::check_later(d, key, synced.read_at)?;
         repo.cursor = cursor.clone();
         repo.last_synced_at = Some(d.now);
         repo.sync_error = None;
@@ -133,7 +134,8 @@ fn issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, read_at: Option<Timest
 pub(super) fn after_person(d: &mut Draft, key: &CardKey, now: &LabelFacts) -> Result<(), Refusal> {
     let Some(held) = d.world.held(key).cloned() else { return Ok(()) };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
-    let unassigned = !now.agents.contains(&held.agent);
+    // A follow-up puts no agent label on the card.
+    let unassigned = held.fix.is_none() && !now.agents.contains(&held.agent);
     if moved {
         settle::revoke(d, key, "a person moved the card")?;
     } else if unassigned {
@@ -251,6 +253,7 @@ pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(),
     cards.sort();
     cards.dedup();
     d.pull(new);
+    super::fix::pulled(d, repo, seen)?;
     let closed_unmerged =
         seen.state == PullState::Closed && old.is_some_and(|o| o.seen.state == PullState::Open);
     for key in cards {

@@ -191,3 +191,77 @@ pub fn of_check(key: String, check: &Check, head: Option<String>) -> News {
         head,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn red() -> Health {
+        Health {
+            pr: 4,
+            head_sha: "abc".into(),
+            checks: vec![Check {
+                id: "1".into(),
+                name: "ci".into(),
+                conclusion: "FAILURE".into(),
+                text: None,
+            }],
+            ..Health::default()
+        }
+    }
+
+    fn kinds(health: &Health) -> Vec<FixType> {
+        signals("Acme/Api", health).iter().map(|n| n.fix_type).collect()
+    }
+
+    #[test]
+    fn each_signal_is_one() {
+        let said = |text: &str| Remark { id: "7".into(), item: FeedbackItem::text(text) };
+        let some = |word: &str| Some(word.to_owned());
+        let plain = Health { pr: 4, head_sha: "abc".into(), ..Health::default() };
+        assert_eq!(kinds(&plain), []);
+        assert_eq!(kinds(&red()), [FixType::CiFailure]);
+        assert_eq!(signals("Acme/Api", &red())[0].keys, ["check_run:acme/api#4:1"]);
+        for word in ["CONFLICTING", "conflicting"] {
+            assert_eq!(kinds(&Health { mergeable: some(word), ..plain.clone() }), [FixType::MergeConflict]);
+        }
+        assert_eq!(kinds(&Health { merge_state: some("DIRTY"), ..plain.clone() }), [FixType::MergeConflict]);
+        let asked = Health { review_decision: some("CHANGES_REQUESTED"), ..plain.clone() };
+        assert_eq!(kinds(&asked), [FixType::ReviewFeedback]);
+        assert_eq!(
+            kinds(&Health { threads: vec![said("why?")], ..plain.clone() }),
+            [FixType::ReviewFeedback]
+        );
+        assert_eq!(kinds(&Health { threads: vec![said("x <!-- dispatch:i-1 -->")], ..plain.clone() }), []);
+        let status = Check { id: "2".into(), name: "ci".into(), conclusion: "error".into(), text: None };
+        assert_eq!(kinds(&Health { statuses: vec![status], ..plain.clone() }), [FixType::CiFailure]);
+        for fine in ["success", "neutral", "skipped", "pending", "stale"] {
+            let check = Check { conclusion: fine.into(), ..red().checks[0].clone() };
+            assert_eq!(kinds(&Health { checks: vec![check], ..plain.clone() }), [], "{fine}");
+        }
+    }
+
+    #[test]
+    fn being_behind_is_none_by_itself() {
+        for word in ["BEHIND", "BLOCKED", "UNSTABLE", "HAS_HOOKS"] {
+            let alone = Health { merge_state: Some(word.into()), pr: 4, ..Health::default() };
+            assert_eq!(kinds(&alone), [], "{word}");
+            let beside = Health { merge_state: Some(word.into()), ..red() };
+            assert_eq!(kinds(&beside), [FixType::CiFailure, FixType::Other], "{word}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_to_work_on_says_nothing() {
+        let unfit = [
+            Health { draft: true, ..red() },
+            Health { from_fork: true, ..red() },
+            Health { state: Some(PullState::Closed), ..red() },
+            Health { state: Some(PullState::Merged), ..red() },
+            Health { labels: vec!["Needs-Human".into()], ..red() },
+        ];
+        for health in unfit {
+            assert_eq!(kinds(&health), [], "{health:?}");
+        }
+    }
+}

@@ -2,4 +2,5 @@
 
 mod examples;
 mod fixture;
+mod followups;
 mod model;

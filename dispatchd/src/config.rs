@@ -3,6 +3,7 @@
 //! Every key is optional; an unknown one is an error that names file, line and key.
 
 pub mod doors;
+pub mod followup;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,8 @@ pub struct File {
     pub lanes: Vec<LaneEntry>,
     /// Other names of lanes.
     pub lane_aliases: Option<BTreeMap<String, String>>,
+    /// Follow-ups of pull requests.
+    pub followup: followup::Followup,
     /// The built-in runner.
     pub runner: Runner,
     /// The TCP listener.
@@ -50,6 +53,8 @@ pub struct Github {
     pub api_url: Option<String>,
     /// A file that holds the token, and nobody else may read.
     pub token_file: Option<PathBuf>,
+    /// A file that holds the secret of webhooks.
+    pub webhook_secret_file: Option<PathBuf>,
     /// Repositories to track at the first start.
     pub repositories: Vec<RepoName>,
 }
@@ -197,6 +202,8 @@ pub struct Config {
     pub credentials: Credentials,
     /// The TCP listener and the tokens.
     pub doors: doors::Doors,
+    /// The secret of webhooks; without one none is taken.
+    pub webhook_secret: Option<Secret>,
     /// Repositories to track while none is tracked.
     pub seed: Vec<RepoName>,
     /// What comes of it for the core.
@@ -253,6 +260,7 @@ fn from_file(
         socket: endpoint::socket_path(get),
         token_source: found.as_ref().map(|(_, from)| *from),
         token: found.map(|(token, _)| token),
+        webhook_secret: followup::webhook_secret(&file, env)?,
         file,
         path,
         api_url,
@@ -281,7 +289,11 @@ fn at(path: &Path, text: &str, key: &str, error: &toml::de::Error) -> ConfigErro
     ConfigError(format!("{}:{line}:{key} {}", path.display(), error.message().trim().replace('\n', " ")))
 }
 
-fn policy(file: &File, path: &Path, env: impl Fn(&str) -> Option<String>) -> Result<Policy, ConfigError> {
+fn policy(
+    file: &File,
+    path: &Path,
+    env: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Policy, ConfigError> {
     let preset = Policy::default();
     let wrong = |why: String| ConfigError(format!("{}: {why}", path.display()));
     let (mut lanes, mut aliases) = (file.lanes.clone(), file.lane_aliases.clone());
@@ -349,6 +361,7 @@ fn policy(file: &File, path: &Path, env: impl Fn(&str) -> Option<String>) -> Res
         done_retention: Duration::from_secs(u64::from(days) * 86_400),
         runner_agent: file.runner.agent_name.clone(),
         runner_slots: file.runner.max_parallel,
+        followup: followup::policy(&file.followup, env)?,
         lane_programs: file.runner.lane_agents.clone(),
         default_program: file.runner.agent.clone(),
     })

@@ -62,6 +62,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         forges: desk.clone(),
         groomer: None,
         files: Arc::new(files),
+        webhook_secret: config.webhook_secret.clone(),
         hub: Arc::new(follow::Hub::default()),
         doors: Arc::new(doors(&config)),
         setup: Arc::new(setup::Desk::new(&config, |name| std::env::var(name).ok())),

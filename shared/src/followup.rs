@@ -43,3 +43,84 @@ pub enum PullState {
     /// Merged.
     Merged,
 }
+
+impl FixType {
+    /// Reads the word in any case, with `-` or `_`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match fold(text).as_str() {
+            "MERGE_CONFLICT" => Some(FixType::MergeConflict),
+            "CI_FAILURE" => Some(FixType::CiFailure),
+            "REVIEW_FEEDBACK" => Some(FixType::ReviewFeedback),
+            "OTHER" => Some(FixType::Other),
+            _ => None,
+        }
+    }
+
+    /// In words, for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            FixType::MergeConflict => "merge conflict",
+            FixType::CiFailure => "failed checks",
+            FixType::ReviewFeedback => "review feedback",
+            FixType::Other => "other",
+        }
+    }
+}
+
+impl FixStatus {
+    /// Reads the word in any case.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match fold(text).as_str() {
+            "QUEUED" => Some(FixStatus::Queued),
+            "FIXED" => Some(FixStatus::Fixed),
+            "BLOCKED" => Some(FixStatus::Blocked),
+            "STALE" => Some(FixStatus::Stale),
+            "IGNORED" => Some(FixStatus::Ignored),
+            _ => None,
+        }
+    }
+
+    /// The word on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            FixStatus::Queued => "QUEUED",
+            FixStatus::Fixed => "FIXED",
+            FixStatus::Blocked => "BLOCKED",
+            FixStatus::Stale => "STALE",
+            FixStatus::Ignored => "IGNORED",
+        }
+    }
+}
+
+/// The lane of a PR-fix item as it is answered: never a lane's id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FixLane {
+    /// For any agent.
+    Normal,
+    /// For the best models: the lane with the role `escalation`.
+    Escalated,
+    /// For a person.
+    NeedsHuman,
+}
+
+impl FixLane {
+    /// Reads the tier in any case, with `-` or `_`.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        match fold(text).as_str() {
+            "NORMAL" => Some(FixLane::Normal),
+            "ESCALATED" => Some(FixLane::Escalated),
+            "NEEDS_HUMAN" => Some(FixLane::NeedsHuman),
+            _ => None,
+        }
+    }
+}
+
+fn fold(text: &str) -> String {
+    text.trim().to_ascii_uppercase().replace('-', "_")
+}

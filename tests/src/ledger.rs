@@ -164,6 +164,7 @@ pub fn report(name: &str, number: u64, outcome: Outcome, evidence: Evidence) -> 
         idempotency_key: Some(format!("{name}-{number}")),
         claim_id: None,
         usage: None,
+        pr_fix_item: None,
     };
     Command::Report(Box::new(Report { agent: agent(name), card: Some(card(number)), request, evidence }))
 }

@@ -3,7 +3,7 @@
 use dispatch_shared::client::Client;
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::protocol::claims::{ClaimRequest, HeartbeatRequest};
-use dispatch_shared::protocol::queue::QueueQuery;
+use dispatch_shared::protocol::queue::{QueueEntry, QueueQuery};
 use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportRequest, TakeRequest, Task};
 use dispatch_shared::task::{Outcome, TaskType};
 
@@ -121,6 +121,7 @@ pub(super) async fn report(client: &Client, report: args::Report, out: &mut Out)
         idempotency_key: report.key,
         claim_id: report.claim,
         usage: None,
+        pr_fix_item: None,
     };
     let answer = client.report(report.agent.as_str(), &body).await?;
     if out.json {
@@ -202,7 +203,20 @@ pub(super) async fn queue(
     if out.json {
         return Ok(out.json(&queue)?);
     }
-    let rows = queue.iter().map(|i| {
+    let rows = queue.iter().map(|entry| {
+        let i = match entry {
+            QueueEntry::Issue(issue) => issue,
+            QueueEntry::Fix(fix) => {
+                return vec![
+                    format!("{}#{}", fix.item.repo, fix.item.pr).into(),
+                    "fix".into(),
+                    (&fix.item.lane_id).into(),
+                    word("yes"),
+                    fix.item.title.as_deref().unwrap_or(&fix.item.reason).into(),
+                    dim(&fix.ranking_reason),
+                ];
+            }
+        };
         let priority = i.priority.as_deref().unwrap_or("-").trim_start_matches("priority/");
         vec![
             format!("{}#{}", i.repo_full_name, i.number).into(),

@@ -111,6 +111,7 @@ impl Server {
             mode: a.mode,
             wait: a.wait.filter(|_| !a.peek),
             resume: (a.resume && !a.peek).then_some(true),
+            ..NextTaskQuery::default()
         };
         if a.peek {
             return json(&self.client.peek(agent.as_str(), &query).await?);

@@ -15,6 +15,7 @@ pub mod count;
 pub mod error;
 pub mod extract;
 pub mod follow;
+pub mod hook;
 pub mod limit;
 pub mod listen;
 pub mod routes;
@@ -153,6 +154,8 @@ pub struct App {
     pub groomer: Option<Arc<dyn GroomerDesk>>,
     /// Logs and diffs.
     pub files: Arc<dyn RunFiles>,
+    /// The secret that webhooks are signed with; without one none is taken.
+    pub webhook_secret: Option<crate::secret::Secret>,
     /// The event stream.
     pub hub: Arc<follow::Hub>,
     /// Who may pass, and what was answered.

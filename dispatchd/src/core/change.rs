@@ -5,6 +5,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use serde::{Deserialize, Serialize};
 
+use super::fix::{Delivery, Fix};
 use super::record::{Card, CardKey, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
 
 /// One row.
@@ -26,6 +27,10 @@ pub enum Change {
     Intent(Intent),
     /// Put an accepted report.
     Report(StoredReport),
+    /// Put a PR-fix item.
+    Fix(Fix),
+    /// Remember a webhook delivery.
+    Delivery(Delivery),
     /// Put the facts about the daemon as a whole.
     Meta(Meta),
     /// Put a run of the hosted groomer.

@@ -146,6 +146,8 @@ pub enum Command {
     Decompose(Decompose),
     /// Have the forge make children of an issue.
     MakeChildren(MakeChildren),
+    /// Something about the PR-fix queue.
+    Fix(Box<super::fix::ask::FixCommand>),
     /// Hand out nothing, or go on.
     Freeze {
         /// Whether to stop handing out.
@@ -347,6 +349,8 @@ pub enum Reply {
     },
     /// Nothing to hand out.
     Idle,
+    /// It was taken in before: nothing changed.
+    Repeated,
     /// The claims that were renewed.
     Renewed(Vec<ClaimId>),
     /// A report was accepted; the answer as JSON, and whether it is the stored one.

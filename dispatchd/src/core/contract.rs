@@ -79,7 +79,7 @@ pub fn idle(world: &World, agent: &AgentName, kind: TaskType) -> Task {
     Task { reason: Some(reason), withheld, ..bare(TaskType::Idle, agent) }
 }
 
-fn bare(kind: TaskType, agent: &AgentName) -> Task {
+pub(super) fn bare(kind: TaskType, agent: &AgentName) -> Task {
     Task {
         kind,
         should_run: kind != TaskType::Idle,
@@ -101,6 +101,10 @@ fn bare(kind: TaskType, agent: &AgentName) -> Task {
         base_branch: None,
         claim: None,
         ranking_reason: None,
+        pr_fix_item: None,
+        reasons: Vec::new(),
+        feedback_items: Vec::new(),
+        head_sha: None,
     }
 }
 

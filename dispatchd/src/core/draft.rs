@@ -8,6 +8,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 
 use super::change::Change;
 use super::command::Reply;
+use super::fix::{Delivery, Fix};
 use super::record::{
     Card, CardKey, Claim, Event, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport, Wish,
 };
@@ -71,7 +72,10 @@ impl Draft {
 
     /// Puts a claim and tells of its card.
     pub fn claim(&mut self, claim: Claim) {
-        self.tell(What::Issue(claim.card.id()));
+        // A claim may be on a pull request without a card.
+        if self.world.cards.contains_key(&claim.card) {
+            self.tell(What::Issue(claim.card.id()));
+        }
         self.put(Change::Claim(claim));
     }
 
@@ -112,6 +116,19 @@ impl Draft {
             last_error: None,
             created_at: self.now,
         });
+    }
+
+    /// Puts a PR-fix item and tells of the card that it belongs to.
+    pub fn fix(&mut self, fix: Fix) {
+        if let Some(card) = super::fix::pick::card(&self.world, &fix).map(|c| c.key.id()) {
+            self.tell(What::Issue(card));
+        }
+        self.put(Change::Fix(fix));
+    }
+
+    /// Remembers a webhook delivery.
+    pub fn delivery(&mut self, delivery: Delivery) {
+        self.put(Change::Delivery(delivery));
     }
 
     /// Puts an accepted report.

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use dispatch_shared::followup::FixStatus;
 use dispatch_shared::issue::{IssueState, Status};
 use dispatch_shared::run::RunState;
 
+use super::fix::FixKey;
 use super::rank;
 use super::record::ClaimState;
 use super::world::World;
@@ -16,14 +18,23 @@ use super::world::World;
 pub fn check(world: &World) -> Result<(), String> {
     let mut subjects = BTreeSet::new();
     for claim in world.claims.values() {
-        let card = world.cards.get(&claim.card).ok_or_else(|| format!("{} is on no card", claim.id))?;
-        if claim.attempt > card.attempt {
-            return Err(format!("{} has an attempt that {} never handed out", claim.id, card.key.id()));
+        let card = world.cards.get(&claim.card);
+        let fix =
+            claim.fix.and_then(|h| world.fixes.get(&FixKey { repo: claim.card.repo.clone(), pr: h.pr }));
+        if card.is_none() && fix.is_none() {
+            return Err(format!("{} is on no card and on no pull request", claim.id));
+        }
+        let highest = card.map(|c| c.attempt).or(fix.map(|f| f.attempt)).unwrap_or_default();
+        if claim.attempt > highest {
+            return Err(format!("{} has an attempt that {} never handed out", claim.id, claim.card.id()));
+        }
+        if claim.is_held() && claim.fix.is_some() != fix.is_some_and(|f| f.claim == Some(claim.id)) {
+            return Err(format!("{} and its PR-fix item do not know each other", claim.id));
         }
         if claim.is_held() && !subjects.insert(claim.card.clone()) {
             return Err(format!("{} is held twice", claim.card.id()));
         }
-        if claim.is_held() && card.state == IssueState::Closed {
+        if claim.is_held() && card.is_some_and(|c| c.state == IssueState::Closed) {
             return Err(format!("{} holds a closed issue", claim.id));
         }
         if claim.is_held() == claim.ended_at.is_some() {
@@ -33,6 +44,12 @@ pub fn check(world: &World) -> Result<(), String> {
     for card in world.cards.values() {
         if (card.status == Status::Done) != (card.state == IssueState::Closed) {
             return Err(format!("{} is {:?} and stands in {}", card.key.id(), card.state, card.status));
+        }
+    }
+    for fix in world.fixes.all() {
+        let held = fix.claim.and_then(|id| world.claims.get(&id)).filter(|c| c.is_held());
+        if fix.claim.is_some() && (held.is_none() || fix.status != FixStatus::Queued) {
+            return Err(format!("{} is {:?} and handed out as {:?}", fix.key.id(), fix.status, fix.claim));
         }
     }
     for run in world.runs.values() {

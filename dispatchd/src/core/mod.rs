@@ -6,7 +6,7 @@
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
-//!   [`umbrella`]: check-lists and children;
+//!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
@@ -17,6 +17,7 @@ pub mod change;
 pub mod command;
 pub mod contract;
 pub mod draft;
+pub mod fix;
 pub mod grooming;
 pub mod intent;
 pub mod invariant;

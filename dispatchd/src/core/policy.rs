@@ -34,6 +34,8 @@ pub struct Policy {
     pub runner_slots: usize,
     /// The program that works a lane, by lane id.
     pub lane_programs: BTreeMap<String, String>,
+    /// Follow-ups of pull requests.
+    pub followup: super::fix::FixPolicy,
     /// The program for all other lanes.
     pub default_program: String,
     /// How much may be under way at once.
@@ -82,6 +84,7 @@ impl Default for Policy {
             runner_agent: "dispatch".into(),
             runner_slots: 2,
             lane_programs: BTreeMap::new(),
+            followup: super::fix::FixPolicy::default(),
             default_program: "claude".into(),
             limits: Limits::default(),
         }

@@ -43,6 +43,8 @@ pub enum Rule {
     Unblocked,
     /// No run of it is still ending: two programs never share a checkout.
     Idle,
+    /// Its open pull request does not wait for work or for a person.
+    PullSettled,
     /// No pause after a failure is running.
     Rested,
     /// The repository is below its limit of cards in review.
@@ -77,9 +79,10 @@ pub const FIXED: [Rule; 10] = [
 /// a card that one of these withholds keeps all others.
 pub const LIFTABLE: [Rule; 2] = [Rule::NotRenovate, Rule::NotDecomposed];
 
-const LATE: [Rule; 9] = [
+const LATE: [Rule; 10] = [
     Rule::Unblocked,
     Rule::Idle,
+    Rule::PullSettled,
     Rule::Rested,
     Rule::BelowWip,
     Rule::Thawed,
@@ -105,6 +108,7 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::Unclaimed => world.held(&card.key).is_none(),
         Rule::Unblocked => open_blockers(world, card).next().is_none(),
         Rule::Idle => live_run(world, card).is_none(),
+        Rule::PullSettled => !super::fix::pick::unsettled(world, card),
         Rule::Rested => card.not_before.is_none_or(|t| t <= now),
         Rule::BelowWip => below_wip(world, &card.key.repo),
         Rule::Thawed => !world.meta.frozen,
@@ -245,7 +249,7 @@ fn candidates<'a>(
             cards.iter().filter_map(move |(since, number)| {
                 let key = CardKey { repo: bucket.repo.clone(), number: *number };
                 let card = world.cards.get(&key)?;
-                let now_free = [Rule::Unblocked, Rule::Idle, Rule::Rested];
+                let now_free = [Rule::Unblocked, Rule::Idle, Rule::PullSettled, Rule::Rested];
                 let free =
                     now_free.iter().all(|r| holds(world, card, now, *r)) && room.fits(world, ask, card);
                 let score = score(effective_priority(bucket.priority, *since, now), matches);
@@ -460,6 +464,10 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
             "no run under way",
             live_run(world, card)
                 .map_or_else(String::new, |run| format!("{} is {}", run.id, run.state.word())),
+        ),
+        Rule::PullSettled => (
+            "no pull request to repair",
+            card.linked_pull.map_or_else(String::new, |n| format!("pull request #{n} is linked")),
         ),
         Rule::Rested => (
             "rested",

@@ -241,6 +241,15 @@ pub enum ClaimState {
     Revoked(String),
 }
 
+/// Which PR-fix item a claim is about, at which generation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandOut {
+    /// The pull request's number, in the claim's repository.
+    pub pr: u64,
+    /// The item's generation when it was handed out.
+    pub generation: u64,
+}
+
 /// A claim with its lease and its fence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
@@ -272,6 +281,9 @@ pub struct Claim {
     pub idempotency_key: Option<String>,
     /// The issue's updated_at when it was taken, to tell `issueChanged`.
     pub issue_seen: Timestamp,
+    /// The hand-out of a PR-fix item that this claim is.
+    #[serde(default)]
+    pub fix: Option<HandOut>,
     /// The linked pull request's head when it was taken, to tell whether `pr_updated` moved it.
     pub head_seen: Option<String>,
 }

@@ -61,6 +61,8 @@ pub struct World {
     pub intents: OrdMap<IntentId, Arc<Intent>>,
     /// Accepted reports by key.
     pub reports: OrdMap<String, Arc<StoredReport>>,
+    /// PR-fix items.
+    pub fixes: super::fix::index::Fixes,
     newest_claim: OrdMap<CardKey, ClaimId>,
     held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
     leases: OrdSet<(Timestamp, ClaimId)>,
@@ -91,6 +93,8 @@ impl World {
             Change::Run(run) => self.put_run(run),
             Change::Intent(intent) => self.put_intent(intent),
             Change::Report(report) => self.put_report(report),
+            Change::Fix(fix) => self.fixes.put(fix),
+            Change::Delivery(delivery) => self.fixes.deliver(delivery),
             Change::Meta(meta) => self.meta = meta.clone(),
             Change::GroomerRun(run) => self.grooming.put_run(run),
             Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}

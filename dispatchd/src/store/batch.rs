@@ -7,6 +7,7 @@ use redb::{TableDefinition, WriteTransaction};
 use super::codec::{CodecError, encode};
 use super::table;
 use crate::core::change::Change;
+use crate::core::fix::DELIVERIES_KEPT;
 
 type Rows<K> = BTreeMap<K, Vec<u8>>;
 
@@ -23,6 +24,8 @@ pub(super) struct Batch {
     intents: Rows<u64>,
     reports: Rows<String>,
     groomer_runs: Rows<u64>,
+    fixes: Rows<(String, u64)>,
+    deliveries: Rows<u64>,
     audit: Rows<u64>,
     events: Rows<u64>,
 }
@@ -63,6 +66,13 @@ impl Batch {
                 self.reports.insert(report.key.clone(), encode(&report.key, report)?);
             }
             Change::GroomerRun(run) => drop(self.groomer_runs.insert(run.id, encode(run.id, run)?)),
+            Change::Fix(fix) => {
+                self.fixes.insert((fix.key.repo.as_str().into(), fix.key.pr), encode(&fix.key, fix)?);
+            }
+            Change::Delivery(delivery) => {
+                let slot = delivery.n % DELIVERIES_KEPT;
+                self.deliveries.insert(slot, encode(slot, delivery)?);
+            }
             Change::Audit(row) => drop(self.audit.insert(row.id, encode(row.id, row)?)),
             Change::Event(event) => drop(self.events.insert(event.seq.0, encode(event.seq, event)?)),
         }
@@ -83,6 +93,8 @@ impl Batch {
         self.intents.extend(later.intents);
         self.reports.extend(later.reports);
         self.groomer_runs.extend(later.groomer_runs);
+        self.fixes.extend(later.fixes);
+        self.deliveries.extend(later.deliveries);
         self.audit.extend(later.audit);
         self.events.extend(later.events);
     }
@@ -105,6 +117,8 @@ impl Batch {
         by_number(&self.intents, table::INTENTS)?;
         by_text(&self.reports, table::REPORTS)?;
         by_number(&self.groomer_runs, table::GROOMER_RUNS)?;
+        by_card(&self.fixes, table::FIXES)?;
+        by_number(&self.deliveries, table::DELIVERIES)?;
         by_number(&self.audit, table::AUDIT)?;
         by_number(&self.events, table::EVENTS)
     }

@@ -9,6 +9,7 @@ use dispatch_shared::protocol::grooming::GroomerRun;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::core::fix::{Delivery, Fix};
 use crate::core::record::{Card, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
 
 /// A row cannot be written or read; names table, key and cause.
@@ -78,6 +79,8 @@ records! {
     Run => "runs",
     Intent => "intents",
     StoredReport => "reports",
+    Fix => "fixes",
+    Delivery => "deliveries",
     AuditRow => "audit",
     GroomerRun => "groomer_runs",
     Event => "events",

@@ -32,6 +32,8 @@ pub(super) fn load(db: &Database, policy: Arc<Policy>) -> Result<World, OpenErro
     each(&txn, table::INTENTS, |row| world.apply(&Change::Intent(row)))?;
     each(&txn, table::REPORTS, |row| world.apply(&Change::Report(row)))?;
     each(&txn, table::GROOMER_RUNS, |row| world.apply(&Change::GroomerRun(row)))?;
+    each(&txn, table::FIXES, |row| world.apply(&Change::Fix(row)))?;
+    each(&txn, table::DELIVERIES, |row| world.apply(&Change::Delivery(row)))?;
     world.set_policy(policy);
     Ok(world)
 }

@@ -33,6 +33,10 @@ pub(super) const INTENTS: ByNumber = TableDefinition::new("intents");
 pub(super) const REPORTS: ByText = TableDefinition::new("reports");
 /// Runs of the hosted groomer by id.
 pub(super) const GROOMER_RUNS: ByNumber = TableDefinition::new("groomer_runs");
+/// PR-fix items by repository and pull request.
+pub(super) const FIXES: ByCard = TableDefinition::new("fixes");
+/// Webhook deliveries, written over in a ring.
+pub(super) const DELIVERIES: ByNumber = TableDefinition::new("deliveries");
 /// Audit rows by id.
 pub(super) const AUDIT: ByNumber = TableDefinition::new("audit");
 /// Events by sequence number.
@@ -48,10 +52,10 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     for table in [META, REPOS, REPORTS] {
         txn.open_table(table)?;
     }
-    for table in [CARDS, BODIES, PULLS] {
+    for table in [CARDS, BODIES, PULLS, FIXES] {
         txn.open_table(table)?;
     }
-    for table in [CLAIMS, RUNS, INTENTS, GROOMER_RUNS, AUDIT, EVENTS] {
+    for table in [CLAIMS, RUNS, INTENTS, GROOMER_RUNS, AUDIT, EVENTS, DELIVERIES] {
         txn.open_table(table)?;
     }
     Ok(())

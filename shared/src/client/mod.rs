@@ -3,6 +3,7 @@
 //! Every method is one route and returns its typed answer, or an [`Error`] that says whether the daemon was not
 //! there, or what it answered.
 
+mod followup;
 mod setup;
 mod stream;
 
@@ -247,7 +248,7 @@ impl Client {
 
     /// `GET …/queue`.
     #[expect(clippy::missing_errors_doc, reason = "said once, at `health`")]
-    pub async fn queue(&self, agent: &str, query: &queue::QueueQuery) -> Result<Vec<queue::QueueIssue>> {
+    pub async fn queue(&self, agent: &str, query: &queue::QueueQuery) -> Result<Vec<queue::QueueEntry>> {
         self.get(&format!("/api/agents/{agent}/queue"), query).await
     }
 

@@ -5,6 +5,7 @@ pub mod activity;
 pub mod claims;
 pub mod control;
 pub mod events;
+pub mod followup;
 pub mod grooming;
 pub mod issues;
 pub mod lanes;

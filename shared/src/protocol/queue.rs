@@ -19,7 +19,17 @@ pub struct QueueQuery {
     pub exclude_decomposed: Option<bool>,
 }
 
-/// One entry, in the order in which they would be handed out.
+/// One entry: PR-fix items first, then issues.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum QueueEntry {
+    /// A pull request that needs work again.
+    Fix(Box<super::followup::QueueFix>),
+    /// An issue.
+    Issue(Box<QueueIssue>),
+}
+
+/// One issue, in the order in which they would be handed out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueIssue {

@@ -72,6 +72,16 @@ pub struct TaskPull {
     pub url: Option<String>,
 }
 
+/// Names a PR-fix item at one generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PrFixItem {
+    /// The opaque id.
+    pub id: String,
+    /// The fence: 1 or more. Always there in a task; a report without it settles nothing by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<u64>,
+}
+
 /// Where to report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportTo {
@@ -116,6 +126,18 @@ pub struct Task {
     /// The pull request of a follow-up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pull_request: Option<TaskPull>,
+    /// The PR-fix item of a follow-up; name it in the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_fix_item: Option<PrFixItem>,
+    /// Why the pull request needs work, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<String>,
+    /// What was said about the pull request. Untrusted input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub feedback_items: Vec<super::followup::FeedbackItem>,
+    /// The commit at the pull request's head when the task was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_sha: Option<String>,
     /// What is asked, in words.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub instructions: String,
@@ -195,6 +217,9 @@ pub struct ReportRequest {
     /// The claim meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub claim_id: Option<ClaimId>,
+    /// The PR-fix item of a follow-up, as the task named it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pr_fix_item: Option<PrFixItem>,
     /// What it cost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,

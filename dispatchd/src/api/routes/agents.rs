@@ -9,15 +9,17 @@ use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::protocol::IssueRef;
 use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
-use dispatch_shared::protocol::queue::{QueueIssue, QueueQuery};
+use dispatch_shared::protocol::queue::{QueueEntry, QueueIssue, QueueQuery};
 use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportAnswer, ReportRequest, TakeRequest, Task};
 use dispatch_shared::task::{Outcome, TaskType};
 use tokio::time::Instant;
 
+use super::followup;
 use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
+use crate::core::fix::{self, pick};
 use crate::core::rank::{self, Ask, Lifted};
 use crate::core::record::CardKey;
 use crate::core::world::World;
@@ -57,6 +59,12 @@ pub(super) async fn peek(
     let kind = mode(&query)?;
     let world = app.ledger.snapshot();
     let lane = lane(&world, query.lane.as_deref())?;
+    let full = limits::held_by(&world, &agent) >= world.policy.slots_of(agent.as_str());
+    let fix =
+        (kind == TaskType::Implement && !full).then(|| pick::next(&world, &agent, lane.as_deref())).flatten();
+    if let Some(key) = fix {
+        return followup::task(&app, &world, &agent, &key, None).map(Json);
+    }
     match next(&app, &world, &agent, kind, lane.as_deref(), lifted(&query)) {
         None => Ok(Json(contract::idle(&world, &agent, kind))),
         Some(key) => task(&app, &world, &agent, &key, kind, None).map(Json),
@@ -139,8 +147,14 @@ pub(super) async fn take(
     };
     loop {
         commits.mark_unchanged();
+        if kind == TaskType::Implement {
+            followup::look_before_take(&app, &agent, lane.as_deref()).await;
+        }
         match app.ledger.submit(Command::Take(take.clone())).await? {
             (Reply::Claimed { claim, .. }, world) => {
+                if let Some(fix) = world.claims.get(&claim).and_then(|c| followup::key_of(c)) {
+                    return followup::task(&app, &world, &agent, &fix, Some(claim)).map(Json);
+                }
                 let key = world.claims.get(&claim).map(|c| c.card.clone());
                 let key =
                     key.ok_or_else(|| failure(Code::StaleClaim, "the claim has ended already; ask again"))?;
@@ -172,7 +186,10 @@ async fn there_is_work(
             changed = commits.changed() => if changed.is_err() { return false },
         }
         let world = app.ledger.snapshot();
-        if next(app, &world, &take.agent, take.kind, take.lane.as_deref(), take.lifted).is_some() {
+        let lane = take.lane.as_deref();
+        let free = limits::held_by(&world, &take.agent) < take.slots;
+        let fix = free && take.kind == TaskType::Implement && pick::next(&world, &take.agent, lane).is_some();
+        if fix || next(app, &world, &take.agent, take.kind, lane, take.lifted).is_some() {
             return true;
         }
     }
@@ -203,7 +220,10 @@ pub(super) async fn report(
     let names_issue =
         named.issue_id.as_deref().is_some_and(|i| !i.is_empty()) || named.issue_number.is_some();
     let card = if names_issue { Some(extract::card(&world, &named)?) } else { None };
-    let evidence = evidence(&app, &world, &agent, card.as_ref(), &request).await;
+    let evidence = match followup::evidence(&app, &world, &agent, card.as_ref(), &request).await {
+        Some(of_followup) => of_followup,
+        None => evidence(&app, &world, &agent, card.as_ref(), &request).await,
+    };
     let outcome = request.outcome;
     let groomed = request.task_type == TaskType::Groom;
     let command = Command::Report(Box::new(Report { agent, card: card.clone(), request, evidence }));
@@ -266,7 +286,8 @@ pub(super) async fn heartbeat(
         .filter_map(|id| world.claims.get(id))
         .filter_map(|claim| world.cards.get(&claim.card))
         .collect();
-    for repo in cards.iter().map(|c| &c.key.repo).collect::<std::collections::BTreeSet<_>>() {
+    let held = renewed.iter().filter_map(|id| world.claims.get(id));
+    for repo in held.map(|c| &c.card.repo).collect::<std::collections::BTreeSet<_>>() {
         app.forges.hint(repo);
     }
     Ok(Json(HeartbeatAnswer {
@@ -294,7 +315,7 @@ pub(super) async fn queue(
     State(app): State<App>,
     Path(name): Path<String>,
     Query(query): Query<QueueQuery>,
-) -> Result<Json<Vec<QueueIssue>>> {
+) -> Result<Json<Vec<QueueEntry>>> {
     let agent = extract::agent(&name)?;
     let world = app.ledger.snapshot();
     let now = app.edges.clock.now();
@@ -318,5 +339,8 @@ pub(super) async fn queue(
                 .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
         );
     }
-    Ok(Json(entries))
+    let fixes =
+        pick::order(&world, &agent, lane.as_deref()).filter_map(|fix| fix::view::queue_entry(&world, fix));
+    let fixes = fixes.map(|entry| QueueEntry::Fix(Box::new(entry)));
+    Ok(Json(fixes.chain(entries.into_iter().map(|issue| QueueEntry::Issue(Box::new(issue)))).collect()))
 }

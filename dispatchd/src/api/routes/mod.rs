@@ -5,6 +5,8 @@ mod agents;
 mod claims;
 mod control;
 mod events;
+mod fixes;
+mod followup;
 mod grooming;
 mod health;
 mod issues;
@@ -63,6 +65,15 @@ fn table() -> Table {
         .route("/api/agents/{agent}/tasks/report", post(agents::report))
         .route("/api/agents/{agent}/heartbeat", post(agents::heartbeat))
         .route("/api/agents/{agent}/queue", get(agents::queue))
+        .route("/api/pr-fix-queue/enqueue", post(fixes::enqueue))
+        .route("/api/pr-fix-queue/mark", post(fixes::mark))
+        .route("/api/pr-fix-queue/requeue", post(fixes::requeue))
+        .route("/api/pr-fix-queue/ack", post(fixes::ack))
+        .route("/api/pr-fix-queue/queued", get(fixes::queued))
+        .route("/api/pr-fix-queue/history", get(fixes::history))
+        .route("/api/pr-followup/sync", post(followup::sync))
+        .route("/api/pr-followup/webhook", post(followup::webhook))
+        .route("/api/issues/webhook", post(followup::webhook))
         .route("/api/runs", get(runs::list))
         .route("/api/runs/{id}", get(runs::one))
         .route("/api/runs/{id}/log", get(log::log))

@@ -80,6 +80,10 @@ pub(super) fn unclaim(
         return Err(Refusal::Invalid(format!("{subject} is held by {}, not by {agent}", held.agent)));
     }
     settle::end_claim(d, &held, ClaimEvent::Release(actor.to_owned()))?;
+    if held.fix.is_some() {
+        d.audit(settle::row(d, actor, "unclaim_issue", key));
+        return Ok(Reply::Done);
+    }
     let action = if agent.is_some() { "unclaim_issue" } else { "unclaim_issue_by_operator" };
     settle::give_back_claim(d, &held, actor, action, None)?;
     Ok(Reply::Done)

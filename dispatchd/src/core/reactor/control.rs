@@ -45,6 +45,12 @@ pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Repl
         } else {
             settle::end_claim(d, &claim, ClaimEvent::Expire)?;
             let notes = format!("{} of {} was not renewed in time", claim.id, claim.agent);
+            // A follow-up moved nothing, so nothing moves back.
+            if claim.fix.is_some() {
+                let row = settle::row(d, "dispatch", "expire_claim", &claim.card);
+                d.audit(AuditRow { notes: Some(notes), ..row });
+                continue;
+            }
             settle::give_back_claim(d, &claim, "dispatch", "expire_claim", Some(&notes))?;
         }
     }

@@ -3,11 +3,14 @@
 //!
 //! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
-//! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children.
+//! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
+//! the PR-fix queue, `followup` hands its items out and takes their reports.
 //! `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
 mod control;
+mod fix;
+mod followup;
 mod groom;
 mod intents;
 mod moves;
@@ -59,6 +62,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::GroomerRun(run) => groom::keep_run(d, run),
         Command::Decompose(split) => umbrella::decompose(d, split)?,
         Command::MakeChildren(make) => umbrella::make(d, make)?,
+        Command::Fix(command) => fix::command(d, command)?,
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,
     };

@@ -6,11 +6,13 @@ use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::tasks::{self as wire, PrFixResolution, ReportAnswer};
 use dispatch_shared::task::{Outcome, TaskType};
 
+use super::followup;
 use super::groom;
 use super::settle::{self, AgentLabel, Relabel};
 use super::sync;
 use crate::core::command::{Evidence, Refusal, Reply, Report};
 use crate::core::draft::Draft;
+use crate::core::fix::reported;
 use crate::core::record::{Card, CardKey, Claim, StoredReport};
 use crate::core::retry;
 use crate::core::transition::{CardEvent, ClaimEvent};
@@ -30,6 +32,9 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
     if report.request.task_type == TaskType::Idle {
         return Err(Refusal::Invalid("taskType must be implement, followup-pr or groom".into()));
     }
+    if reported::is_followup(&d.world, &report.agent, report.card.as_ref(), &report.request) {
+        return followup::report(d, report, payload, stored_key);
+    }
     let key = subject(d, report)?;
     let claim = holder(d, report, &key)?;
     let card = settle::card(d, &key)?;
@@ -45,26 +50,60 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
         )?;
     }
     let settled = apply(d, &key, report, &verdict)?;
+    let done = Accepted {
+        issue_id: Some(key.id()),
+        pull: settled,
+        status: run_status(report.request.outcome, &verdict),
+        issue_changed,
+        resolution: PrFixResolution {
+            matched: false,
+            action: "none".into(),
+            item_id: None,
+            reason: "no PR-fix item belongs to this report".into(),
+        },
+        unverified: match verdict {
+            Verdict::Unverified(why) => Some(why),
+            _ => None,
+        },
+        row: settle::row(d, report.agent.as_str(), "report_task", &key),
+    };
+    accept(d, report, done, payload, stored_key)
+}
+
+/// A report that was taken in, before its answer is made.
+pub(super) struct Accepted {
+    pub(super) issue_id: Option<dispatch_shared::id::IssueId>,
+    pub(super) pull: Option<u64>,
+    pub(super) status: &'static str,
+    pub(super) issue_changed: bool,
+    pub(super) resolution: PrFixResolution,
+    pub(super) unverified: Option<String>,
+    pub(super) row: AuditRow,
+}
+
+/// Makes the answer, writes the audit row, and keeps the answer for a repeat.
+pub(super) fn accept(
+    d: &mut Draft,
+    report: &Report,
+    done: Accepted,
+    payload: String,
+    stored_key: Option<String>,
+) -> Result<Reply, Refusal> {
     let answer = ReportAnswer {
         ok: true,
         agent_name: report.agent.clone(),
         report: wire::Report {
             task_type: report.request.task_type,
             outcome: report.request.outcome,
-            issue_id: Some(key.id()),
-            pull_request_number: settled,
+            issue_id: done.issue_id,
+            pull_request_number: done.pull,
             summary: report.request.summary.clone(),
-            status: run_status(report.request.outcome, &verdict).to_owned(),
+            status: done.status.to_owned(),
             at: d.now,
-            issue_changed,
+            issue_changed: done.issue_changed,
         },
         agent_run_id: format!("report-{}", d.world.meta.next_audit),
-        pr_fix_resolution: PrFixResolution {
-            matched: false,
-            action: "none".into(),
-            item_id: None,
-            reason: "no PR-fix item belongs to this report".into(),
-        },
+        pr_fix_resolution: done.resolution,
         duplicate: None,
     };
     let notes = [
@@ -76,16 +115,13 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
     .flatten()
     .collect::<Vec<_>>()
     .join("; ");
-    let notes = match &verdict {
-        Verdict::Unverified(why) => format!("unverified: {why}; {notes}"),
-        _ => notes,
+    let notes = match &done.unverified {
+        Some(why) => format!("unverified: {why}; {notes}"),
+        None => notes,
     };
     let outcome =
         serde_json::to_value(report.request.outcome).ok().and_then(|v| v.as_str().map(ToOwned::to_owned));
-    d.audit(AuditRow {
-        notes: Some(format!("{}: {notes}", outcome.unwrap_or_default())),
-        ..settle::row(d, report.agent.as_str(), "report_task", &key)
-    });
+    d.audit(AuditRow { notes: Some(format!("{}: {notes}", outcome.unwrap_or_default())), ..done.row });
     let answer = serde_json::to_string(&answer)
         .map_err(|e| Refusal::Invalid(format!("the answer cannot be written: {e}")))?;
     if let Some(key) = stored_key {

@@ -66,6 +66,10 @@ pub(super) fn untrack(d: &mut Draft, key: &RepoKey, actor: &str) -> Result<Reply
         settle::revoke(d, &card.key, "the repository is not tracked any more")?;
         d.tell(What::IssueGone(card.key.id()));
     }
+    let pulls: Vec<_> = d.world.fixes.of(key).map(|f| f.key.subject()).collect();
+    for subject in pulls {
+        settle::revoke(d, &subject, "the repository is not tracked any more")?;
+    }
     d.audit(row(d, actor, "remove_tracked_repo", &repo));
     d.tell(What::RepoGone(repo.name.clone()));
     d.repo(Repo { tracked: false, runner_enabled: false, ..repo });

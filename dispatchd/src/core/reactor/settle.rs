@@ -173,8 +173,10 @@ pub(super) fn end_claim(d: &mut Draft, claim: &Arc<Claim>, event: ClaimEvent) ->
         ClaimEvent::Release(by) | ClaimEvent::Revoke(by) => by.clone(),
         _ => "dispatch".to_owned(),
     };
+    let expired = event == ClaimEvent::Expire;
     let state = transition::claim(&claim.state, event)?;
     d.claim(Claim { state, ended_at: Some(d.now), ..(**claim).clone() });
+    super::followup::handed_back(d, claim, expired)?;
     if revoked && let Some(run) = claim.run.and_then(|id| d.world.runs.get(&id)).filter(|r| r.state.is_live())
     {
         let mut run = (**run).clone();

@@ -38,6 +38,7 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         repo.default_branch.clone_from(&seen.default_branch);
     }
     if let Some(cursor) = &synced.cursor {
+        super::fix::check_later(d, key, synced.read_at)?;
         repo.cursor = cursor.clone();
         repo.last_synced_at = Some(d.now);
         repo.sync_error = None;
@@ -166,7 +167,8 @@ pub(super) fn after_person(d: &mut Draft, key: &CardKey, now: &LabelFacts) -> Re
     // A groomer changes labels itself; its claim moves nothing and is not lost by that.
     let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(()) };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
-    let unassigned = !now.agents.contains(&held.agent);
+    // A follow-up puts no agent label on the card.
+    let unassigned = held.fix.is_none() && !now.agents.contains(&held.agent);
     if moved {
         settle::revoke(d, key, "a person moved the card")?;
     } else if unassigned {
@@ -286,6 +288,7 @@ pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(),
     cards.sort();
     cards.dedup();
     d.pull(new);
+    super::fix::pulled(d, repo, seen)?;
     let closed_unmerged =
         seen.state == PullState::Closed && old.is_some_and(|o| o.seen.state == PullState::Open);
     for key in cards {

@@ -6,11 +6,13 @@ use dispatch_shared::id::{AgentName, ClaimId, RunId};
 use dispatch_shared::run::{Phase, RunState, Usage};
 use dispatch_shared::task::TaskType;
 
+use super::followup;
 use super::groom;
 use super::settle::{self, AgentLabel, Relabel};
 use crate::core::command::{Refusal, Reply, Take};
 use crate::core::contract;
 use crate::core::draft::Draft;
+use crate::core::fix::pick;
 use crate::core::limits;
 use crate::core::rank::{self, Ask};
 use crate::core::record::{Card, CardKey, Claim, ClaimState, Run};
@@ -35,6 +37,12 @@ pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
     }
     if take.kind != TaskType::Implement || limits::held_by(&d.world, &take.agent) >= take.slots {
         return Ok(Reply::Idle);
+    }
+    if !take.runner
+        && let Some(key) = pick::next(&d.world, &take.agent, lane.as_deref())
+    {
+        let claim = followup::hand_out(d, &key, &take.agent, take.idempotency_key.clone())?;
+        return Ok(Reply::Claimed { claim, run: None, repeated: false });
     }
     let ask = Ask { agent: &take.agent, lane: lane.as_deref(), repos: take.repos.as_deref() };
     let Some(key) = rank::next_with(&d.world, d.now, &ask, take.lifted) else { return Ok(Reply::Idle) };
@@ -69,6 +77,9 @@ fn own_work(d: &Draft, take: &Take) -> Option<Arc<Claim>> {
 /// Hands the same work out again under a higher attempt: whoever held the old one is fenced off.
 fn resume(d: &mut Draft, old: &Arc<Claim>, idempotency_key: Option<String>) -> Result<Reply, Refusal> {
     settle::end_claim(d, old, ClaimEvent::Release("resumed".into()))?;
+    if let Some(hand_out) = old.fix {
+        return followup::resume(d, old, hand_out);
+    }
     let mut card = settle::card(d, &old.card)?;
     card.attempt = card.attempt.next(d.world.meta.epoch);
     let id = d.next_claim();
@@ -122,6 +133,7 @@ pub(super) fn make(
         run,
         idempotency_key: maker.key.clone(),
         issue_seen: card.updated_at,
+        fix: None,
         head_seen: d.world.linked_pull(&card).map(|p| p.seen.head_sha.clone()),
     };
     if let Some(run) = run {

@@ -85,6 +85,7 @@ pub(super) fn report(outcome: Outcome) -> ReportRequest {
         idempotency_key: None,
         claim_id: None,
         usage: None,
+        pr_fix_item: None,
     }
 }
 

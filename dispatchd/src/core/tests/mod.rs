@@ -2,6 +2,7 @@
 
 mod examples;
 mod fixture;
+mod followups;
 mod lanes;
 mod model;
 mod regressions;

@@ -1,0 +1,283 @@
+//! `/api/pr-followup/…` and webhooks, and what the agents' routes need of follow-ups.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use dispatch_shared::error::Code;
+use dispatch_shared::followup::{FixStatus, PullState};
+use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
+use dispatch_shared::protocol::followup::{FollowupSyncAnswer, HookAnswer, IgnoredPull};
+use dispatch_shared::protocol::tasks::{ReportRequest, Task};
+use dispatch_shared::task::Outcome;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::HeaderMap;
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::api::App;
+use crate::api::error::{Failure, Result, failure};
+use crate::api::extract::Json;
+use crate::api::hook::{self, Said};
+use crate::core::command::{Command, Evidence, Reply, Synced};
+use crate::core::fix::ask::{Enqueue, FixCommand};
+use crate::core::fix::{FixKey, pick, reported, task as tasks};
+use crate::core::record::{CardKey, Claim, Repo};
+use crate::core::world::World;
+
+/// The largest body of a webhook.
+const HOOK_LIMIT: usize = 25 * 1024 * 1024;
+/// How long a webhook's body may take to arrive.
+const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a forge may take to show one pull request before the caller goes on without.
+const LOOK: Duration = Duration::from_secs(8);
+const GLANCE: Duration = Duration::from_secs(3);
+/// Items that one take looks at before it takes what the cache says.
+const LOOKS: usize = 5;
+/// What the sync of follow-ups cannot look at yet.
+const UNAVAILABLE: [&str; 5] = ["reviewDecision", "reviewThreads", "checks", "statuses", "mergeState"];
+
+/// The item that a claim is a hand-out of.
+pub(super) fn key_of(claim: &Claim) -> Option<FixKey> {
+    reported::of_claim(claim)
+}
+
+/// The task for an item, with its claim after a take.
+pub(super) fn task(
+    app: &App,
+    world: &World,
+    agent: &AgentName,
+    key: &FixKey,
+    claim: Option<ClaimId>,
+) -> Result<Task> {
+    let gone = || failure(Code::NotFound, format!("there is no PR-fix item {}", key.id()));
+    let fix = world.fixes.get(key).ok_or_else(gone)?;
+    let body = match pick::card(world, fix) {
+        Some(card) => app.ledger.body(&card.key)?,
+        None => String::new(),
+    };
+    let claim = claim.and_then(|id| world.claims.get(&id));
+    tasks::followup(world, agent, fix, &body, claim.map(Arc::as_ref)).ok_or_else(gone)
+}
+
+/// What the forge shows of an item's pull request.
+pub(super) async fn look(app: &App, world: &World, key: &FixKey) -> Evidence {
+    look_for(app, world, key, LOOK).await
+}
+
+async fn look_for(app: &App, world: &World, key: &FixKey, most: Duration) -> Evidence {
+    let Some(repo) = world.repos.get(&key.repo) else { return Evidence::NotNeeded };
+    let subject = key.subject();
+    let looked = app.forges.evidence(repo, &subject, Some(key.pr), "");
+    match tokio::time::timeout(most, looked).await {
+        Ok(evidence) => evidence,
+        Err(_) => Evidence::Unreachable(format!("{} did not answer within {} s", repo.name, most.as_secs())),
+    }
+}
+
+/// Reads an item's pull request anew; false if the forge could not be asked or does not show it.
+pub(super) async fn refresh(app: &App, key: &FixKey) -> bool {
+    let world = app.ledger.snapshot();
+    let Evidence::Pull(seen) = look_for(app, &world, key, GLANCE).await else { return false };
+    if pick::pull(&world, key).is_some_and(|p| p.seen == *seen) {
+        return true;
+    }
+    let read = Synced { repo: Some(key.repo.clone()), pulls: vec![*seen], ..Synced::default() };
+    app.ledger.submit(Command::Synced(read)).await.is_ok()
+}
+
+/// Before an item is handed out its pull request is read: one that was merged a minute ago is not handed out again.
+pub(super) async fn look_before_take(app: &App, agent: &AgentName, lane: Option<&str>) {
+    for _ in 0..LOOKS {
+        let world = app.ledger.snapshot();
+        if world.held_by(agent).count() >= world.policy.slots_of(agent.as_str()) {
+            return;
+        }
+        let Some(key) = pick::next(&world, agent, lane) else { return };
+        if !refresh(app, &key).await {
+            return;
+        }
+        if pick::next(&app.ledger.snapshot(), agent, lane).as_ref() == Some(&key) {
+            return;
+        }
+    }
+}
+
+/// What the forge shows for a follow-up's report; `None` if the report is about something else.
+pub(super) async fn evidence(
+    app: &App,
+    world: &World,
+    agent: &AgentName,
+    card: Option<&CardKey>,
+    request: &ReportRequest,
+) -> Option<Evidence> {
+    if !reported::is_followup(world, agent, card, request) {
+        return None;
+    }
+    let wanted = matches!(
+        request.outcome,
+        Outcome::PrOpened | Outcome::PrUpdated | Outcome::NoChangesNeeded | Outcome::AlreadyAddressed
+    );
+    match reported::item(world, agent, card, request).filter(|_| wanted) {
+        Some(key) => Some(look(app, world, &key).await),
+        None => Some(Evidence::NotNeeded),
+    }
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct SyncBody {
+    #[serde(alias = "repoFullName")]
+    repo: Option<String>,
+}
+
+/// Syncs, reads the pull requests that wait anew, and tells what was left out and what cannot be looked at yet.
+pub(super) async fn sync(
+    State(app): State<App>,
+    Json(request): Json<SyncBody>,
+) -> Result<Json<FollowupSyncAnswer>> {
+    let world = app.ledger.snapshot();
+    let repos: Vec<Arc<Repo>> = match request.repo.as_deref().filter(|r| !r.is_empty()) {
+        None => world.tracked().cloned().collect(),
+        Some(text) => {
+            let name = text.parse().map_err(|e: String| failure(Code::BadRequest, e))?;
+            let repo = world.repo_named(&name).cloned();
+            vec![repo.ok_or_else(|| failure(Code::NotFound, format!("{name} is not tracked")))?]
+        }
+    };
+    let stale = |world: &World| {
+        let all = world.fixes.all().filter(|f| repos.iter().any(|r| r.key == f.key.repo));
+        all.filter(|f| f.status == FixStatus::Stale).count()
+    };
+    let before = stale(&world);
+    let mut answer = FollowupSyncAnswer {
+        success: true,
+        repos: repos.len(),
+        checked: 0,
+        queued: 0,
+        stale: 0,
+        ignored: Vec::new(),
+        unavailable: UNAVAILABLE.map(str::to_owned).to_vec(),
+        errors: Vec::new(),
+    };
+    for repo in &repos {
+        let synced = app.forges.sync(Some(&repo.key)).await;
+        answer.errors.extend(synced.results.into_iter().filter_map(|r| r.error));
+        let open = |status: FixStatus| matches!(status, FixStatus::Queued | FixStatus::Blocked);
+        let world = app.ledger.snapshot();
+        for fix in world.fixes.of(&repo.key).filter(|f| open(f.status)) {
+            refresh(&app, &fix.key).await;
+        }
+        let world = app.ledger.snapshot();
+        for pull in world.pulls_of(&repo.key).filter(|p| p.seen.state == PullState::Open) {
+            let seen = &pull.seen;
+            if !pick::ours(&world, &repo.key, &seen.author, &seen.head_branch) {
+                continue;
+            }
+            answer.checked += 1;
+            if let Some(why) = pick::unfit(&world, &FixKey { repo: repo.key.clone(), pr: seen.number }) {
+                let why = why.to_owned();
+                answer.ignored.push(IgnoredPull { repo: repo.name.clone(), pr: seen.number, why });
+            }
+        }
+        answer.queued += world.fixes.of(&repo.key).filter(|f| f.status == FixStatus::Queued).count();
+    }
+    answer.stale = stale(&app.ledger.snapshot()).saturating_sub(before);
+    answer.success = answer.errors.is_empty();
+    Ok(Json(answer))
+}
+
+/// A webhook: genuine or refused, seen before or taken in; hints the repository's sync and enqueues what it says about our
+/// pull requests.
+pub(super) async fn webhook(State(app): State<App>, request: Request) -> Result<Json<HookAnswer>> {
+    let Some(secret) = app.webhook_secret.clone() else {
+        return Err(failure(
+            Code::Unavailable,
+            "no webhook secret is configured: set WEBHOOK_SECRET or github.webhook_secret_file, and start dispatchd again",
+        ));
+    };
+    let headers = request.headers().clone();
+    let body = read(request).await?;
+    let signature = header(&headers, "x-hub-signature-256");
+    if !hook::is_signed(&secret, &body, signature) {
+        return Err(failure(
+            Code::Unauthorized,
+            "X-Hub-Signature-256 is missing or wrong: give the webhook the secret that is configured here",
+        ));
+    }
+    let delivery = match header(&headers, "x-github-delivery") {
+        "" => Sha256::digest(&body).iter().take(16).map(|b| format!("{b:02x}")).collect(),
+        id => id.chars().take(200).collect::<String>(),
+    };
+    let ignored = |duplicate: bool| Ok(Json(HookAnswer { ok: true, duplicate, effect: "ignored".into() }));
+    if app.ledger.snapshot().fixes.was_delivered(&delivery) {
+        return ignored(true);
+    }
+    let payload = hook::payload(&body).ok_or_else(|| failure(Code::BadRequest, "the body is no JSON"))?;
+    let Some(repo) = repository(&app.ledger.snapshot(), &payload) else { return ignored(false) };
+    app.forges.hint(&repo.key);
+    let event = header(&headers, "x-github-event");
+    let mut news = Vec::new();
+    for said in hook::said(event, &repo.name.to_string(), &payload) {
+        news.extend(enqueued(&app, &repo.key, said).await);
+    }
+    let effect = if news.is_empty() { "hinted" } else { "enqueued" };
+    let command = Command::Fix(Box::new(FixCommand::Deliver { id: delivery, news }));
+    match app.ledger.submit(command).await? {
+        (Reply::Repeated, _) => ignored(true),
+        _ => Ok(Json(HookAnswer { ok: true, duplicate: false, effect: effect.into() })),
+    }
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
+}
+
+async fn read(request: Request) -> Result<bytes::Bytes> {
+    let limited = Limited::new(request.into_body(), HOOK_LIMIT);
+    let fault: Failure = match tokio::time::timeout(HOOK_TIMEOUT, limited.collect()).await {
+        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Err(_) => failure(Code::Timeout, "the body did not arrive within 30 seconds"),
+        Ok(Err(e)) if e.is::<LengthLimitError>() => failure(Code::TooLarge, "the body is larger than 25 MiB"),
+        Ok(Err(e)) => failure(Code::BadRequest, format!("the body broke off: {e}")),
+    };
+    Err(fault)
+}
+
+/// The tracked repository that a payload is about: by the forge's identity, so that a rename does not matter, else by name.
+fn repository(world: &World, payload: &serde_json::Value) -> Option<Arc<Repo>> {
+    let (name, id) = hook::repository(payload);
+    let by_id = id.and_then(|id| world.repos.get(&RepoKey::new(format!("gh{id}")))).filter(|r| r.tracked);
+    by_id.or_else(|| world.repo_named(&name?.parse().ok()?)).cloned()
+}
+
+/// What was said, as news for an item; `None` if the pull request is none of ours, or it is our own talk.
+async fn enqueued(app: &App, repo: &RepoKey, said: Said) -> Option<Enqueue> {
+    let key = FixKey { repo: repo.clone(), pr: said.pr };
+    let unknown = pick::pull(&app.ledger.snapshot(), &key).is_none();
+    // Of a check it matters whether its commit is still the head.
+    let fresh = (unknown || said.news.head.is_some()) && refresh(app, &key).await;
+    let world = app.ledger.snapshot();
+    let seen = pick::pull(&world, &key).map(|p| &p.seen);
+    let author = seen.map(|s| s.author.clone()).or(said.author.clone()).unwrap_or_default();
+    let branch = seen.map(|s| s.head_branch.clone()).or(said.branch.clone()).unwrap_or_default();
+    let known = world.fixes.get(&key).is_some();
+    if !(known || pick::ours(&world, repo, &author, &branch))
+        || said.is_own(&author, &world.policy.followup.bot_identities)
+    {
+        return None;
+    }
+    Some(Enqueue {
+        key,
+        news: said.news,
+        lane: None,
+        issue: None,
+        branch: Some(branch).filter(|b| !b.is_empty()),
+        url: None,
+        title: None,
+        author: Some(author).filter(|a| !a.is_empty()),
+        actor: "webhook".into(),
+        fresh,
+        automatic: true,
+    })
+}

@@ -361,7 +361,7 @@ async fn older(client: &Client, run: RunId, from: u64, to: u64) -> client::Resul
 
 /// The queue as anybody would be offered it. Entries of two kinds come mixed, so they are read by hand.
 async fn queue(client: &Client) -> client::Result<Vec<QueueRow>> {
-    let query = QueueQuery { lane: None, include_claimed: Some(true) };
+    let query = QueueQuery { include_claimed: Some(true), ..QueueQuery::default() };
     let rows: Vec<serde_json::Value> = client.get("/api/agents/operator/queue", &query).await?;
     let line = |row: &serde_json::Value, field: &str| row[field].as_str().map(text::line).unwrap_or_default();
     let read = |row: &serde_json::Value| {

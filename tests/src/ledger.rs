@@ -133,6 +133,7 @@ pub fn take(name: &str) -> Take {
         idempotency_key: None,
         runner: false,
         slots: 1,
+        include_renovate: false,
     }
 }
 

@@ -37,6 +37,7 @@ pub(super) async fn next(client: &Client, next: args::Next, out: &mut Out) -> Re
         mode: next.mode,
         wait: next.wait,
         resume: next.resume.then_some(true),
+        ..NextTaskQuery::default()
     };
     let agent = next.agent.as_str();
     let task = if next.peek {
@@ -191,7 +192,7 @@ pub(super) async fn queue(
     all: bool,
     out: &mut Out,
 ) -> Result<(), Failure> {
-    let query = QueueQuery { lane, include_claimed: all.then_some(true) };
+    let query = QueueQuery { lane, include_claimed: all.then_some(true), ..QueueQuery::default() };
     let queue = client.queue(agent.as_str(), &query).await?;
     if out.json {
         return Ok(out.json(&queue)?);

@@ -5,6 +5,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use serde::{Deserialize, Serialize};
 
 use super::record::{Card, CardKey, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
+use super::work::AgentRun;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,8 @@ pub enum Change {
     Intent(Intent),
     /// Put an accepted report.
     Report(StoredReport),
+    /// Put what an agent did.
+    AgentRun(AgentRun),
     /// Put the facts about the daemon as a whole.
     Meta(Meta),
     /// Append an audit row. Lies only in the store.

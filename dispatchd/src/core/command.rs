@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::{Attempt, Checkpoint};
-use dispatch_shared::id::{AgentName, ClaimId, IntentId, RepoKey, RunId};
+use dispatch_shared::id::{AgentName, AgentRunId, ClaimId, IntentId, RepoKey, RunId};
 use dispatch_shared::issue::Status;
 use dispatch_shared::protocol::tasks::ReportRequest;
 use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::TaskType;
 
+use super::clerk::Paper;
 use super::record::{CardKey, ForgeKind, Source};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
+use super::work::Work;
 
 /// Asks for a change. Commands are applied one after the other, each whole or not at all.
 #[derive(Clone, Debug)]
@@ -127,6 +129,17 @@ pub enum Command {
         /// Who.
         actor: String,
     },
+    /// About resumable work and what agents did.
+    Work(Box<Work>),
+    /// About the labels and the text of one card.
+    Paper(Box<Paper>),
+    /// A paused program may run again.
+    ResumePool {
+        /// Which.
+        program: String,
+        /// Who.
+        actor: String,
+    },
     /// What became of an intent.
     Intent {
         /// Which.
@@ -203,6 +216,8 @@ pub struct Take {
     pub runner: bool,
     /// How many claims the agent may hold at once.
     pub slots: usize,
+    /// Renovate's issues too.
+    pub include_renovate: bool,
 }
 
 /// A report with what the forge said of the pull request it names.
@@ -326,6 +341,8 @@ pub enum Reply {
         /// A repeat.
         duplicate: bool,
     },
+    /// What an agent did was recorded.
+    AgentRun(AgentRunId),
     /// When to tick next; `None` if nothing is due.
     NextTick(Option<Timestamp>),
 }

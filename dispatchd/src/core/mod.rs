@@ -5,13 +5,16 @@
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted;
+//!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
 //!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
 //! [`World::apply`](world::World::apply) that every decision goes through.
 
+pub mod activity;
 pub mod change;
+pub mod clerk;
 pub mod command;
 pub mod contract;
 pub mod draft;
@@ -26,6 +29,8 @@ pub mod retry;
 pub mod seen;
 pub mod transition;
 pub mod view;
+pub mod work;
+pub mod work_view;
 pub mod world;
 
 #[cfg(test)]

@@ -185,6 +185,36 @@ pub fn order(world: &World, now: Timestamp, ask: &Ask<'_>) -> Vec<Ranked> {
     all
 }
 
+/// Whether only Renovate's hand withholds the card: its labels or its name, not another excluded label.
+fn renovate(world: &World, card: &Card) -> bool {
+    let of_it = |label: &str| ["renovate", "dependencies"].iter().any(|own| own.eq_ignore_ascii_case(label));
+    let excluded = &world.policy.excluded_labels;
+    let other = |l: &String| !of_it(l) && excluded.iter().any(|e| e.eq_ignore_ascii_case(l));
+    (card.author.eq_ignore_ascii_case("renovate[bot]") || card.labels.iter().any(|l| of_it(l)))
+        && !card.title.eq_ignore_ascii_case("dependency dashboard")
+        && !card.labels.iter().any(other)
+}
+
+/// [`order`] with Renovate's issues among the others.
+#[must_use]
+pub fn order_with_renovate(world: &World, now: Timestamp, ask: &Ask<'_>) -> Vec<Ranked> {
+    let mut all = order(world, now, ask);
+    for card in world.cards.values().filter(|c| renovate(world, c)) {
+        let facts = read_labels(card.labels.iter().map(String::as_str));
+        let rules = FIXED.into_iter().chain(LATE).filter(|rule| *rule != Rule::NotExcluded);
+        let fits = ask.lane.is_none_or(|l| l == world.lane_of(card))
+            && ask.repos.is_none_or(|r| r.contains(&card.key.repo))
+            && facts.agents.first().is_none_or(|a| a == ask.agent);
+        if fits && excluded(world, card) && rules.into_iter().all(|rule| holds(world, card, now, rule)) {
+            let priority = effective_priority(facts.priority.map_or(4, |p| p.0), card.since, now);
+            let score = score(priority, facts.agents.first() == Some(ask.agent));
+            all.push(Ranked { score, since: card.since, key: card.key.clone() });
+        }
+    }
+    all.sort();
+    all
+}
+
 /// Why a card stands where it stands, in words.
 #[must_use]
 pub fn reason(card: &Card, now: Timestamp, agent: &AgentName) -> String {

@@ -10,6 +10,7 @@ use dispatch_shared::id::{AgentName, ClaimId, IntentId, IssueId, RepoKey, RepoNa
 use dispatch_shared::issue::{IssueState, Status, read_labels};
 use imbl::{OrdMap, OrdSet};
 
+use super::activity::Activity;
 use super::change::Change;
 use super::policy::Policy;
 use super::rank::Rule;
@@ -61,6 +62,8 @@ pub struct World {
     pub intents: OrdMap<IntentId, Arc<Intent>>,
     /// Accepted reports by key.
     pub reports: OrdMap<String, Arc<StoredReport>>,
+    /// What agents did.
+    pub activity: Activity,
     newest_claim: OrdMap<CardKey, ClaimId>,
     held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
     leases: OrdSet<(Timestamp, ClaimId)>,
@@ -88,6 +91,7 @@ impl World {
             Change::Run(run) => self.put_run(run),
             Change::Intent(intent) => self.put_intent(intent),
             Change::Report(report) => self.put_report(report),
+            Change::AgentRun(run) => self.activity.put(run),
             Change::Meta(meta) => self.meta = meta.clone(),
             Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}
         }

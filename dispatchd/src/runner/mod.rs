@@ -214,6 +214,7 @@ impl Runner {
                 idempotency_key: None,
                 runner: true,
                 slots: world.policy.runner_slots,
+                include_renovate: false,
             };
             match self.ctx.ledger.submit(Command::Take(take)).await {
                 Ok((Reply::Claimed { run: Some(id), .. }, world)) => match world.runs.get(&id) {

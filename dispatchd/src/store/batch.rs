@@ -23,6 +23,7 @@ pub(super) struct Batch {
     intents: Rows<u64>,
     reports: Rows<String>,
     audit: Rows<u64>,
+    agent_runs: Rows<u64>,
     events: Rows<u64>,
 }
 
@@ -62,6 +63,7 @@ impl Batch {
                 self.reports.insert(report.key.clone(), encode(&report.key, report)?);
             }
             Change::Audit(row) => drop(self.audit.insert(row.id, encode(row.id, row)?)),
+            Change::AgentRun(run) => drop(self.agent_runs.insert(run.id.0, encode(run.id, run)?)),
             Change::Event(event) => drop(self.events.insert(event.seq.0, encode(event.seq, event)?)),
         }
         Ok(())
@@ -81,6 +83,7 @@ impl Batch {
         self.intents.extend(later.intents);
         self.reports.extend(later.reports);
         self.audit.extend(later.audit);
+        self.agent_runs.extend(later.agent_runs);
         self.events.extend(later.events);
     }
 
@@ -102,6 +105,7 @@ impl Batch {
         by_number(&self.intents, table::INTENTS)?;
         by_text(&self.reports, table::REPORTS)?;
         by_number(&self.audit, table::AUDIT)?;
+        by_number(&self.agent_runs, table::AGENT_RUNS)?;
         by_number(&self.events, table::EVENTS)
     }
 }

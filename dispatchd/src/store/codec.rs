@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::core::record::{Card, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
+use crate::core::work::AgentRun;
 
 /// A row cannot be written or read; names table, key and cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +79,7 @@ records! {
     Intent => "intents",
     StoredReport => "reports",
     AuditRow => "audit",
+    AgentRun => "agent_runs",
     Event => "events",
     String => "bodies",
 }

@@ -31,6 +31,7 @@ pub(super) fn load(db: &Database, policy: Arc<Policy>) -> Result<World, OpenErro
     each(&txn, table::RUNS, |row| world.apply(&Change::Run(row)))?;
     each(&txn, table::INTENTS, |row| world.apply(&Change::Intent(row)))?;
     each(&txn, table::REPORTS, |row| world.apply(&Change::Report(row)))?;
+    each(&txn, table::AGENT_RUNS, |row| world.apply(&Change::AgentRun(row)))?;
     world.set_policy(policy);
     Ok(world)
 }

@@ -33,6 +33,8 @@ pub(super) const INTENTS: ByNumber = TableDefinition::new("intents");
 pub(super) const REPORTS: ByText = TableDefinition::new("reports");
 /// Audit rows by id.
 pub(super) const AUDIT: ByNumber = TableDefinition::new("audit");
+/// What agents did, by id.
+pub(super) const AGENT_RUNS: ByNumber = TableDefinition::new("agent_runs");
 /// Events by sequence number.
 pub(super) const EVENTS: ByNumber = TableDefinition::new("events");
 
@@ -49,7 +51,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     for table in [CARDS, BODIES, PULLS] {
         txn.open_table(table)?;
     }
-    for table in [CLAIMS, RUNS, INTENTS, AUDIT, EVENTS] {
+    for table in [CLAIMS, RUNS, INTENTS, AUDIT, AGENT_RUNS, EVENTS] {
         txn.open_table(table)?;
     }
     Ok(())

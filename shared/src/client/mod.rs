@@ -4,6 +4,7 @@
 //! there, or what it answered.
 
 mod stream;
+mod work;
 
 use std::time::Duration;
 

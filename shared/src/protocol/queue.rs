@@ -12,6 +12,11 @@ pub struct QueueQuery {
     pub lane: Option<String>,
     /// Claimed and in-progress ones too.
     pub include_claimed: Option<bool>,
+    /// Renovate's issues too.
+    pub include_renovate: Option<String>,
+    /// Not those that were split into children.
+    #[serde(rename = "exclude_decomposed")]
+    pub exclude_decomposed: Option<String>,
 }
 
 /// One entry, in the order in which they would be handed out.

@@ -20,6 +20,14 @@ pub struct NextTaskQuery {
     pub wait: Option<String>,
     /// Return the caller's own live work.
     pub resume: Option<bool>,
+    /// Looking: the caller's own live work counts.
+    #[serde(rename = "includeClaimed")]
+    pub include_claimed: Option<String>,
+    /// Renovate's issues too.
+    #[serde(rename = "includeRenovate")]
+    pub include_renovate: Option<String>,
+    /// Not those that were split into children, which are never handed out anyhow.
+    pub exclude_decomposed: Option<String>,
 }
 
 /// Body of `POST …/next-task`.

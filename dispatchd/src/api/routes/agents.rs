@@ -1,5 +1,6 @@
 //! `/api/agents/{agent}/…`: the loop of every harness.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use axum::extract::{Path, State};
 use dispatch_shared::Timestamp;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
-use dispatch_shared::protocol::IssueRef;
+use dispatch_shared::issue::{IssueState, Status};
 use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
 use dispatch_shared::protocol::queue::{QueueIssue, QueueQuery};
 use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportAnswer, ReportRequest, TakeRequest, Task};
+use dispatch_shared::protocol::{IssueRef, switch};
 use dispatch_shared::task::{Outcome, TaskType};
 use tokio::time::Instant;
 
@@ -19,9 +21,10 @@ use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
 use crate::core::rank::{self, Ask};
-use crate::core::record::CardKey;
+use crate::core::record::{Card, CardKey};
+use crate::core::work::Work;
 use crate::core::world::World;
-use crate::core::{contract, view};
+use crate::core::{contract, view, work_view};
 
 /// The longest that a request is held.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -36,7 +39,7 @@ fn mode(query: &NextTaskQuery) -> Result<TaskType> {
     }
 }
 
-fn lane(world: &World, text: Option<&str>) -> Result<Option<String>> {
+pub(super) fn lane(world: &World, text: Option<&str>) -> Result<Option<String>> {
     let Some(text) = text else { return Ok(None) };
     match world.policy.lane(text) {
         Some(lane) => Ok(Some(lane.id.clone())),
@@ -59,13 +62,27 @@ pub(super) async fn peek(
     let lane = lane(&world, query.lane.as_deref())?;
     let full = world.held_by(&agent).count() >= world.policy.slots_of(agent.as_str());
     let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
+    if switch(query.include_claimed.as_deref()) == Some(true)
+        && let Some(claim) = world.held_by(&agent).filter(|c| c.kind == kind).last()
+    {
+        return task(&app, &world, &agent, &claim.card, Some(claim.id)).map(Json);
+    }
+    let renovate = switch(query.include_renovate.as_deref()).unwrap_or(false);
     let next = (kind == TaskType::Implement && !full)
-        .then(|| rank::next(&world, app.edges.clock.now(), &ask))
+        .then(|| best(&world, app.edges.clock.now(), &ask, renovate))
         .flatten();
     match next {
         None => Ok(Json(contract::idle(&world, &agent, kind))),
         Some(key) => task(&app, &world, &agent, &key, None).map(Json),
     }
+}
+
+/// The card that a take would claim now.
+fn best(world: &World, now: Timestamp, ask: &Ask<'_>, renovate: bool) -> Option<CardKey> {
+    if renovate && !world.meta.frozen {
+        return rank::order_with_renovate(world, now, ask).into_iter().next().map(|r| r.key);
+    }
+    rank::next(world, now, ask)
 }
 
 /// The task for a card, with its claim after a take.
@@ -103,6 +120,7 @@ pub(super) async fn take(
         idempotency_key: key,
         runner: false,
         slots: world.policy.slots_of(agent.as_str()),
+        include_renovate: switch(query.include_renovate.as_deref()).unwrap_or(false),
     };
     loop {
         commits.mark_unchanged();
@@ -118,7 +136,7 @@ pub(super) async fn take(
             }
             _ => {}
         }
-        if !there_is_work(&app, &mut commits, deadline, &agent, lane.as_deref()).await {
+        if !there_is_work(&app, &mut commits, deadline, &take).await {
             return Ok(Json(contract::idle(&app.ledger.snapshot(), &agent, kind)));
         }
     }
@@ -130,9 +148,9 @@ async fn there_is_work(
     app: &App,
     commits: &mut tokio::sync::watch::Receiver<dispatch_shared::event::Seq>,
     deadline: Instant,
-    agent: &AgentName,
-    lane: Option<&str>,
+    take: &Take,
 ) -> bool {
+    let (agent, lane) = (&take.agent, take.lane.as_deref());
     loop {
         tokio::select! {
             () = app.shutdown.cancelled() => return false,
@@ -142,7 +160,7 @@ async fn there_is_work(
         let world = app.ledger.snapshot();
         let full = world.held_by(agent).count() >= world.policy.slots_of(agent.as_str());
         let ask = Ask { agent, lane, repos: None };
-        if !full && rank::next(&world, app.edges.clock.now(), &ask).is_some() {
+        if !full && best(&world, app.edges.clock.now(), &ask, take.include_renovate).is_some() {
             return true;
         }
     }
@@ -224,8 +242,8 @@ pub(super) async fn heartbeat(
 ) -> Result<Json<HeartbeatAnswer>> {
     let agent = extract::agent(&name)?;
     let started_at = app.edges.clock.now();
-    let command = Command::Renew { agent: agent.clone(), claim: request.claim_id, checkpoint: None };
-    let (reply, world) = app.ledger.submit(command).await?;
+    let beat = Work::Beat { agent: agent.clone(), claim: request.claim_id };
+    let (reply, world) = app.ledger.submit(Command::Work(Box::new(beat))).await?;
     let renewed = match reply {
         Reply::Renewed(claims) => claims,
         _ => Vec::new(),
@@ -235,19 +253,40 @@ pub(super) async fn heartbeat(
         .filter_map(|id| world.claims.get(id))
         .filter_map(|claim| world.cards.get(&claim.card))
         .collect();
-    for repo in cards.iter().map(|c| &c.key.repo).collect::<std::collections::BTreeSet<_>>() {
+    // What is held matters most; who holds nothing looks for work anywhere. Nobody waits for it here.
+    let mut repos: BTreeSet<_> = cards.iter().map(|c| &c.key.repo).collect();
+    if repos.is_empty() {
+        repos = world.tracked().map(|r| &r.key).collect();
+    }
+    for repo in repos {
         app.forges.hint(repo);
     }
+    let warnings = warnings(&world, &agent);
     Ok(Json(HeartbeatAnswer {
-        status: "ok".into(),
+        status: if warnings.is_empty() { "ok" } else { "warning" }.to_owned(),
         summary: summary(&world, &renewed, &agent),
         agent_name: agent,
         started_at,
         finished_at: app.edges.clock.now(),
-        warnings: Vec::new(),
+        warnings,
         errors: Vec::new(),
         touched_issue_urls: cards.iter().map(|c| c.url.clone()).collect(),
     }))
+}
+
+/// What a person, or the agent itself, should look at.
+fn warnings(world: &World, agent: &AgentName) -> Vec<String> {
+    let name = |card: &Card| match world.repos.get(&card.key.repo) {
+        Some(repo) => format!("{}#{}", repo.name, card.key.number),
+        None => card.key.id().to_string(),
+    };
+    let stranded = work_view::stranded(world, agent)
+        .map(|c| format!("{} stands in progress with your label, but you hold no lease", name(c)));
+    let held = world.held_by(agent).filter_map(|c| world.cards.get(&c.card));
+    let broken = held
+        .filter_map(|c| world.repos.get(&c.key.repo))
+        .filter_map(|repo| repo.sync_error.as_ref().map(|e| format!("{} cannot be synced: {e}", repo.name)));
+    stranded.chain(broken).collect()
 }
 
 fn summary(world: &World, renewed: &[ClaimId], agent: &AgentName) -> String {
@@ -269,7 +308,12 @@ pub(super) async fn queue(
     let now = app.edges.clock.now();
     let lane = lane(&world, query.lane.as_deref())?;
     let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
-    let mut entries: Vec<QueueIssue> = rank::order(&world, now, &ask)
+    let ranked = if switch(query.include_renovate.as_deref()) == Some(true) {
+        rank::order_with_renovate(&world, now, &ask)
+    } else {
+        rank::order(&world, now, &ask)
+    };
+    let mut entries: Vec<QueueIssue> = ranked
         .into_iter()
         .filter_map(|ranked| {
             let card = world.cards.get(&ranked.key)?;
@@ -277,11 +321,22 @@ pub(super) async fn queue(
         })
         .collect();
     if query.include_claimed.unwrap_or(false) {
-        let held = world.leases().filter_map(|claim| world.cards.get(&claim.card));
+        let taken = world.cards.values().filter(|c| in_work(&world, c));
         entries.extend(
-            held.filter(|card| lane.as_deref().is_none_or(|l| l == world.lane_of(card)))
+            taken
+                .filter(|card| lane.as_deref().is_none_or(|l| l == world.lane_of(card)))
                 .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
         );
     }
+    if switch(query.exclude_decomposed.as_deref()) == Some(true) {
+        entries.retain(|e| !e.decomposed);
+    }
     Ok(Json(entries))
+}
+
+/// Held, or in progress by its label; never one that is flagged.
+fn in_work(world: &World, card: &Card) -> bool {
+    let open = card.state == IssueState::Open && !card.gone && world.is_tracked(&card.key.repo);
+    let taken = card.status == Status::InProgress || world.held(&card.key).is_some();
+    open && taken && card.flags.is_empty()
 }

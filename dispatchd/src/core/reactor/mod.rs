@@ -3,9 +3,10 @@
 //!
 //! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
-//! `settle` is what they share: ending claims, and changing a card together with its labels.
+//! `work` is about resumable work, `clerk` about one card by name. `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
+mod clerk;
 mod control;
 mod intents;
 mod moves;
@@ -15,6 +16,7 @@ mod runs;
 mod settle;
 mod sync;
 mod take;
+mod work;
 
 use dispatch_shared::Timestamp;
 
@@ -49,6 +51,9 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Kill { run, attempt, now, actor } => runs::kill(d, *run, *attempt, *now, actor)?,
         Command::Retry { run, actor } => runs::retry(d, *run, actor)?,
         Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
+        Command::Work(ask) => work::work(d, ask)?,
+        Command::Paper(paper) => clerk::paper(d, paper)?,
+        Command::ResumePool { program, actor } => control::resume(d, program, actor),
         Command::Intent { id, result } => intents::settle(d, *id, result)?,
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,

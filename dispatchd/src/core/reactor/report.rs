@@ -13,6 +13,7 @@ use crate::core::draft::Draft;
 use crate::core::record::{Card, CardKey, Claim, StoredReport};
 use crate::core::retry;
 use crate::core::transition::{CardEvent, ClaimEvent};
+use crate::core::work::{self, AgentRun};
 
 pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
     let payload = serde_json::to_string(&report.request).unwrap_or_default();
@@ -57,7 +58,7 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
             at: d.now,
             issue_changed,
         },
-        agent_run_id: format!("report-{}", d.world.meta.next_audit),
+        agent_run_id: recorded(d, report, &key, run_status(report.request.outcome, &verdict)),
         pr_fix_resolution: PrFixResolution {
             matched: false,
             action: "none".into(),
@@ -91,6 +92,23 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
         d.report(StoredReport { key, payload, answer: answer.clone(), at: d.now });
     }
     Ok(Reply::Reported { answer, duplicate: false })
+}
+
+/// Remembers the report among the agent runs; returns the id there.
+fn recorded(d: &mut Draft, report: &Report, key: &CardKey, status: &str) -> String {
+    let (request, word) = (&report.request, |value: serde_json::Value| value.as_str().map(ToOwned::to_owned));
+    let kind = serde_json::to_value(request.task_type).ok().and_then(word).unwrap_or_default();
+    let run = AgentRun {
+        started_at: work::started_at(request.started_at.as_deref(), d.now),
+        finished_at: Some(d.now),
+        summary: request.summary.clone(),
+        error: request.error.clone(),
+        outcome: serde_json::to_value(request.outcome).ok().and_then(word),
+        urls: d.world.cards.get(key).map(|c| c.url.clone()).into_iter().collect(),
+        issue: Some(key.id()),
+        ..AgentRun::new(report.agent.as_str(), &kind, status, d.now)
+    };
+    d.agent_run(run).to_string()
 }
 
 /// The card that the report is about: named, or by its claim, or the reporter's newest work.

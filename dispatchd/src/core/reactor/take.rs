@@ -13,6 +13,7 @@ use crate::core::draft::Draft;
 use crate::core::rank::{self, Ask};
 use crate::core::record::{Card, CardKey, Claim, ClaimState, Run};
 use crate::core::transition::{CardEvent, ClaimEvent};
+use crate::core::work::Notes;
 
 pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
     let lane = match &take.lane {
@@ -33,7 +34,12 @@ pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
         return Ok(Reply::Idle);
     }
     let ask = Ask { agent: &take.agent, lane: lane.as_deref(), repos: take.repos.as_deref() };
-    let Some(key) = rank::next(&d.world, d.now, &ask) else { return Ok(Reply::Idle) };
+    let next = if take.include_renovate && !d.world.meta.frozen {
+        rank::order_with_renovate(&d.world, d.now, &ask).into_iter().next().map(|r| r.key)
+    } else {
+        rank::next(&d.world, d.now, &ask)
+    };
+    let Some(key) = next else { return Ok(Reply::Idle) };
     let card = settle::card(d, &key)?;
     let maker = Maker {
         agent: &take.agent,
@@ -73,7 +79,10 @@ fn resume(d: &mut Draft, old: &Arc<Claim>) -> Result<Reply, Refusal> {
         attempt: card.attempt,
         state: ClaimState::Held,
         ended_at: None,
+        claimed_at: d.now,
         expires_at: d.now + old.lease,
+        // Its progress is worth keeping; that somebody else renewed it is not.
+        notes: Notes { renewed_at: None, ..old.notes.clone() },
         ..(**old).clone()
     });
     d.audit(settle::row(d, old.agent.as_str(), "resume_claim", &card.key));
@@ -117,6 +126,7 @@ pub(super) fn make(
         run,
         idempotency_key: maker.key.clone(),
         issue_seen: card.updated_at,
+        notes: Notes::default(),
         head_seen: d.world.linked_pull(&card).map(|p| p.seen.head_sha.clone()),
     };
     if let Some(run) = run {

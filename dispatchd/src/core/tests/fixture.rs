@@ -167,6 +167,7 @@ impl Hand {
             idempotency_key: None,
             runner: false,
             slots: 1,
+            include_renovate: false,
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::sync::{broadcast, watch};
 use crate::api::{ForgeDesk, LogStream, RunFiles};
 use crate::core::command::Evidence;
 use crate::core::record::{CardKey, ForgeKind, Repo, Run};
-use crate::core::seen::{SeenPull, SeenRepo};
+use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::edges::{ForgeError, Forges as _};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
@@ -139,6 +139,18 @@ impl ForgeDesk for Desk {
             Ok(Found::Absent(why)) => Evidence::Absent(why),
             Err(error) => Evidence::Unreachable(error.to_string()),
         }
+    }
+
+    async fn issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError> {
+        self.forges.for_repo(repo)?.issue(repo, number).await
+    }
+
+    async fn labels(&self, repo: &Repo) -> Result<Option<Vec<String>>, ForgeError> {
+        self.forges.for_repo(repo)?.labels(repo).await
+    }
+
+    async fn create_label(&self, repo: &Repo, label: &str) -> Result<(), ForgeError> {
+        self.forges.for_repo(repo)?.create_label(repo, label).await
     }
 
     fn rate_limit(&self) -> Option<RateLimit> {

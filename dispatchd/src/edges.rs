@@ -190,6 +190,16 @@ pub trait Forge: Send + Sync {
     /// Removes one label; fine if it was not there.
     async fn remove_label(&self, repo: &Repo, number: u64, label: &str) -> Result<(), ForgeError>;
 
+    /// The labels of the repository; `None` where a label need not be made before it is used.
+    async fn labels(&self, _repo: &Repo) -> Result<Option<Vec<String>>, ForgeError> {
+        Ok(None)
+    }
+
+    /// Makes a label; fine if it is there.
+    async fn create_label(&self, _repo: &Repo, _label: &str) -> Result<(), ForgeError> {
+        Ok(())
+    }
+
     /// Adds a comment unless one that contains `marker` is there.
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError>;
 

@@ -91,6 +91,11 @@ number_id!(
     IntentId, "i-"
 );
 
+number_id!(
+    /// One thing that an agent did.
+    AgentRunId, "ar-"
+);
+
 /// The longest agent name: `agent/<name>` must fit GitHub's 50 characters for a label.
 pub const AGENT_NAME_MAX: usize = 44;
 

@@ -7,7 +7,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use dispatch_shared::error::Code;
-use dispatch_shared::id::{AgentName, IssueId, RunId};
+use dispatch_shared::id::{AgentName, IssueId, RepoName, RunId};
 use dispatch_shared::protocol::IssueRef;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::http::request::Parts;
@@ -158,6 +158,20 @@ pub fn card(world: &World, named: &IssueRef) -> Result<CardKey> {
         }
         (Some(repo), None) if by_id.is_none() => {
             return Err(failure(Code::BadRequest, format!("issueNumber is missing beside {repo}")));
+        }
+        (Some(repo), None) => {
+            let name: RepoName = repo.parse().map_err(|e: String| failure(Code::BadRequest, e))?;
+            let same = by_id.as_ref().is_some_and(|key| {
+                world.repos.get(&key.repo).is_some_and(|r| r.name.folded() == name.folded())
+            });
+            if !same {
+                let id = id.unwrap_or_default();
+                return Err(failure(
+                    Code::BadRequest,
+                    format!("issueId {id} is of another repository than {name}"),
+                ));
+            }
+            None
         }
         _ => None,
     };

@@ -40,7 +40,7 @@ use tokio::sync::broadcast;
 
 use crate::core::command::Evidence;
 use crate::core::record::{CardKey, ForgeKind, Repo, Run};
-use crate::core::seen::SeenRepo;
+use crate::core::seen::{SeenIssue, SeenRepo};
 use crate::core::view;
 use crate::core::world::World;
 use crate::edges::{Edges, ForgeError};
@@ -65,6 +65,15 @@ pub trait ForgeDesk: Send + Sync {
 
     /// Looks on the forge for the pull request that a report names by number, or that belongs to a branch or an issue.
     async fn evidence(&self, repo: &Repo, card: &CardKey, number: Option<u64>, branch: &str) -> Evidence;
+
+    /// One issue, live.
+    async fn issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError>;
+
+    /// The labels of a repository; `None` where labels need not be made before they are used.
+    async fn labels(&self, repo: &Repo) -> Result<Option<Vec<String>>, ForgeError>;
+
+    /// Makes a label; fine if it is there.
+    async fn create_label(&self, repo: &Repo, label: &str) -> Result<(), ForgeError>;
 
     /// What is left of the request budget, if known.
     fn rate_limit(&self) -> Option<RateLimit>;

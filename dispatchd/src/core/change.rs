@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fix::{Delivery, Fix};
 use super::record::{Card, CardKey, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
+use super::work::AgentRun;
 
 /// One row.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +32,8 @@ pub enum Change {
     Fix(Fix),
     /// Remember a webhook delivery.
     Delivery(Delivery),
+    /// Put what an agent did.
+    AgentRun(AgentRun),
     /// Put the facts about the daemon as a whole.
     Meta(Meta),
     /// Put a run of the hosted groomer.

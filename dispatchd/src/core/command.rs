@@ -4,16 +4,18 @@ use std::path::PathBuf;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::{Attempt, Checkpoint};
-use dispatch_shared::id::{AgentName, ClaimId, IntentId, RepoKey, RunId};
+use dispatch_shared::id::{AgentName, AgentRunId, ClaimId, IntentId, RepoKey, RunId};
 use dispatch_shared::issue::Status;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::tasks::ReportRequest;
 use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::TaskType;
 
+use super::clerk::Paper;
 use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
 use super::record::{CardKey, ForgeKind, Source};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
+use super::work::Work;
 
 /// Asks for a change. Commands are applied one after the other, each whole or not at all.
 #[derive(Clone, Debug)]
@@ -126,6 +128,17 @@ pub enum Command {
         run: RunId,
         /// What to tell the agent.
         text: String,
+        /// Who.
+        actor: String,
+    },
+    /// About resumable work and what agents did.
+    Work(Box<Work>),
+    /// About the labels and the text of one card.
+    Paper(Box<Paper>),
+    /// A paused program may run again.
+    ResumePool {
+        /// Which.
+        program: String,
         /// Who.
         actor: String,
     },
@@ -367,6 +380,8 @@ pub enum Reply {
         /// The number of the run that was kept.
         run: Option<u64>,
     },
+    /// What an agent did was recorded.
+    AgentRun(AgentRunId),
     /// When to tick next; `None` if nothing is due.
     NextTick(Option<Timestamp>),
 }

@@ -3,7 +3,7 @@
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::event::What;
-use dispatch_shared::id::{ClaimId, IntentId, RunId};
+use dispatch_shared::id::{AgentRunId, ClaimId, IntentId, RunId};
 use dispatch_shared::protocol::activity::AuditRow;
 
 use super::change::Change;
@@ -12,6 +12,7 @@ use super::fix::{Delivery, Fix};
 use super::record::{
     Card, CardKey, Claim, Event, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport, Wish,
 };
+use super::work::AgentRun;
 use super::world::World;
 
 /// See the module.
@@ -160,6 +161,18 @@ impl Draft {
             m.next_run += 1;
             RunId(m.next_run - 1)
         })
+    }
+
+    /// Remembers what an agent did; the id is filled in here and returned.
+    pub fn agent_run(&mut self, mut run: AgentRun) -> AgentRunId {
+        run.id = AgentRunId(self.meta(|m| {
+            m.next_agent_run += 1;
+            m.next_agent_run - 1
+        }));
+        run.created_at = self.now;
+        let id = run.id;
+        self.put(Change::AgentRun(run));
+        id
     }
 
     /// Appends an audit row; id and time are filled in here.

@@ -7,13 +7,16 @@
 //!   [`intent`]: whether a stored write is still wanted;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
+//!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
 //!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
 //! [`World::apply`](world::World::apply) that every decision goes through.
 
+pub mod activity;
 pub mod change;
+pub mod clerk;
 pub mod command;
 pub mod contract;
 pub mod draft;
@@ -33,6 +36,8 @@ pub mod seen;
 pub mod transition;
 pub mod umbrella;
 pub mod view;
+pub mod work;
+pub mod work_view;
 pub mod world;
 
 #[cfg(test)]

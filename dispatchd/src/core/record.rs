@@ -286,6 +286,9 @@ pub struct Claim {
     pub fix: Option<HandOut>,
     /// The linked pull request's head when it was taken, to tell whether `pr_updated` moved it.
     pub head_seen: Option<String>,
+    /// What its worker told of its progress.
+    #[serde(default)]
+    pub notes: super::work::Notes,
 }
 
 impl Claim {
@@ -461,6 +464,9 @@ pub struct Meta {
     pub next_intent: u64,
     /// The next free id of audit rows.
     pub next_audit: u64,
+    /// The next free id of agent runs.
+    #[serde(default = "first")]
+    pub next_agent_run: u64,
     /// The last event.
     pub seq: Seq,
     /// Programs that are paused: until when and why.
@@ -469,6 +475,10 @@ pub struct Meta {
     /// The last id of a run of the hosted groomer.
     #[serde(default)]
     pub last_groomer_run: u64,
+}
+
+fn first() -> u64 {
+    1
 }
 
 impl Default for Meta {
@@ -480,6 +490,7 @@ impl Default for Meta {
             next_run: 1,
             next_intent: 1,
             next_audit: 1,
+            next_agent_run: 1,
             seq: Seq(0),
             pools: Vec::new(),
             last_groomer_run: 0,

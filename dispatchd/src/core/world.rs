@@ -10,6 +10,7 @@ use dispatch_shared::id::{AgentName, ClaimId, IntentId, IssueId, RepoKey, RepoNa
 use dispatch_shared::issue::{IssueState, Status, read_labels};
 use imbl::{OrdMap, OrdSet};
 
+use super::activity::Activity;
 use super::change::Change;
 use super::policy::Policy;
 use super::rank::Rule;
@@ -63,6 +64,8 @@ pub struct World {
     pub reports: OrdMap<String, Arc<StoredReport>>,
     /// PR-fix items.
     pub fixes: super::fix::index::Fixes,
+    /// What agents did.
+    pub activity: Activity,
     newest_claim: OrdMap<CardKey, ClaimId>,
     held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
     leases: OrdSet<(Timestamp, ClaimId)>,
@@ -95,6 +98,7 @@ impl World {
             Change::Report(report) => self.put_report(report),
             Change::Fix(fix) => self.fixes.put(fix),
             Change::Delivery(delivery) => self.fixes.deliver(delivery),
+            Change::AgentRun(run) => self.activity.put(run),
             Change::Meta(meta) => self.meta = meta.clone(),
             Change::GroomerRun(run) => self.grooming.put_run(run),
             Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}

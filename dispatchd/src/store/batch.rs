@@ -27,6 +27,7 @@ pub(super) struct Batch {
     fixes: Rows<(String, u64)>,
     deliveries: Rows<u64>,
     audit: Rows<u64>,
+    agent_runs: Rows<u64>,
     events: Rows<u64>,
 }
 
@@ -74,6 +75,7 @@ impl Batch {
                 self.deliveries.insert(slot, encode(slot, delivery)?);
             }
             Change::Audit(row) => drop(self.audit.insert(row.id, encode(row.id, row)?)),
+            Change::AgentRun(run) => drop(self.agent_runs.insert(run.id.0, encode(run.id, run)?)),
             Change::Event(event) => drop(self.events.insert(event.seq.0, encode(event.seq, event)?)),
         }
         Ok(())
@@ -96,6 +98,7 @@ impl Batch {
         self.fixes.extend(later.fixes);
         self.deliveries.extend(later.deliveries);
         self.audit.extend(later.audit);
+        self.agent_runs.extend(later.agent_runs);
         self.events.extend(later.events);
     }
 
@@ -120,6 +123,7 @@ impl Batch {
         by_card(&self.fixes, table::FIXES)?;
         by_number(&self.deliveries, table::DELIVERIES)?;
         by_number(&self.audit, table::AUDIT)?;
+        by_number(&self.agent_runs, table::AGENT_RUNS)?;
         by_number(&self.events, table::EVENTS)
     }
 }

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use crate::core::fix::{Delivery, Fix};
 use crate::core::record::{Card, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
+use crate::core::work::AgentRun;
 
 /// A row cannot be written or read; names table, key and cause.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -83,6 +84,7 @@ records! {
     Delivery => "deliveries",
     AuditRow => "audit",
     GroomerRun => "groomer_runs",
+    AgentRun => "agent_runs",
     Event => "events",
     String => "bodies",
 }

@@ -15,7 +15,7 @@ pub(super) const CURRENT: u32 = 1;
 /// Makes the tables in a new store, or checks the format of an old one and brings it up.
 pub(super) fn prepare(db: &Database) -> Result<(), OpenError> {
     match found(db)? {
-        Some(CURRENT) => return Ok(()),
+        Some(CURRENT) => return complete(db),
         Some(newer) if newer > CURRENT => return Err(OpenError::Newer { found: newer, known: CURRENT }),
         // There is no older format yet; its steps to the next one come here.
         Some(older) => return Err(OpenError::Unreadable(format!("no dispatchd writes format {older}"))),
@@ -28,6 +28,20 @@ pub(super) fn prepare(db: &Database) -> Result<(), OpenError> {
         meta.insert(table::FORMAT, CURRENT.to_be_bytes().as_slice()).map_err(redb::Error::from)?;
     }
     txn.commit().map_err(redb::Error::from)?;
+    Ok(())
+}
+
+/// Makes the tables that came after the store was made; those that are there stay as they are.
+fn complete(db: &Database) -> Result<(), OpenError> {
+    let txn = db.begin_write().map_err(redb::Error::from)?;
+    let count = || txn.list_tables().map(Iterator::count).map_err(redb::Error::from);
+    let before = count()?;
+    table::create_all(&txn).map_err(redb::Error::from)?;
+    if count()? == before {
+        txn.abort().map_err(redb::Error::from)?;
+    } else {
+        txn.commit().map_err(redb::Error::from)?;
+    }
     Ok(())
 }
 

@@ -34,6 +34,7 @@ pub(super) fn load(db: &Database, policy: Arc<Policy>) -> Result<World, OpenErro
     each(&txn, table::GROOMER_RUNS, |row| world.apply(&Change::GroomerRun(row)))?;
     each(&txn, table::FIXES, |row| world.apply(&Change::Fix(row)))?;
     each(&txn, table::DELIVERIES, |row| world.apply(&Change::Delivery(row)))?;
+    each(&txn, table::AGENT_RUNS, |row| world.apply(&Change::AgentRun(row)))?;
     world.set_policy(policy);
     Ok(world)
 }

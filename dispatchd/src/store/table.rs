@@ -39,6 +39,8 @@ pub(super) const FIXES: ByCard = TableDefinition::new("fixes");
 pub(super) const DELIVERIES: ByNumber = TableDefinition::new("deliveries");
 /// Audit rows by id.
 pub(super) const AUDIT: ByNumber = TableDefinition::new("audit");
+/// What agents did, by id.
+pub(super) const AGENT_RUNS: ByNumber = TableDefinition::new("agent_runs");
 /// Events by sequence number.
 pub(super) const EVENTS: ByNumber = TableDefinition::new("events");
 
@@ -55,7 +57,7 @@ pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
     for table in [CARDS, BODIES, PULLS, FIXES] {
         txn.open_table(table)?;
     }
-    for table in [CLAIMS, RUNS, INTENTS, GROOMER_RUNS, AUDIT, EVENTS, DELIVERIES] {
+    for table in [CLAIMS, RUNS, INTENTS, GROOMER_RUNS, AUDIT, AGENT_RUNS, EVENTS, DELIVERIES] {
         txn.open_table(table)?;
     }
     Ok(())

@@ -203,8 +203,14 @@ impl Writer {
         Ok(())
     }
 
-    /// Forgets the oldest events once there are enough of them to be worth it; returns which is the oldest then.
+    /// Forgets the oldest agent runs, and the oldest events once there are enough of them to be worth it; returns which is the oldest then.
     fn trim(&self, txn: &redb::WriteTransaction) -> Result<u64, redb::Error> {
+        if let Some(kept) = self.world.activity.forget_before() {
+            let mut runs = txn.open_table(table::AGENT_RUNS)?;
+            if runs.first()?.is_some_and(|(id, _)| id.value() + self.options.trim_step <= kept.0) {
+                runs.retain_in(..kept.0, |_, _| false)?;
+            }
+        }
         let keep_from = (self.world.meta.seq.0 + 1).saturating_sub(self.options.events_kept);
         if keep_from < self.oldest_event.saturating_add(self.options.trim_step) {
             return Ok(self.oldest_event);

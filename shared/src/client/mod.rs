@@ -6,6 +6,7 @@
 mod followup;
 mod setup;
 mod stream;
+mod work;
 
 use std::time::Duration;
 

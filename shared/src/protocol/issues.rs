@@ -30,6 +30,10 @@ pub struct IssuesQuery {
     pub lane: Option<String>,
     /// Words that must all be in title or number.
     pub q: Option<String>,
+    /// A repository, whole or by its last part, or the label `project/…`.
+    pub project: Option<String>,
+    /// Only cards that were split into children, or only the others.
+    pub decomposed: Option<bool>,
     /// Closed ones of any age too.
     pub include_closed: Option<bool>,
     /// At most so many.

@@ -2,6 +2,9 @@
 //! rename, never drop.
 
 pub mod activity;
+pub mod agent_runs;
+pub mod automation;
+pub mod cards;
 pub mod claims;
 pub mod control;
 pub mod events;
@@ -14,6 +17,7 @@ pub mod repos;
 pub mod runs;
 pub mod setup;
 pub mod tasks;
+pub mod work;
 
 use serde::{Deserialize, Serialize};
 
@@ -34,7 +38,20 @@ pub struct IssueRef {
     pub issue_number: Option<u64>,
 }
 
+/// Reads a switch of a query: `true`, `1`, `yes` and a bare name are on; anything else is off.
+#[must_use]
+pub fn switch(text: Option<&str>) -> Option<bool> {
+    text.map(|t| matches!(t.to_ascii_lowercase().as_str(), "" | "1" | "true" | "yes" | "on"))
+}
+
 impl IssueRef {
+    /// Whether it names anything.
+    #[must_use]
+    pub fn is_named(&self) -> bool {
+        let there = |text: &Option<String>| text.as_deref().is_some_and(|t| !t.is_empty());
+        there(&self.issue_id) || there(&self.repo_full_name) || self.issue_number.is_some()
+    }
+
     /// By id alone.
     #[must_use]
     pub fn id(id: &IssueId) -> Self {

@@ -32,6 +32,18 @@ pub struct Repo {
     /// Open pull requests known.
     #[serde(rename = "openPRCount")]
     pub open_pr_count: usize,
+    /// The commit at the head of the default branch; null, for nobody reads it yet.
+    #[serde(default)]
+    pub latest_commit_sha: Option<String>,
+    /// Failing workflow runs; none are read yet.
+    #[serde(default)]
+    pub failing_count: usize,
+    /// Running workflow runs; none are read yet.
+    #[serde(default)]
+    pub running_count: usize,
+    /// The newest release; null, for nobody reads it yet.
+    #[serde(default)]
+    pub latest_release: Option<String>,
     /// Cards in each column, in board order.
     pub columns: [usize; 5],
     /// The last sync that succeeded.

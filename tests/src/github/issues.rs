@@ -115,6 +115,25 @@ impl State {
         self.list_labels(full, number)
     }
 
+    pub(super) fn list_repo_labels(&mut self, asked: &Asked, full: &str) -> Said {
+        let repo = self.known(full);
+        let rows = repo.labels.iter().map(|name| json!({ "name": name, "color": "ededed" })).collect();
+        paged(asked, repo.id, "/labels", rows)
+    }
+
+    pub(super) fn post_repo_label(&mut self, asked: &Asked, full: &str) -> Said {
+        let Some(name) = asked.text("name").map(str::to_owned) else {
+            return complaint(422, "Invalid request: \"name\" wasn't supplied");
+        };
+        let repo = self.known(full);
+        let there = repo.labels.iter().any(|l| l.eq_ignore_ascii_case(&name));
+        if there || name.is_empty() || name.chars().count() > LABEL_MAX {
+            return complaint(422, "Validation Failed");
+        }
+        repo.labels.push(name.clone());
+        said(201, json!({ "name": name, "color": "ededed" }))
+    }
+
     pub(super) fn delete_label(&mut self, full: &str, number: u64, label: &str) -> Said {
         let Some(item) = self.known(full).items.get(&number) else { return not_found() };
         if !item.labels.iter().any(|l| l.eq_ignore_ascii_case(label)) {

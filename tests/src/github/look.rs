@@ -70,6 +70,12 @@ impl FakeGithub {
         labels
     }
 
+    /// The labels that a repository has.
+    #[must_use]
+    pub fn repo_labels(&self, repo: &str) -> Vec<String> {
+        self.shared.state().known(repo).labels.clone()
+    }
+
     /// Whether an issue is open.
     #[must_use]
     pub fn is_open(&self, repo: &str, number: u64) -> bool {

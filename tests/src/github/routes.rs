@@ -53,6 +53,8 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         }
         ("GET", ["issues", n, "comments"]) => numbered(n, |n| shared.state().list_comments(asked, full, n)),
         ("POST", ["issues", n, "comments"]) => numbered(n, |n| shared.state().post_comment(asked, full, n)),
+        ("GET", ["labels"]) => shared.state().list_repo_labels(asked, full),
+        ("POST", ["labels"]) => shared.state().post_repo_label(asked, full),
         ("GET", ["pulls"]) => shared.state().list_pulls(asked, full),
         ("GET", ["pulls", n]) => numbered(n, |n| shared.state().one_pull(asked, full, n)),
         ("POST", ["pulls"]) => shared.post_pull(asked, full),

@@ -158,6 +158,7 @@ async fn an_issue_becomes_a_pull_request() {
 
 fn report(number: u64, outcome: Outcome) -> ReportRequest {
     ReportRequest {
+        pr_fix_item: None,
         task_type: TaskType::Implement,
         outcome,
         repo_full_name: Some(REPO.into()),

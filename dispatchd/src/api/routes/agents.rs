@@ -1,5 +1,6 @@
 //! `/api/agents/{agent}/…`: the loop of every harness.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use axum::extract::{Path, State};
 use dispatch_shared::Timestamp;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
-use dispatch_shared::protocol::IssueRef;
+use dispatch_shared::issue::{IssueState, Status};
 use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
 use dispatch_shared::protocol::queue::{QueueEntry, QueueIssue, QueueQuery};
 use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportAnswer, ReportRequest, TakeRequest, Task};
+use dispatch_shared::protocol::{IssueRef, switch};
 use dispatch_shared::task::{Outcome, TaskType};
 use tokio::time::Instant;
 
@@ -21,9 +23,10 @@ use crate::api::extract::{self, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
 use crate::core::fix::{self, pick};
 use crate::core::rank::{self, Ask, Lifted};
-use crate::core::record::CardKey;
+use crate::core::record::{Card, CardKey};
+use crate::core::work::Work;
 use crate::core::world::World;
-use crate::core::{contract, grooming, limits, view};
+use crate::core::{contract, grooming, limits, view, work_view};
 
 /// The longest that a request is held.
 const WAIT_MAX: Duration = Duration::from_secs(300);
@@ -38,7 +41,7 @@ fn mode(query: &NextTaskQuery) -> Result<TaskType> {
     }
 }
 
-fn lane(world: &World, text: Option<&str>) -> Result<Option<String>> {
+pub(super) fn lane(world: &World, text: Option<&str>) -> Result<Option<String>> {
     let Some(text) = text else { return Ok(None) };
     match world.policy.lane(text) {
         Some(lane) => Ok(Some(lane.id.clone())),
@@ -59,13 +62,25 @@ pub(super) async fn peek(
     let kind = mode(&query)?;
     let world = app.ledger.snapshot();
     let lane = lane(&world, query.lane.as_deref())?;
+    if switch(query.include_claimed.as_deref()) == Some(true)
+        && let Some(claim) = world.held_by(&agent).filter(|c| c.kind == kind).last()
+    {
+        return task(&app, &world, &agent, &claim.card, kind, Some(claim.id)).map(Json);
+    }
     let full = limits::held_by(&world, &agent) >= world.policy.slots_of(agent.as_str());
     let fix =
         (kind == TaskType::Implement && !full).then(|| pick::next(&world, &agent, lane.as_deref())).flatten();
     if let Some(key) = fix {
         return followup::task(&app, &world, &agent, &key, None).map(Json);
     }
-    match next(&app, &world, &agent, kind, lane.as_deref(), lifted(&query)) {
+    match next(
+        &app,
+        &world,
+        &agent,
+        kind,
+        lane.as_deref(),
+        lifted(query.include_renovate.as_deref(), query.exclude_decomposed.as_deref()),
+    ) {
         None => Ok(Json(contract::idle(&world, &agent, kind))),
         Some(key) => task(&app, &world, &agent, &key, kind, None).map(Json),
     }
@@ -90,10 +105,11 @@ fn next(
     }
 }
 
-fn lifted(query: &NextTaskQuery) -> Lifted {
+/// What a request wants beside the ordinary: Renovate's issues, umbrella issues.
+fn lifted(renovate: Option<&str>, exclude_decomposed: Option<&str>) -> Lifted {
     Lifted {
-        renovate: query.include_renovate.unwrap_or(false),
-        decomposed: query.exclude_decomposed == Some(false),
+        renovate: switch(renovate).unwrap_or(false),
+        decomposed: switch(exclude_decomposed) == Some(false),
     }
 }
 
@@ -143,7 +159,7 @@ pub(super) async fn take(
         idempotency_key: key,
         runner: false,
         slots: world.policy.slots_of(agent.as_str()),
-        lifted: lifted(&query),
+        lifted: lifted(query.include_renovate.as_deref(), query.exclude_decomposed.as_deref()),
     };
     loop {
         commits.mark_unchanged();
@@ -275,8 +291,8 @@ pub(super) async fn heartbeat(
 ) -> Result<Json<HeartbeatAnswer>> {
     let agent = extract::agent(&name)?;
     let started_at = app.edges.clock.now();
-    let command = Command::Renew { agent: agent.clone(), claim: request.claim_id, checkpoint: None };
-    let (reply, world) = app.ledger.submit(command).await?;
+    let beat = Work::Beat { agent: agent.clone(), claim: request.claim_id };
+    let (reply, world) = app.ledger.submit(Command::Work(Box::new(beat))).await?;
     let renewed = match reply {
         Reply::Renewed(claims) => claims,
         _ => Vec::new(),
@@ -286,20 +302,41 @@ pub(super) async fn heartbeat(
         .filter_map(|id| world.claims.get(id))
         .filter_map(|claim| world.cards.get(&claim.card))
         .collect();
+    // What is held matters most; who holds nothing looks for work anywhere. Nobody waits for it here.
     let held = renewed.iter().filter_map(|id| world.claims.get(id));
-    for repo in held.map(|c| &c.card.repo).collect::<std::collections::BTreeSet<_>>() {
+    let mut repos: BTreeSet<_> = held.map(|c| &c.card.repo).collect();
+    if repos.is_empty() {
+        repos = world.tracked().map(|r| &r.key).collect();
+    }
+    for repo in repos {
         app.forges.hint(repo);
     }
+    let warnings = warnings(&world, &agent);
     Ok(Json(HeartbeatAnswer {
-        status: "ok".into(),
+        status: if warnings.is_empty() { "ok" } else { "warning" }.to_owned(),
         summary: summary(&world, &renewed, &agent),
         agent_name: agent,
         started_at,
         finished_at: app.edges.clock.now(),
-        warnings: Vec::new(),
+        warnings,
         errors: Vec::new(),
         touched_issue_urls: cards.iter().map(|c| c.url.clone()).collect(),
     }))
+}
+
+/// What a person, or the agent itself, should look at.
+fn warnings(world: &World, agent: &AgentName) -> Vec<String> {
+    let name = |card: &Card| match world.repos.get(&card.key.repo) {
+        Some(repo) => format!("{}#{}", repo.name, card.key.number),
+        None => card.key.id().to_string(),
+    };
+    let stranded = work_view::stranded(world, agent)
+        .map(|c| format!("{} stands in progress with your label, but you hold no lease", name(c)));
+    let held = world.held_by(agent).filter_map(|c| world.cards.get(&c.card));
+    let broken = held
+        .filter_map(|c| world.repos.get(&c.key.repo))
+        .filter_map(|repo| repo.sync_error.as_ref().map(|e| format!("{} cannot be synced: {e}", repo.name)));
+    stranded.chain(broken).collect()
 }
 
 fn summary(world: &World, renewed: &[ClaimId], agent: &AgentName) -> String {
@@ -321,10 +358,7 @@ pub(super) async fn queue(
     let now = app.edges.clock.now();
     let lane = lane(&world, query.lane.as_deref())?;
     let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
-    let lifted = Lifted {
-        renovate: query.include_renovate.unwrap_or(false),
-        decomposed: query.exclude_decomposed == Some(false),
-    };
+    let lifted = lifted(query.include_renovate.as_deref(), query.exclude_decomposed.as_deref());
     let mut entries: Vec<QueueIssue> = rank::order_with(&world, now, &ask, lifted)
         .into_iter()
         .filter_map(|ranked| {
@@ -333,9 +367,10 @@ pub(super) async fn queue(
         })
         .collect();
     if query.include_claimed.unwrap_or(false) {
-        let held = world.leases().filter_map(|claim| world.cards.get(&claim.card));
+        let taken = world.cards.values().filter(|c| in_work(&world, c));
         entries.extend(
-            held.filter(|card| lane.as_deref().is_none_or(|l| l == world.lane_of(card)))
+            taken
+                .filter(|card| lane.as_deref().is_none_or(|l| l == world.lane_of(card)))
                 .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
         );
     }
@@ -343,4 +378,11 @@ pub(super) async fn queue(
         pick::order(&world, &agent, lane.as_deref()).filter_map(|fix| fix::view::queue_entry(&world, fix));
     let fixes = fixes.map(|entry| QueueEntry::Fix(Box::new(entry)));
     Ok(Json(fixes.chain(entries.into_iter().map(|issue| QueueEntry::Issue(Box::new(issue)))).collect()))
+}
+
+/// Held, or in progress by its label; never one that is flagged.
+fn in_work(world: &World, card: &Card) -> bool {
+    let open = card.state == IssueState::Open && !card.gone && world.is_tracked(&card.key.repo);
+    let taken = card.status == Status::InProgress || world.held(&card.key).is_some();
+    open && taken && card.flags.is_empty()
 }

@@ -1,6 +1,6 @@
 //! `/api/control…`, `/api/problems` and `/api/lanes`.
 
-use axum::extract::State;
+use axum::extract::{Path, State};
 use dispatch_shared::protocol::control::{Control, Problem};
 use dispatch_shared::protocol::events::Lane;
 
@@ -25,6 +25,15 @@ pub(super) async fn freeze(State(app): State<App>, Actor(actor): Actor) -> Resul
 
 pub(super) async fn thaw(State(app): State<App>, Actor(actor): Actor) -> Result<Json<Control>> {
     set(app, false, actor).await
+}
+
+pub(super) async fn resume(
+    State(app): State<App>,
+    Path(program): Path<String>,
+    Actor(actor): Actor,
+) -> Result<Json<Control>> {
+    let (_, world) = app.ledger.submit(Command::ResumePool { program, actor }).await?;
+    Ok(Json(app.control(&world)))
 }
 
 pub(super) async fn problems(State(app): State<App>) -> Json<Vec<Problem>> {

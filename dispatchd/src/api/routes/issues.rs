@@ -38,9 +38,19 @@ fn fits(issue: &Issue, query: &IssuesQuery, status: Option<Status>, priority: Op
         && same(&query.agent, issue.agent.as_deref())
         && same(&query.owner, issue.owner.as_deref())
         && same(&query.kind, issue.kind.as_deref())
+        && query.project.as_deref().is_none_or(|p| in_project(issue, p))
+        && query.decomposed.is_none_or(|d| d == issue.decomposed)
         && priority.is_none_or(|p| issue.priority.as_deref() == Some(p))
         && status.is_none_or(|s| issue.column == s)
         && words.split_whitespace().all(|w| text.contains(w))
+}
+
+/// A project is a repository, whole or by its last part, or what a label `project/…` names.
+fn in_project(issue: &Issue, project: &str) -> bool {
+    let label = format!("project/{project}");
+    issue.repository.full_name.eq_ignore_ascii_case(project)
+        || issue.repository.name.eq_ignore_ascii_case(project)
+        || issue.labels.iter().any(|l| l.eq_ignore_ascii_case(&label))
 }
 
 pub(super) async fn list(

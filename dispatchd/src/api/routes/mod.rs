@@ -1,7 +1,10 @@
 //! The table of routes. Handlers live in one file per resource.
 
 mod activity;
+mod agent_runs;
 mod agents;
+mod automation;
+mod cards;
 mod claims;
 mod control;
 mod events;
@@ -16,6 +19,7 @@ mod metrics;
 mod repos;
 mod runs;
 mod setup;
+mod work;
 
 use axum::Router;
 use axum::http::Uri;
@@ -52,6 +56,14 @@ fn table() -> Table {
         .route("/api/issues/move", post(issues::move_card))
         .route("/api/issues/claim", post(claims::claim))
         .route("/api/issues/unclaim", post(claims::unclaim))
+        .route("/api/issues/status", post(cards::status))
+        .route("/api/issues/claimed", get(cards::claimed))
+        .route("/api/issues/reset-ready", post(cards::reset_ready))
+        .route("/api/issues/label", post(cards::label))
+        .route("/api/issues/unlabel", post(cards::unlabel))
+        .route("/api/issues/comment", post(cards::comment))
+        .route("/api/issues/refresh", post(cards::refresh))
+        .route("/api/issues/reconcile", post(cards::reconcile))
         .route("/api/issues/{id}", get(issues::one))
         .route("/api/issues/{id}/why", get(issues::why))
         .route("/api/issues/{id}/lane", get(lanes::get).post(lanes::set))
@@ -74,6 +86,16 @@ fn table() -> Table {
         .route("/api/pr-followup/sync", post(followup::sync))
         .route("/api/pr-followup/webhook", post(followup::webhook))
         .route("/api/issues/webhook", post(followup::webhook))
+        .route("/api/agents/{agent}/active-work", get(work::active))
+        .route("/api/agents/{agent}/in-progress", get(work::in_progress))
+        .route("/api/agents/{agent}/work-summary", get(work::summary))
+        .route("/api/agent-work", get(work::list).post(work::act))
+        .route("/api/agent-work/start", post(work::start))
+        .route("/api/agent-work/checkpoint", post(work::checkpoint))
+        .route("/api/agent-work/finish", post(work::finish))
+        .route("/api/agent-work/sweep", post(work::sweep))
+        .route("/api/agent-runs", get(agent_runs::list).post(agent_runs::record))
+        .route("/api/overview", get(agent_runs::overview))
         .route("/api/runs", get(runs::list))
         .route("/api/runs/{id}", get(runs::one))
         .route("/api/runs/{id}/log", get(log::log))
@@ -82,15 +104,29 @@ fn table() -> Table {
         .route("/api/runs/{id}/retry", post(runs::retry))
         .route("/api/runs/{id}/answer", post(runs::answer))
         .route("/api/automation/repos", get(repos::list).post(repos::add))
+        .route("/api/automation/repos/tracked", get(repos::list))
+        .route(
+            "/api/automation/repos/{repo}",
+            get(repos::one_escaped).patch(repos::patch_escaped).delete(repos::remove_escaped),
+        )
         .route(
             "/api/automation/repos/{owner}/{repo}",
             get(repos::one).patch(repos::patch).delete(repos::remove),
         )
+        .route("/api/automation/sync", post(automation::sync))
+        .route("/api/automation/workflows", get(automation::workflows))
+        .route("/api/automation/workflows/{id}", get(automation::workflow))
+        .route("/api/automation/events", get(automation::events))
+        .route("/api/automation/runs/{id}", post(automation::run))
+        .route("/api/repos", get(repos::list).post(automation::add_deprecated))
+        .route("/api/labels/ensure", post(automation::ensure_labels))
         .route("/api/sync", post(repos::sync))
+        .route("/api/sync/scheduled", post(automation::scheduled))
         .route("/api/audit", get(activity::audit))
         .route("/api/control", get(control::control))
         .route("/api/control/freeze", post(control::freeze))
         .route("/api/control/thaw", post(control::thaw))
+        .route("/api/control/pools/{program}/resume", post(control::resume))
         .route("/api/problems", get(control::problems))
         .route("/api/events", get(events::events))
         .fallback(no_route)

@@ -4,10 +4,12 @@ use axum::extract::{Path, State};
 use dispatch_shared::error::Code;
 use dispatch_shared::id::RepoName;
 use dispatch_shared::protocol::Ok as Done;
+use dispatch_shared::protocol::automation::RepoDetail;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest, Repo, SyncAnswer, SyncRequest};
 use hyper::StatusCode;
 use std::sync::Arc;
 
+use super::automation;
 use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{Actor, Json};
@@ -16,11 +18,11 @@ use crate::core::record::{self, ForgeKind, Source};
 use crate::core::view;
 use crate::core::world::World;
 
-fn name(text: &str) -> Result<RepoName> {
+pub(super) fn name(text: &str) -> Result<RepoName> {
     text.parse().map_err(|e: String| failure(Code::BadRequest, e))
 }
 
-fn tracked(world: &World, name: &RepoName) -> Result<Arc<record::Repo>> {
+pub(super) fn tracked(world: &World, name: &RepoName) -> Result<Arc<record::Repo>> {
     world.repo_named(name).cloned().ok_or_else(|| {
         failure(Code::NotFound, format!("{name} is not tracked; add it with `dispatch repos add`"))
     })
@@ -39,10 +41,37 @@ pub(super) async fn list(State(app): State<App>) -> Json<Vec<Repo>> {
 pub(super) async fn one(
     State(app): State<App>,
     Path((owner, repo)): Path<(String, String)>,
-) -> Result<Json<Repo>> {
+) -> Result<Json<RepoDetail>> {
     let world = app.ledger.snapshot();
     let repo = in_path(&world, &owner, &repo)?;
-    Ok(Json(view::repo(&world, &repo, app.edges.clock.now())))
+    automation::detail(&app, &world, &repo).map(Json)
+}
+
+/// The same routes with the slash inside one segment, `owner%2Frepo`, as clients send it that escape a name.
+fn escaped(text: &str) -> Result<Path<(String, String)>> {
+    let name = name(text)?;
+    Ok(Path((name.owner().to_owned(), name.name().to_owned())))
+}
+
+pub(super) async fn one_escaped(app: State<App>, Path(repo): Path<String>) -> Result<Json<RepoDetail>> {
+    one(app, escaped(&repo)?).await
+}
+
+pub(super) async fn patch_escaped(
+    app: State<App>,
+    Path(repo): Path<String>,
+    actor: Actor,
+    request: Json<PatchRepoRequest>,
+) -> Result<Json<Repo>> {
+    patch(app, escaped(&repo)?, actor, request).await
+}
+
+pub(super) async fn remove_escaped(
+    app: State<App>,
+    Path(repo): Path<String>,
+    actor: Actor,
+) -> Result<Json<Done>> {
+    remove(app, escaped(&repo)?, actor).await
 }
 
 pub(super) async fn add(

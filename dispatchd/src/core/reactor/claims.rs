@@ -11,6 +11,7 @@ use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
 use crate::core::record::{CardKey, Claim};
 use crate::core::transition::ClaimEvent;
+use crate::core::work::Notes;
 
 pub(super) fn claim(
     d: &mut Draft,
@@ -29,7 +30,7 @@ pub(super) fn claim(
     }
     if let Some(held) = d.world.held(key).cloned() {
         if &held.agent == agent && held.run.is_none() && held.kind != TaskType::Groom {
-            d.claim(Claim { expires_at: held.expires_at.max(d.now + held.lease), ..(*held).clone() });
+            d.claim(renewed(d, &held));
             return Ok(Reply::Claimed { claim: held.id, run: None, repeated: true });
         }
         let own_grooming = &held.agent == agent && held.kind == TaskType::Groom;
@@ -131,9 +132,15 @@ pub(super) fn renew(
     };
     let mut renewed = Vec::new();
     for claim in chosen {
-        let expires_at = claim.expires_at.max(d.now + claim.lease);
         renewed.push(claim.id);
-        d.claim(Claim { expires_at, checkpoint: checkpoint.or(claim.checkpoint), ..(*claim).clone() });
+        let again = self::renewed(d, &claim);
+        d.claim(Claim { checkpoint: checkpoint.or(claim.checkpoint), ..again });
     }
     Ok(Reply::Renewed(renewed))
+}
+
+/// The claim with its lease reaching at least one length beyond now, never less far than before.
+pub(super) fn renewed(d: &Draft, claim: &Claim) -> Claim {
+    let notes = Notes { renewed_at: Some(d.now), ..claim.notes.clone() };
+    Claim { expires_at: claim.expires_at.max(d.now + claim.lease), notes, ..claim.clone() }
 }

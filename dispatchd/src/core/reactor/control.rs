@@ -30,6 +30,18 @@ pub(super) fn noted(d: &mut Draft, action: &str, notes: &str, actor: &str) -> Re
     Reply::Done
 }
 
+/// Ends the pause of a program; fine if there was none.
+pub(super) fn resume(d: &mut Draft, program: &str, actor: &str) -> Reply {
+    if d.world.meta.pools.iter().any(|(name, _, _)| name == program) {
+        d.meta(|m| m.pools.retain(|(name, _, _)| name != program));
+        d.tell(What::Control);
+        let nothing = CardKey { repo: RepoKey::new(""), number: 0 };
+        let row = settle::row(d, actor, "resume_pool", &nothing);
+        d.audit(AuditRow { issue_id: None, issue_number: None, notes: Some(program.to_owned()), ..row });
+    }
+    Reply::Done
+}
+
 /// Ends the leases that ran out, and the rests after failures that are over. A claim of the built-in runner whose run
 /// lives waits for that run to end: the runner renews it, and after a restart it is adopted or found dead.
 pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Reply, Refusal> {

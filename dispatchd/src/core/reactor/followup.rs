@@ -85,6 +85,7 @@ pub(super) fn hand_out(
         state: ClaimState::Held,
         ended_at: None,
         checkpoint: None,
+        notes: Default::default(),
         run: None,
         idempotency_key,
         issue_seen,

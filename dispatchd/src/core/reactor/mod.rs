@@ -4,10 +4,11 @@
 //! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
-//! the PR-fix queue, `followup` hands its items out and takes their reports.
-//! `settle` is what they share: ending claims, and changing a card together with its labels.
+//! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
+//! one card by name. `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
+mod clerk;
 mod control;
 mod fix;
 mod followup;
@@ -21,6 +22,7 @@ mod settle;
 mod sync;
 mod take;
 mod umbrella;
+mod work;
 
 use dispatch_shared::Timestamp;
 
@@ -55,6 +57,9 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Kill { run, attempt, now, actor } => runs::kill(d, *run, *attempt, *now, actor)?,
         Command::Retry { run, actor } => runs::retry(d, *run, actor)?,
         Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
+        Command::Work(ask) => work::work(d, ask)?,
+        Command::Paper(paper) => clerk::paper(d, paper)?,
+        Command::ResumePool { program, actor } => control::resume(d, program, actor),
         Command::Intent { id, result } => intents::settle(d, *id, result)?,
         Command::Noted { action, notes, actor } => control::noted(d, action, notes, actor),
         Command::SetLane(set) => groom::set_lane(d, set)?,

@@ -1,6 +1,7 @@
 //! What came of a task, as its worker says, checked against what the forge shows.
 
 use dispatch_shared::followup::PullState;
+use dispatch_shared::id::IssueId;
 use dispatch_shared::issue::{Flag, Status};
 use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::tasks::{self as wire, PrFixResolution, ReportAnswer};
@@ -16,6 +17,7 @@ use crate::core::fix::reported;
 use crate::core::record::{Card, CardKey, Claim, StoredReport};
 use crate::core::retry;
 use crate::core::transition::{CardEvent, ClaimEvent};
+use crate::core::work::{self, AgentRun};
 
 pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
     let payload = serde_json::to_string(&report.request).unwrap_or_default();
@@ -72,7 +74,7 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
 
 /// A report that was taken in, before its answer is made.
 pub(super) struct Accepted {
-    pub(super) issue_id: Option<dispatch_shared::id::IssueId>,
+    pub(super) issue_id: Option<IssueId>,
     pub(super) pull: Option<u64>,
     pub(super) status: &'static str,
     pub(super) issue_changed: bool,
@@ -89,6 +91,7 @@ pub(super) fn accept(
     payload: String,
     stored_key: Option<String>,
 ) -> Result<Reply, Refusal> {
+    let agent_run_id = recorded(d, report, done.issue_id.as_ref(), done.status);
     let answer = ReportAnswer {
         ok: true,
         agent_name: report.agent.clone(),
@@ -102,7 +105,7 @@ pub(super) fn accept(
             at: d.now,
             issue_changed: done.issue_changed,
         },
-        agent_run_id: format!("report-{}", d.world.meta.next_audit),
+        agent_run_id,
         pr_fix_resolution: done.resolution,
         duplicate: None,
     };
@@ -128,6 +131,23 @@ pub(super) fn accept(
         d.report(StoredReport { key, payload, answer: answer.clone(), at: d.now });
     }
     Ok(Reply::Reported { answer, duplicate: false })
+}
+
+/// Remembers the report among the agent runs; returns the id there.
+fn recorded(d: &mut Draft, report: &Report, issue: Option<&IssueId>, status: &str) -> String {
+    let (request, word) = (&report.request, |value: serde_json::Value| value.as_str().map(ToOwned::to_owned));
+    let kind = serde_json::to_value(request.task_type).ok().and_then(word).unwrap_or_default();
+    let run = AgentRun {
+        started_at: work::started_at(request.started_at.as_deref(), d.now),
+        finished_at: Some(d.now),
+        summary: request.summary.clone(),
+        error: request.error.clone(),
+        outcome: serde_json::to_value(request.outcome).ok().and_then(word),
+        urls: issue.and_then(|id| d.world.card_by_id(id)).map(|c| c.url.clone()).into_iter().collect(),
+        issue: issue.cloned(),
+        ..AgentRun::new(report.agent.as_str(), &kind, status, d.now)
+    };
+    d.agent_run(run).to_string()
 }
 
 /// The card that the report is about: named, or by its claim, or the reporter's newest work.

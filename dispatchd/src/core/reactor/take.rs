@@ -17,6 +17,7 @@ use crate::core::limits;
 use crate::core::rank::{self, Ask};
 use crate::core::record::{Card, CardKey, Claim, ClaimState, Run};
 use crate::core::transition::{CardEvent, ClaimEvent};
+use crate::core::work::Notes;
 
 pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
     let lane = match &take.lane {
@@ -89,7 +90,10 @@ fn resume(d: &mut Draft, old: &Arc<Claim>, idempotency_key: Option<String>) -> R
         state: ClaimState::Held,
         ended_at: None,
         idempotency_key,
+        claimed_at: d.now,
         expires_at: d.now + old.lease,
+        // Its progress is worth keeping; that somebody else renewed it is not.
+        notes: Notes { renewed_at: None, ..old.notes.clone() },
         ..(**old).clone()
     });
     d.audit(settle::row(d, old.agent.as_str(), "resume_claim", &card.key));
@@ -134,6 +138,7 @@ pub(super) fn make(
         idempotency_key: maker.key.clone(),
         issue_seen: card.updated_at,
         fix: None,
+        notes: Notes::default(),
         head_seen: d.world.linked_pull(&card).map(|p| p.seen.head_sha.clone()),
     };
     if let Some(run) = run {

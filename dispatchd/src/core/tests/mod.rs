@@ -7,3 +7,4 @@ mod lanes;
 mod model;
 mod regressions;
 mod umbrella;
+mod work;

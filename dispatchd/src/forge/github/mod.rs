@@ -13,6 +13,7 @@ mod changes;
 mod client;
 mod create;
 mod issues;
+mod labels;
 mod limit;
 mod link;
 mod pulls;
@@ -99,6 +100,14 @@ impl Forge for GithubForge {
 
     async fn remove_label(&self, repo: &Repo, number: u64, label: &str) -> Result<(), ForgeError> {
         self.delete_label(repo, number, label).await
+    }
+
+    async fn labels(&self, repo: &Repo) -> Result<Option<Vec<String>>, ForgeError> {
+        self.read_labels(repo).await.map(Some)
+    }
+
+    async fn create_label(&self, repo: &Repo, label: &str) -> Result<(), ForgeError> {
+        self.make_label(repo, label).await
     }
 
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError> {

@@ -4,6 +4,7 @@
 
 pub mod doors;
 pub mod followup;
+mod token;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -252,15 +253,23 @@ fn from_file(
     let state_dir = endpoint::state_dir(get);
     let credentials = Credentials::read(&state_dir)
         .map_err(|e| ConfigError(format!("{}: {e}", credentials::path(&state_dir).display())))?;
-    let found = token(&file, &credentials, env)?;
+    let mine = |name: &str| file.api.workers.values().any(|w| w.token_env.as_deref() == Some(name));
+    if let Some(name) = file.runner.env.iter().find(|name| mine(name)) {
+        return Err(ConfigError(format!(
+            "{}: key `runner.env`: {name} holds a token of Dispatch's own, which no run may have",
+            path.display()
+        )));
+    }
+    let found = token::find(&file, &credentials, env)?;
     Ok(Config {
         doors: doors::read(&file.api, &path, &credentials, env)?,
+        webhook_secret: followup::webhook_secret(&file, env)?
+            .or_else(|| credentials.get("webhookSecret").cloned()),
         credentials,
         state_dir,
         socket: endpoint::socket_path(get),
         token_source: found.as_ref().map(|(_, from)| *from),
         token: found.map(|(token, _)| token),
-        webhook_secret: followup::webhook_secret(&file, env)?,
         file,
         path,
         api_url,
@@ -367,33 +376,6 @@ fn policy(
     })
 }
 
-/// GitHub's token and where it was found: the environment, the file named, what was entered, else what `gh` has.
-fn token(
-    file: &File,
-    kept: &Credentials,
-    env: impl Fn(&str) -> Option<String>,
-) -> Result<Option<(Secret, &'static str)>, ConfigError> {
-    if let Some(token) = env("GH_TOKEN").or_else(|| env("GITHUB_TOKEN")) {
-        return Ok(Some((Secret::new(token.trim()), "environment")));
-    }
-    if let Some(path) = &file.github.token_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| ConfigError(format!("github.token_file {}: {e}", path.display())))?;
-        return Ok(Some((Secret::new(text.trim()), "file")).filter(|(t, _)| !t.is_empty()));
-    }
-    if let Some(token) = kept.get("githubToken") {
-        return Ok(Some((token.clone(), "setup")));
-    }
-    let asked =
-        std::process::Command::new("gh").args(["auth", "token"]).stdin(std::process::Stdio::null()).output();
-    Ok(asked
-        .ok()
-        .filter(|out| out.status.success())
-        .and_then(|out| String::from_utf8(out.stdout).ok())
-        .map(|text| (Secret::new(text.trim()), "gh"))
-        .filter(|(t, _)| !t.is_empty()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -420,6 +402,15 @@ mod tests {
         assert_eq!(config.policy.lanes.len(), 4);
         assert_eq!(config.policy.lane("escalated").map(|l| l.id.as_str()), Some("frontier"));
         assert_eq!(config.policy.lease, Duration::from_secs(1_800));
+    }
+
+    #[test]
+    fn no_run_gets_a_workers_token() {
+        let text = "[runner]\nenv = [\"KAI\"]\n[api.workers.kai]\ntoken_env = \"KAI\"\n";
+        let file = parse(Path::new("x"), text).unwrap();
+        let wrong =
+            from_file(file, "/x".into(), |name: &str| (name == "KAI").then(|| "k".into())).unwrap_err();
+        assert!(wrong.to_string().contains("runner.env"), "{wrong}");
     }
 
     #[test]

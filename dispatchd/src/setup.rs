@@ -26,10 +26,12 @@ impl Desk {
     /// Shows `config`; `env` looks into the environment.
     #[must_use]
     pub fn new(config: &Config, env: impl Fn(&str) -> Option<String>) -> Self {
-        let either = |var: &str, name: &str| {
+        let source = |var: &str, file: bool, name: &str| {
             let set = env(var).is_some_and(|v| !v.trim().is_empty());
-            found(if set { Some("environment") } else { config.credentials.get(name).map(|_| "setup") })
+            let kept = config.credentials.get(name).map(|_| "setup");
+            found(if set { Some("environment") } else { file.then_some("file").or(kept) })
         };
+        let hooks = config.file.github.webhook_secret_file.is_some();
         let shown = Setup {
             listen: config.doors.listen.clone(),
             socket: config.socket.display().to_string(),
@@ -38,8 +40,8 @@ impl Desk {
             config_found: config.path.exists(),
             github_api_url: config.api_url.to_string(),
             github_token: found(config.token_source),
-            webhook_secret: either("WEBHOOK_SECRET", "webhookSecret"),
-            llm_api_key: either("DISPATCH_LLM_API_KEY", "llmApiKey"),
+            webhook_secret: source("WEBHOOK_SECRET", hooks, "webhookSecret"),
+            llm_api_key: source("DISPATCH_LLM_API_KEY", false, "llmApiKey"),
             maintainer_token: found(config.doors.maintainer),
             worker_token: found(config.doors.worker),
             bound_workers: config.doors.keys.iter().filter_map(|k| k.bound.clone()).collect(),

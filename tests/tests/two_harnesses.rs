@@ -85,12 +85,19 @@ async fn two_harnesses_share_two_hundred_tasks_while_the_daemon_is_killed_ten_ti
         Harness::start(place.path(), "ben", &url, "a-token-of-ben-alone"),
     ];
     for kill in 1..=KILLS {
-        let enough = TASKS * kill / (KILLS + 1);
-        wait_until(&format!("{enough} reports"), STEP, async || {
-            (harnesses.iter().map(|h| h.said("reported").len()).sum::<usize>() >= enough).then_some(())
-        })
-        .await;
-        daemon.kill();
+        if kill % 2 == 1 {
+            // At any time, from outside; the next daemon ends itself, after a change is durable and before it is answered.
+            let enough = TASKS * kill / (KILLS + 1);
+            wait_until(&format!("{enough} reports"), STEP, async || {
+                (harnesses.iter().map(|h| h.said("reported").len()).sum::<usize>() >= enough).then_some(())
+            })
+            .await;
+            place.env("DISPATCH_TEST_KILL_AT", &format!("store.answer:{}", 25 + 5 * kill));
+            daemon.kill();
+        } else {
+            wait_until("the daemon to end itself", STEP, async || daemon.died()).await;
+            place.env("DISPATCH_TEST_KILL_AT", "never:1");
+        }
         daemon = place.start().await;
     }
     wait_until("both harnesses to run out of tasks", STEP, async || {

@@ -9,7 +9,8 @@ use axum::routing::{self, MethodRouter};
 use hyper::Method;
 
 use super::App;
-use super::auth::{self, Entrance, Gate};
+use super::auth::Entrance;
+use super::gate::{self, Gate};
 use super::tier::{self, Tier};
 
 /// The handlers of one path.
@@ -83,7 +84,7 @@ impl Table {
     /// The router behind one door: every request passes the gate first.
     pub(super) fn serve(self, app: App, door: Entrance) -> Router {
         let gate = Gate { doors: app.doors.clone(), door, tiers: tiers(&self.rows).into() };
-        self.router.layer(axum::middleware::from_fn_with_state(gate, auth::admit)).with_state(app)
+        self.router.layer(axum::middleware::from_fn_with_state(gate, gate::admit)).with_state(app)
     }
 }
 

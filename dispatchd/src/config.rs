@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::core::limits;
 use crate::core::policy::Policy;
+use crate::groomer::settings as groomer;
 use crate::runner::settings::{Settings as Runner, Span};
 use crate::secret::Secret;
 
@@ -188,6 +189,8 @@ pub struct Config {
     pub token: Option<Secret>,
     /// Repositories to track while none is tracked.
     pub seed: Vec<RepoName>,
+    /// The hosted groomer, if it is on.
+    pub groomer: Option<groomer::Settings>,
     /// What comes of it for the core.
     pub policy: Policy,
 }
@@ -235,6 +238,7 @@ fn from_file(
         state_dir: endpoint::state_dir(get),
         socket: endpoint::socket_path(get),
         token: token(&file, env)?,
+        groomer: groomer::read(get).map_err(ConfigError)?,
         file,
         path,
         api_url,

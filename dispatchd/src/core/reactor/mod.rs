@@ -55,7 +55,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Intent { id, result } => intents::settle(d, *id, result)?,
         Command::SetLane(set) => groom::set_lane(d, set)?,
         Command::Groom(decided) => groom::groom(d, decided)?,
-        Command::GroomerRun(run) => groom::keep_run(d, run),
+        Command::GroomerRun { run, counts } => groom::keep_run(d, run, *counts)?,
         Command::Decompose(split) => umbrella::decompose(d, split)?,
         Command::MakeChildren(make) => umbrella::make(d, make)?,
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),

@@ -19,6 +19,7 @@ use url::Url;
 use crate::core::limits;
 use crate::core::policy::Policy;
 use crate::credentials::{self, Credentials};
+use crate::groomer::settings as groomer;
 use crate::runner::settings::{Settings as Runner, Span};
 use crate::secret::Secret;
 
@@ -207,6 +208,8 @@ pub struct Config {
     pub webhook_secret: Option<Secret>,
     /// Repositories to track while none is tracked.
     pub seed: Vec<RepoName>,
+    /// The hosted groomer, if it is on.
+    pub groomer: Option<groomer::Settings>,
     /// What comes of it for the core.
     pub policy: Policy,
 }
@@ -270,6 +273,7 @@ fn from_file(
         socket: endpoint::socket_path(get),
         token_source: found.as_ref().map(|(_, from)| *from),
         token: found.map(|(token, _)| token),
+        groomer: groomer::read(get).map_err(ConfigError)?,
         file,
         path,
         api_url,

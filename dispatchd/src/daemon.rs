@@ -8,17 +8,18 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::auth::{Doors, Entrance};
-use crate::api::{App, ForgeDesk, follow, listen, routes, serve, tcp};
+use crate::api::{App, ForgeDesk, GroomerDesk, follow, listen, routes, serve, tcp};
 use crate::config::Config;
 use crate::core::command::{Command, Track};
 use crate::core::record::{ForgeKind, Source};
-use crate::desk::{Desk, Files};
+use crate::desk::{Desk, Files, Grooming};
 use crate::edges::{Edges, Forge, ForgeError};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
 use crate::forge::local::LocalForge;
 use crate::forge::outbox::Outbox;
 use crate::forge::sync::{SyncSettings, Syncer};
+use crate::groomer::Groomer;
 use crate::ledger::{Door, Fault};
 use crate::runner::Runner;
 use crate::runner::log::RunLogs;
@@ -60,7 +61,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         ledger: ledger.clone(),
         edges: edges.clone(),
         forges: desk.clone(),
-        groomer: None,
+        groomer: groomer(&config, &ledger, &edges)?,
         files: Arc::new(files),
         webhook_secret: config.webhook_secret.clone(),
         hub: Arc::new(follow::Hub::default()),
@@ -138,6 +139,13 @@ fn doors(config: &Config) -> Doors {
 fn open(config: &Config, edges: &Edges) -> Result<Arc<Store>> {
     let policy = Arc::new(config.policy.clone());
     Ok(Arc::new(Store::open(&config.state_dir, edges.clone(), policy)?))
+}
+
+fn groomer(config: &Config, ledger: &Door, edges: &Edges) -> Result<Option<Arc<dyn GroomerDesk>>> {
+    let Some(settings) = config.groomer.clone() else { return Ok(None) };
+    let groomer = Groomer::new(ledger.clone(), edges.clone(), settings)
+        .map_err(|e| eyre!("the hosted groomer: {e}"))?;
+    Ok(Some(Arc::new(Grooming(groomer))))
 }
 
 fn forges(config: &Config, edges: &Edges) -> Result<(Arc<Forges>, Option<Arc<GithubForge>>)> {

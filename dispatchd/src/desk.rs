@@ -10,10 +10,11 @@ use dispatch_shared::followup::PullState;
 use dispatch_shared::id::{RepoKey, RepoName, RunId};
 use dispatch_shared::protocol::control::RateLimit;
 use dispatch_shared::protocol::events::Progress;
+use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
 use tokio::sync::{broadcast, watch};
 
-use crate::api::{ForgeDesk, LogStream, RunFiles};
+use crate::api::{ForgeDesk, GroomerAsk, GroomerDesk, LogStream, RunFiles};
 use crate::core::command::Evidence;
 use crate::core::record::{CardKey, ForgeKind, Repo, Run};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
@@ -21,7 +22,8 @@ use crate::edges::{ForgeError, Forges as _};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
 use crate::forge::sync::Syncer;
-use crate::ledger::Door;
+use crate::groomer::{self, Groomer};
+use crate::ledger::{Door, Fault};
 use crate::runner::Diffs;
 use crate::runner::log::{RunLogs, Stream};
 
@@ -159,6 +161,17 @@ impl ForgeDesk for Desk {
 
     fn progress(&self) -> broadcast::Receiver<Progress> {
         self.syncer.progress()
+    }
+}
+
+/// The hosted groomer, as the API sees it.
+pub struct Grooming(pub Groomer);
+
+#[async_trait]
+impl GroomerDesk for Grooming {
+    async fn run(&self, ask: GroomerAsk) -> Result<GroomerRun, Fault> {
+        let GroomerAsk { dry_run, repo, card, force, actor } = ask;
+        self.0.run(groomer::Ask { dry_run, repo, card, force, actor }).await
     }
 }
 

@@ -8,6 +8,7 @@
 //! - [`store`]: redb behind the ledger: one writer thread, group commit, recovery. The only room that names redb.
 //! - [`forge`]: GitHub and the local forge, the sync that reads them and the outbox that writes them.
 //! - [`runner`]: the built-in harness: takes tasks like any other, runs programs in containers, publishes.
+//! - [`groomer`]: asks a model about issues that nobody has sorted yet.
 //! - [`api`]: HTTP over the local socket.
 //! - [`secret`]: text that cannot be printed; [`credentials`]: what was entered through the API.
 //! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms; [`desk`] answers the API from them,
@@ -26,6 +27,7 @@ pub mod daemon;
 pub mod desk;
 pub mod edges;
 pub mod forge;
+pub mod groomer;
 pub mod ledger;
 pub mod program;
 pub mod runner;

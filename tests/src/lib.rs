@@ -5,6 +5,7 @@
 //! - [`image`]: a container image made of busybox.
 //! - [`leftover`]: what a run may leave behind and must not.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
+//! - [`openai`]: an OpenAI-compatible endpoint that says what it is told to.
 //! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
 //! - [`secret`]: a search for a secret in processes and files.
 //! - [`repository`]: a git repository on disk for the local forge.
@@ -18,6 +19,7 @@ pub mod github;
 pub mod image;
 pub mod ledger;
 pub mod leftover;
+pub mod openai;
 pub mod pty;
 pub mod repository;
 pub mod sample;

@@ -12,7 +12,7 @@ use dispatch_tests::github::fault::Fault;
 use dispatch_tests::github::{FakeGithub, TOKEN};
 use dispatchd::core::record::Repo;
 use dispatchd::core::seen::{SeenIssue, SeenPull, SyncCursor};
-use dispatchd::edges::{Clock, Edges, Forge, ForgeError, NewPull, NoHook, StepHook, SystemClock};
+use dispatchd::edges::{Clock, Edges, Forge, ForgeError, NewIssue, NewPull, NoHook, StepHook, SystemClock};
 use dispatchd::forge::github::GithubForge;
 use dispatchd::secret::Secret;
 
@@ -463,4 +463,27 @@ async fn git_is_served_with_the_credential_of_the_remote() {
     let head = git(&["-C", "repo", "rev-parse", "HEAD"], false).await;
     let head = String::from_utf8_lossy(&head.stdout).trim().to_owned();
     assert_eq!(s.github.head(NAME, "fix/issue-1"), Some(head));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_issue_is_made_once_and_only_its_text_is_changed() {
+    let scene = scene().await;
+    let new = NewIssue {
+        title: "A part".into(),
+        body: "Part of #1.\n\n<!-- dispatch:i-7 -->".into(),
+        labels: vec!["priority/p1".into()],
+        marker: "<!-- dispatch:i-7 -->".into(),
+        since: SystemClock.now(),
+    };
+    // The answer is lost: GitHub has made it, and nobody here knows.
+    scene.github.fail("POST", "/issues", Fault::Lost);
+    let lost = scene.forge.create_issue(&scene.repo, &new).await;
+    assert!(matches!(lost, Err(ForgeError::Unreachable(_))), "{lost:?}");
+    let made = scene.forge.create_issue(&scene.repo, &new).await.expect("it is found by its marker");
+    assert_eq!((made.title.as_str(), &made.labels), ("A part", &new.labels));
+    let again = scene.forge.create_issue(&scene.repo, &new).await.expect("and once more");
+    assert_eq!(again.number, made.number, "one marker, one issue");
+    scene.forge.set_body(&scene.repo, made.number, "- [ ] #9 x").await.expect("the text can be changed");
+    let live = scene.forge.issue(&scene.repo, made.number).await.expect("it is there");
+    assert_eq!((live.body.as_str(), live.state, live.labels), ("- [ ] #9 x", IssueState::Open, made.labels));
 }

@@ -154,7 +154,12 @@ pub enum Command {
     /// Carry out what a groomer decided. Reply: [`Reply::Groomed`].
     Groom(Box<Groom>),
     /// Keep a run of the hosted groomer that changed nothing. Reply: [`Reply::Groomed`].
-    GroomerRun(Box<GroomerRun>),
+    GroomerRun {
+        /// The run.
+        run: Box<GroomerRun>,
+        /// Whether it was a failed attempt at its issue.
+        counts: bool,
+    },
     /// Say that an issue is split into others.
     Decompose(Decompose),
     /// Have the forge make children of an issue.

@@ -79,7 +79,7 @@ pub const FIXED: [Rule; 10] = [
 /// a card that one of these withholds keeps all others.
 pub const LIFTABLE: [Rule; 2] = [Rule::NotRenovate, Rule::NotDecomposed];
 
-const LATE: [Rule; 10] = [
+const LATE: [Rule; 9] = [
     Rule::Unblocked,
     Rule::Idle,
     Rule::PullSettled,
@@ -89,7 +89,6 @@ const LATE: [Rule; 10] = [
     Rule::TotalLimit,
     Rule::LaneLimit,
     Rule::RepoLimit,
-    Rule::ModelLimit,
 ];
 
 /// Whether `rule` holds for `card` at `now`.
@@ -362,7 +361,8 @@ pub fn reason(card: &Card, now: Timestamp, agent: &AgentName) -> String {
     words
 }
 
-/// The rules that depend on who asks: the agent label, and the agent's own slots.
+/// The rules that depend on who asks: the agent label, the agent's own slots, and for the built-in runner the program
+/// and model that would work the card.
 #[must_use]
 pub fn why_for(world: &World, card: &Card, agent: &AgentName) -> Vec<WhyRule> {
     let others: Vec<String> = read_labels(card.labels.iter().map(String::as_str))
@@ -373,7 +373,7 @@ pub fn why_for(world: &World, card: &Card, agent: &AgentName) -> Vec<WhyRule> {
         .collect();
     let slots = world.policy.slots_of(agent.as_str());
     let (used, takes) = (limits::held_by(world, agent), limits::weight(world, card));
-    vec![
+    let mut rules = vec![
         WhyRule {
             rule: "no other agent's label".to_owned(),
             holds: others.is_empty(),
@@ -384,7 +384,13 @@ pub fn why_for(world: &World, card: &Card, agent: &AgentName) -> Vec<WhyRule> {
             holds: limits::agent_fits(world, agent, slots, card),
             why: format!("{used}/{slots} slots in use, this one takes {takes}"),
         },
-    ]
+    ];
+    if agent.as_str() == world.policy.runner_agent {
+        let (name, why) = words(world, card, Rule::ModelLimit);
+        let holds = Use::of(world).fits(world, card, Rule::ModelLimit);
+        rules.push(WhyRule { rule: name.to_owned(), holds, why });
+    }
+    rules
 }
 
 /// The check-list for one card: every rule, whether it holds, and in words why.

@@ -94,6 +94,35 @@ impl State {
         repo.items.get(&number).map_or_else(not_found, |i| said(200, issue_json(asked, &name, i)))
     }
 
+    pub(super) fn post_issue(&mut self, asked: &Asked, full: &str) -> Said {
+        let Some(title) = asked.text("title").filter(|t| !t.trim().is_empty()).map(str::to_owned) else {
+            return complaint(422, "Validation Failed: title can't be blank");
+        };
+        let body = asked.text("body").map(str::to_owned);
+        let list = asked.body.get("labels").and_then(Value::as_array).cloned().unwrap_or_default();
+        let labels: Vec<&str> = list.iter().filter_map(Value::as_str).collect();
+        if labels.iter().any(|l| l.is_empty() || l.chars().count() > LABEL_MAX) {
+            return complaint(422, "Validation Failed");
+        }
+        let number = self.add(full, |n| Item::new(n, &title, body.as_deref(), &labels, now()));
+        let made = self.one_issue(asked, full, number);
+        Said { status: 201, ..made }
+    }
+
+    /// The text alone may be changed: whoever sends a state wants to close or reopen.
+    pub(super) fn patch_issue(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
+        let Some(body) = asked.text("body").map(str::to_owned) else {
+            return complaint(403, "Resource not accessible by personal access token");
+        };
+        if asked.body.as_object().is_some_and(|o| o.len() > 1) {
+            return complaint(403, "Resource not accessible by personal access token");
+        }
+        match self.edit(full, number, |item| item.body = Some(body)) {
+            None => not_found(),
+            Some(()) => self.one_issue(asked, full, number),
+        }
+    }
+
     pub(super) fn list_labels(&mut self, full: &str, number: u64) -> Said {
         let item = self.known(full).items.get(&number);
         item.map_or_else(not_found, |i| said(200, Value::Array(labels_json(i))))

@@ -44,6 +44,8 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
     match (asked.method.as_str(), rest) {
         ("GET", []) => repository(shared, asked, full),
         ("GET", ["issues"]) => shared.state().list_issues(asked, full),
+        ("POST", ["issues"]) => shared.state().post_issue(asked, full),
+        ("PATCH", ["issues", n]) => numbered(n, |n| shared.state().patch_issue(asked, full, n)),
         ("GET", ["issues", n]) => numbered(n, |n| shared.state().one_issue(asked, full, n)),
         ("GET", ["issues", n, "labels"]) => numbered(n, |n| shared.state().list_labels(full, n)),
         ("POST", ["issues", n, "labels"]) => numbered(n, |n| shared.state().post_labels(asked, full, n)),

@@ -168,12 +168,24 @@ pub(super) async fn state(
     }))
 }
 
-pub(super) async fn why(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Why>> {
+#[derive(Deserialize)]
+pub(super) struct WhyQuery {
+    agent: Option<String>,
+}
+
+pub(super) async fn why(
+    State(app): State<App>,
+    Path(id): Path<String>,
+    Query(query): Query<WhyQuery>,
+) -> Result<Json<Why>> {
     let world = app.ledger.snapshot();
     let key = by_id(&world, &id)?;
     let card =
         world.cards.get(&key).ok_or_else(|| failure(Code::NotFound, format!("there is no issue {id}")))?;
-    let rules = rank::why(&world, card, app.edges.clock.now());
+    let mut rules = rank::why(&world, card, app.edges.clock.now());
+    if let Some(name) = query.agent.as_deref() {
+        rules.extend(rank::why_for(&world, card, &extract::agent(name)?));
+    }
     Ok(Json(Why { issue_id: key.id(), eligible: rules.iter().all(|r| r.holds), rules }))
 }
 

@@ -125,9 +125,13 @@ fn keep(d: &mut Draft, run: &GroomerRun) -> u64 {
     id
 }
 
-pub(super) fn keep_run(d: &mut Draft, run: &GroomerRun) -> Reply {
+pub(super) fn keep_run(d: &mut Draft, run: &GroomerRun, counts: bool) -> Result<Reply, Refusal> {
     let id = keep(d, run);
-    Reply::Groomed { commented: false, run: Some(id) }
+    let key = run.issue_id.as_ref().and_then(|id| d.world.card_by_id(id)).map(|c| c.key.clone());
+    if let Some(key) = key.filter(|_| counts) {
+        reported(d, &key, Outcome::Failed)?;
+    }
+    Ok(Reply::Groomed { commented: false, run: Some(id) })
 }
 
 pub(super) fn groom(d: &mut Draft, groom: &Groom) -> Result<Reply, Refusal> {

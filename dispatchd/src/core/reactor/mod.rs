@@ -64,7 +64,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Noted { action, notes, actor } => control::noted(d, action, notes, actor),
         Command::SetLane(set) => groom::set_lane(d, set)?,
         Command::Groom(decided) => groom::groom(d, decided)?,
-        Command::GroomerRun(run) => groom::keep_run(d, run),
+        Command::GroomerRun { run, counts } => groom::keep_run(d, run, *counts)?,
         Command::Decompose(split) => umbrella::decompose(d, split)?,
         Command::MakeChildren(make) => umbrella::make(d, make)?,
         Command::Fix(command) => fix::command(d, command)?,

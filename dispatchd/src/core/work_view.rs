@@ -13,6 +13,7 @@ use dispatch_shared::protocol::cards::ClaimedIssue;
 use dispatch_shared::protocol::issues::Issue;
 use dispatch_shared::protocol::work as wire;
 
+use super::fix::pick;
 use super::rank::{self, Ask};
 use super::record::{Card, Claim, ClaimState};
 use super::view;
@@ -179,7 +180,7 @@ pub fn summary(world: &World, agent: &AgentName, now: Timestamp) -> wire::WorkSu
         agent_name: agent.clone(),
         issues,
         unknown_lanes: (!unknown.is_empty()).then_some(unknown),
-        pr_fixes: 0,
+        pr_fixes: pick::order(world, agent, None).count(),
     }
 }
 

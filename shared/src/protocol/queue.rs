@@ -12,11 +12,11 @@ pub struct QueueQuery {
     pub lane: Option<String>,
     /// Claimed and in-progress ones too.
     pub include_claimed: Option<bool>,
-    /// Renovate's issues too.
-    pub include_renovate: Option<String>,
-    /// `false` lists issues that are split into children, too.
+    /// Also what is about updates of dependencies.
+    pub include_renovate: Option<bool>,
+    /// False lists issues that are split into children, too.
     #[serde(rename = "exclude_decomposed")]
-    pub exclude_decomposed: Option<String>,
+    pub exclude_decomposed: Option<bool>,
 }
 
 /// One entry: PR-fix items first, then issues.

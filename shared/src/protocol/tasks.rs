@@ -20,14 +20,14 @@ pub struct NextTaskQuery {
     pub wait: Option<String>,
     /// Return the caller's own live work.
     pub resume: Option<bool>,
+    /// Also what is about updates of dependencies.
+    #[serde(rename = "includeRenovate")]
+    pub include_renovate: Option<bool>,
+    /// False hands out issues that are split into children, too.
+    pub exclude_decomposed: Option<bool>,
     /// Looking: the caller's own live work counts.
     #[serde(rename = "includeClaimed")]
-    pub include_claimed: Option<String>,
-    /// Renovate's issues too.
-    #[serde(rename = "includeRenovate")]
-    pub include_renovate: Option<String>,
-    /// `false` hands out issues that are split into children, too.
-    pub exclude_decomposed: Option<String>,
+    pub include_claimed: Option<bool>,
 }
 
 /// Body of `POST …/next-task`.

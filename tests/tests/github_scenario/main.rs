@@ -158,7 +158,6 @@ async fn an_issue_becomes_a_pull_request() {
 
 fn report(number: u64, outcome: Outcome) -> ReportRequest {
     ReportRequest {
-        pr_fix_item: None,
         task_type: TaskType::Implement,
         outcome,
         repo_full_name: Some(REPO.into()),
@@ -172,6 +171,7 @@ fn report(number: u64, outcome: Outcome) -> ReportRequest {
         started_at: None,
         idempotency_key: None,
         claim_id: None,
+        pr_fix_item: None,
         usage: None,
     }
 }

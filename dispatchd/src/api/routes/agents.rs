@@ -9,10 +9,10 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::issue::{IssueState, Status};
+use dispatch_shared::protocol::IssueRef;
 use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
 use dispatch_shared::protocol::queue::{QueueEntry, QueueIssue, QueueQuery};
 use dispatch_shared::protocol::tasks::{NextTaskQuery, ReportAnswer, ReportRequest, TakeRequest, Task};
-use dispatch_shared::protocol::{IssueRef, switch};
 use dispatch_shared::task::{Outcome, TaskType};
 use tokio::time::Instant;
 
@@ -62,7 +62,7 @@ pub(super) async fn peek(
     let kind = mode(&query)?;
     let world = app.ledger.snapshot();
     let lane = lane(&world, query.lane.as_deref())?;
-    if switch(query.include_claimed.as_deref()) == Some(true)
+    if query.include_claimed == Some(true)
         && let Some(claim) = world.held_by(&agent).filter(|c| c.kind == kind).last()
     {
         return task(&app, &world, &agent, &claim.card, kind, Some(claim.id)).map(Json);
@@ -73,14 +73,7 @@ pub(super) async fn peek(
     if let Some(key) = fix {
         return followup::task(&app, &world, &agent, &key, None).map(Json);
     }
-    match next(
-        &app,
-        &world,
-        &agent,
-        kind,
-        lane.as_deref(),
-        lifted(query.include_renovate.as_deref(), query.exclude_decomposed.as_deref()),
-    ) {
+    match next(&app, &world, &agent, kind, lane.as_deref(), lifted(&query)) {
         None => Ok(Json(contract::idle(&world, &agent, kind))),
         Some(key) => task(&app, &world, &agent, &key, kind, None).map(Json),
     }
@@ -105,11 +98,10 @@ fn next(
     }
 }
 
-/// What a request wants beside the ordinary: Renovate's issues, umbrella issues.
-fn lifted(renovate: Option<&str>, exclude_decomposed: Option<&str>) -> Lifted {
+fn lifted(query: &NextTaskQuery) -> Lifted {
     Lifted {
-        renovate: switch(renovate).unwrap_or(false),
-        decomposed: switch(exclude_decomposed) == Some(false),
+        renovate: query.include_renovate.unwrap_or(false),
+        decomposed: query.exclude_decomposed == Some(false),
     }
 }
 
@@ -159,7 +151,7 @@ pub(super) async fn take(
         idempotency_key: key,
         runner: false,
         slots: world.policy.slots_of(agent.as_str()),
-        lifted: lifted(query.include_renovate.as_deref(), query.exclude_decomposed.as_deref()),
+        lifted: lifted(&query),
     };
     loop {
         commits.mark_unchanged();
@@ -358,7 +350,10 @@ pub(super) async fn queue(
     let now = app.edges.clock.now();
     let lane = lane(&world, query.lane.as_deref())?;
     let ask = Ask { agent: &agent, lane: lane.as_deref(), repos: None };
-    let lifted = lifted(query.include_renovate.as_deref(), query.exclude_decomposed.as_deref());
+    let lifted = Lifted {
+        renovate: query.include_renovate.unwrap_or(false),
+        decomposed: query.exclude_decomposed == Some(false),
+    };
     let mut entries: Vec<QueueIssue> = rank::order_with(&world, now, &ask, lifted)
         .into_iter()
         .filter_map(|ranked| {
@@ -373,6 +368,9 @@ pub(super) async fn queue(
                 .filter(|card| lane.as_deref().is_none_or(|l| l == world.lane_of(card)))
                 .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
         );
+    }
+    if query.exclude_decomposed == Some(true) {
+        entries.retain(|e| !e.decomposed);
     }
     let fixes =
         pick::order(&world, &agent, lane.as_deref()).filter_map(|fix| fix::view::queue_entry(&world, fix));

@@ -1,5 +1,6 @@
 //! `/api/issues/status`, `…/claimed`, `…/reset-ready`, `…/label`, `…/unlabel`, `…/comment`, `…/refresh`, `…/reconcile`.
 
+use axum::Extension;
 use axum::extract::State;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::AgentName;
@@ -13,14 +14,19 @@ use dispatch_shared::protocol::issues::{Issue, LabelsAnswer};
 
 use super::issues;
 use crate::api::App;
+use crate::api::auth::Caller;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Actor, Json, Query};
+use crate::api::tier::Tier;
 use crate::core::clerk::{Deed, Paper, Standing};
 use crate::core::command::{Command, Synced};
 use crate::core::record::CardKey;
 use crate::core::work_view;
 use crate::core::world::World;
 use crate::edges::ForgeError;
+
+/// Who acts if nobody says.
+const OPERATOR: &str = "operator";
 
 async fn submit(app: &App, card: &CardKey, deed: Deed, actor: String) -> Result<std::sync::Arc<World>> {
     let paper = Paper { card: card.clone(), deed, actor };
@@ -30,6 +36,7 @@ async fn submit(app: &App, card: &CardKey, deed: Deed, actor: String) -> Result<
 pub(super) async fn status(
     State(app): State<App>,
     Actor(actor): Actor,
+    caller: Option<Extension<Caller>>,
     Json(request): Json<StatusRequest>,
 ) -> Result<Json<StatusAnswer>> {
     let world = app.ledger.snapshot();
@@ -39,10 +46,18 @@ pub(super) async fn status(
         let there = words.join(", ");
         failure(Code::BadRequest, format!("status `{}`: there are {there} and blocked", request.status))
     })?;
-    let actor = request.actor.filter(|a| !a.is_empty()).unwrap_or(actor);
+    let said = request.actor.filter(|a| !a.is_empty());
+    let worker = caller.is_some_and(|Extension(caller)| caller.tier < Tier::Maintainer);
+    let actor = said.unwrap_or(actor);
     let agent = match request.agent_name.as_deref().filter(|a| !a.is_empty()) {
         Some(name) => Some(extract::agent(name)?),
         // Whoever holds the card acts for itself, named or not.
+        None if worker => Some(
+            AgentName::parse(&actor)
+                .ok()
+                .filter(|a| a.as_str() != OPERATOR)
+                .ok_or_else(|| failure(Code::BadRequest, "agentName is missing: a worker says who it is"))?,
+        ),
         None => {
             let holder = world.held(&card).map(|c| c.agent.clone());
             holder.filter(|h| AgentName::parse(&actor).is_ok_and(|a| a == *h))

@@ -17,6 +17,7 @@ use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Actor, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal, Reply};
+use crate::core::fix::pick;
 use crate::core::record::CardKey;
 use crate::core::work::{self as deed, Which};
 use crate::core::world::World;
@@ -250,8 +251,7 @@ async fn reassign(
 
 pub(super) async fn active(State(app): State<App>, Path(name): Path<String>) -> Result<Json<ActiveWork>> {
     let agent = extract::agent(&name)?;
-    // Follow-up signals are not read from the forge yet, so none stands.
-    let context = work_view::active(&app.ledger.snapshot(), &agent, |_, _| false);
+    let context = work_view::active(&app.ledger.snapshot(), &agent, pick::unsettled);
     Ok(Json(ActiveWork { has_active_work: context.is_some(), context }))
 }
 

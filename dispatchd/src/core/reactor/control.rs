@@ -35,9 +35,7 @@ pub(super) fn resume(d: &mut Draft, program: &str, actor: &str) -> Reply {
     if d.world.meta.pools.iter().any(|(name, _, _)| name == program) {
         d.meta(|m| m.pools.retain(|(name, _, _)| name != program));
         d.tell(What::Control);
-        let nothing = CardKey { repo: RepoKey::new(""), number: 0 };
-        let row = settle::row(d, actor, "resume_pool", &nothing);
-        d.audit(AuditRow { issue_id: None, issue_number: None, notes: Some(program.to_owned()), ..row });
+        noted(d, "resume_pool", program, actor);
     }
     Reply::Done
 }

@@ -85,12 +85,12 @@ pub(super) fn hand_out(
         state: ClaimState::Held,
         ended_at: None,
         checkpoint: None,
-        notes: Default::default(),
         run: None,
         idempotency_key,
         issue_seen,
         fix: Some(HandOut { pr: key.pr, generation: fix.generation }),
         head_seen: pick::pull(&d.world, key).map(|p| p.seen.head_sha.clone()).or_else(|| fix.head.clone()),
+        notes: crate::core::work::Notes::default(),
     };
     let notes = format!("{id}, attempt {}", attempt.ordinal());
     d.audit(items::row(d, agent.as_str(), "claim_pr_fix", &fix, Some(&notes)));

@@ -87,11 +87,11 @@ pub(super) fn take(d: &mut Draft, take: &Take, lane: Option<&str>) -> Result<Rep
         ended_at: None,
         checkpoint: None,
         fix: None,
-        notes: Default::default(),
         run: None,
         idempotency_key: take.idempotency_key.clone(),
         issue_seen: card.updated_at,
         head_seen: None,
+        notes: crate::core::work::Notes::default(),
     };
     d.card(card);
     d.claim(claim);

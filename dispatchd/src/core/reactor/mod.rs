@@ -5,7 +5,8 @@
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
-//! one card by name. `settle` is what they share: ending claims, and changing a card together with its labels.
+//! one card by name.
+//! `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
 mod clerk;

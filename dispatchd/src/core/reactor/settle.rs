@@ -263,7 +263,7 @@ pub(super) fn give_back_claim(
     action: &str,
     notes: Option<&str>,
 ) -> Result<(), Refusal> {
-    if claim.kind == TaskType::Groom {
+    if claim.kind == TaskType::Groom || claim.fix.is_some() {
         let row = row(d, actor, action, &claim.card);
         d.audit(AuditRow { notes: notes.map(ToOwned::to_owned), ..row });
         return Ok(());

@@ -9,9 +9,10 @@ use dispatch_shared::issue::{Flag, Status, read_labels};
 use dispatch_shared::task::{Outcome, TaskType};
 
 use super::settle::{self, Relabel};
-use super::{claims, report, take};
+use super::{claims, groom, report, take};
 use crate::core::command::{Evidence, Refusal, Reply, Take};
 use crate::core::draft::Draft;
+use crate::core::limits;
 use crate::core::record::{CardKey, Claim};
 use crate::core::transition::ClaimEvent;
 use crate::core::work::{AgentRun, Notes, Which, Work};
@@ -55,7 +56,7 @@ fn start(
     actor: &str,
 ) -> Result<ClaimId, Refusal> {
     let mine = d.world.held(key).is_some_and(|c| c.agent == *agent);
-    if !mine && d.world.held_by(agent).count() >= slots {
+    if !mine && limits::held_by(&d.world, agent) >= slots {
         let held: Vec<String> = d.world.held_by(agent).map(|c| settle::name(d, &c.card)).collect();
         return Err(Refusal::Held(format!(
             "{agent} may hold {slots} at once and holds {}; finish that first",
@@ -164,9 +165,10 @@ fn checkpointed(d: &mut Draft, claim: &Arc<Claim>, told: &Told<'_>) -> Result<Re
     let word = serde_json::to_value(told.checkpoint).ok().and_then(|v| v.as_str().map(ToOwned::to_owned));
     let said = told.blocker.filter(|_| blocked).or(told.summary).unwrap_or_default();
     let notes = format!("{}: {said}", word.unwrap_or_default());
-    if blocked {
+    let known = d.world.cards.contains_key(&claim.card);
+    if blocked && known {
         report::ask(d, &claim.card, actor, said)?;
-    } else if was_blocked {
+    } else if was_blocked && known {
         let mut card = settle::card(d, &claim.card)?;
         card.question = None;
         let change = Relabel {
@@ -189,6 +191,9 @@ fn finish(
     summary: Option<&str>,
     evidence: &Evidence,
 ) -> Result<Reply, Refusal> {
+    if claim.kind == TaskType::FollowupPr && state != WorkState::Released {
+        return Err(Refusal::Invalid("a follow-up is finished by its report: POST …/tasks/report".into()));
+    }
     let actor = claim.agent.as_str();
     let key = &claim.card;
     let said = summary.or(claim.notes.summary.as_deref());
@@ -206,7 +211,7 @@ fn finish(
         }
         WorkState::Released => {
             settle::end_claim(d, &claim, ClaimEvent::Release(actor.to_owned()))?;
-            settle::give_back(d, key, actor, "unclaim_issue", said)?;
+            settle::give_back_claim(d, &claim, actor, "unclaim_issue", said)?;
         }
         other => {
             return Err(Refusal::Invalid(format!(
@@ -234,6 +239,10 @@ fn finish(
 /// The worker says that it is done: with an open pull request a person reviews, without one a person looks why.
 fn done(d: &mut Draft, claim: &Arc<Claim>, said: Option<&str>, evidence: &Evidence) -> Result<(), Refusal> {
     let (actor, key) = (claim.agent.as_str(), &claim.card);
+    if claim.kind == TaskType::Groom {
+        settle::end_claim(d, claim, ClaimEvent::Finish(Outcome::IssueUpdated))?;
+        return groom::reported(d, key, Outcome::IssueUpdated);
+    }
     if let Evidence::Pull(pull) = evidence {
         report::link(d, key, pull)?;
     }
@@ -298,7 +307,7 @@ fn release(d: &mut Draft, claims: &[ClaimId], reason: &str, actor: &str) -> Resu
     for id in claims {
         let Some(claim) = d.world.claims.get(id).filter(|c| c.is_held()).cloned() else { continue };
         settle::end_claim(d, &claim, ClaimEvent::Revoke(format!("{actor} released it: {reason}")))?;
-        settle::give_back(d, &claim.card, actor, "unclaim_issue_by_operator", Some(reason))?;
+        settle::give_back_claim(d, &claim, actor, "unclaim_issue_by_operator", Some(reason))?;
         ended.push(*id);
     }
     Ok(Reply::Renewed(ended))

@@ -273,11 +273,11 @@ fn renovate_is_withheld_unless_asked_for() {
     let mut bot = seen(1, &["status/ready", "priority/p0", "dependencies"], START);
     bot.author = "renovate[bot]".into();
     hand.sync(vec![bot, seen(2, &["status/ready"], START)], vec![]);
+    let lifted = rank::Lifted { renovate: true, ..rank::Lifted::default() };
     let kai = agent("kai");
     let ask = rank::Ask { agent: &kai, lane: None, repos: None };
     let numbers = |found: Vec<rank::Ranked>| found.into_iter().map(|r| r.key.number).collect::<Vec<_>>();
     assert_eq!(numbers(rank::order(&hand.world, hand.now, &ask)), [2]);
-    let lifted = rank::Lifted { renovate: true, ..Default::default() };
     assert_eq!(numbers(rank::order_with(&hand.world, hand.now, &ask, lifted)), [1, 2]);
     let take = crate::core::command::Take { lifted, ..Hand::take_command("kai") };
     hand.ok(&Command::Take(take));
@@ -319,7 +319,7 @@ fn old_mistake_a_claim_stolen_through_a_stale_cache() {
             ..Synced::default()
         }));
     };
-    late(&mut hand, stale);
+    late(&mut hand, stale.clone());
     assert_eq!(held(&hand, 1).map(|c| c.id), Some(kai.id));
     assert_eq!(hand.take("lee"), None, "the cache says ready, the lease says held");
     assert!(matches!(hand.refused(&claim("lee", 1)), Refusal::Held(_)));

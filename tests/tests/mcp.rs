@@ -97,6 +97,19 @@ impl Session {
         result.structured_content.expect("a structured answer")
     }
 
+    /// The same, or nothing if the daemon has no such route: then the words have to say so.
+    async fn done_if_known(&self, tool: &'static str, arguments: Value) -> Option<Value> {
+        let result = self.call(tool, arguments).await;
+        let answer = result.structured_content.expect("a structured answer");
+        if matches!(answer["code"].as_str(), Some("no_route" | "method_not_allowed")) {
+            let said = answer["error"].as_str().unwrap_or_default();
+            assert!(said.contains("this daemon cannot do that"), "{said}");
+            return None;
+        }
+        assert_ne!(result.is_error, Some(true), "{tool}: {answer}");
+        Some(answer)
+    }
+
     /// The sentence of a call that fails.
     async fn refused(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.call(tool, arguments).await;
@@ -128,6 +141,9 @@ async fn an_agent_does_one_task_with_tools_alone() {
         .await;
     assert_eq!(found["issueId"], issue["id"]);
     assert_eq!(ada.done("heartbeat", json!({})).await["status"], "ok");
+    if let Some(at) = ada.done_if_known("checkpoint", json!({"checkpoint": "BRANCH_CREATED"})).await {
+        assert_eq!(at["checkpoint"], "BRANCH_CREATED", "{at}");
+    }
     let branch = task["branch"].as_str().expect("a branch");
     let dir = place.path().join("sample");
     git(&dir, &["switch", "-q", "-c", branch]);
@@ -148,7 +164,22 @@ async fn an_agent_does_one_task_with_tools_alone() {
     assert_eq!(released["success"], true);
     let claimed = ada.done("claim_issue", json!({"issueId": other})).await;
     assert_eq!(claimed["claim"]["agentName"], "saffron-ada");
-    assert_eq!(ada.done("sync_repo", json!({})).await["syncedCount"].is_number(), true);
+    if let Some(refreshed) = ada.done_if_known("refresh_issue", json!({"issueId": other})).await {
+        assert_eq!(refreshed["issueId"], *other, "{refreshed}");
+    }
+    let status = json!({"issueId": other, "status": "blocked", "blockedReason": "Which colour?"});
+    if let Some(answer) = ada.done_if_known("set_issue_status", status).await {
+        assert_eq!(answer["success"], true, "{answer}");
+    }
+    for (tool, arguments) in [
+        ("agentic_dispatch", json!({"repo": "nobody/nothing", "task": "x", "issue": 1, "dry_run": true})),
+        ("requeue_pr_fix", json!({"repo": "nobody/nothing", "pr": 1})),
+        ("mark_pr_fix", json!({"repo": "nobody/nothing", "pr": 1, "status": "FIXED"})),
+    ] {
+        // Whether or not the daemon has the route, there is nothing of that name: a sentence, and the session goes on.
+        assert!(!ada.refused(tool, arguments).await.is_empty(), "{tool}");
+    }
+    assert!(ada.done("sync_repo", json!({})).await["syncedCount"].is_number());
     assert_eq!(ada.done("list_runs", json!({})).await["count"], 0);
     let audit = daemon.client.audit(&Default::default()).await.expect("audit");
     assert!(audit.iter().any(|r| r.action == "report_task" && r.actor == "saffron-ada"));
@@ -187,17 +218,37 @@ async fn what_goes_wrong_is_said_in_words() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_workers_token_shows_a_workers_tools() {
-    let place = Place::new(DAEMON);
-    let worker = session(&place, &[("DISPATCH_WORKER_TOKEN", "w-token")]).await;
+    let mut place = Place::new(DAEMON);
+    place.env("DISPATCH_WORKER_TOKEN", "a-token-of-workers");
+    place.env("DISPATCH_AGENT_TOKEN", "a-token-of-maintainers");
+    let daemon = with_issues(&place, 1).await;
+    let worker = session(&place, &[("DISPATCH_WORKER_TOKEN", "a-token-of-workers")]).await;
     let tools = worker.tools().await;
     for hidden in ["agentic_dispatch", "sync_repo", "refresh_issue", "requeue_pr_fix"] {
         assert!(!tools.contains(hidden), "{hidden}");
     }
-    assert!(tools.contains("next_task") && tools.contains("mark_pr_fix"));
     let request = CallToolRequestParams::new("sync_repo");
     assert!(worker.service.call_tool(request).await.is_err(), "what is not shown cannot be called");
-    let both = [("DISPATCH_WORKER_TOKEN", "w-token"), ("DISPATCH_AGENT_TOKEN", "m-token")];
-    assert_eq!(session(&place, &both).await.tools().await.len(), 16);
+    // What is shown is allowed: none of these may be refused for its tier.
+    let ada = json!({"agentName": "saffron-ada"});
+    let task = worker.done("next_task", ada.clone()).await;
+    let issue = json!({"issueId": task["issue"]["id"]});
+    assert_eq!(worker.done("resolve_issue", issue.clone()).await["issueId"], issue["issueId"]);
+    worker.done("heartbeat", ada.clone()).await;
+    worker.done("get_queue", ada.clone()).await;
+    worker.done("list_runs", json!({})).await;
+    let mut release = ada;
+    release["issueId"] = issue["issueId"].clone();
+    worker.done("release_issue", release).await;
+    let wrong = session(&place, &[("DISPATCH_WORKER_TOKEN", "nobodys")]).await;
+    let said = wrong.refused("next_task", json!({"agentName": "saffron-eve"})).await;
+    assert!(said.contains("ask your operator"), "{said}");
+    let both =
+        [("DISPATCH_WORKER_TOKEN", "a-token-of-workers"), ("DISPATCH_AGENT_TOKEN", "a-token-of-maintainers")];
+    let maintainer = session(&place, &both).await;
+    assert_eq!(maintainer.tools().await.len(), 16);
+    assert!(maintainer.done("sync_repo", json!({})).await["syncedCount"].is_number());
+    daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -163,7 +163,11 @@ pub(super) struct SyncRepo {
 }
 
 #[derive(Debug, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct MarkPrFix {
+    /// Who says so (default: DISPATCH_AGENT_NAME).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) agent_name: Option<String>,
     /// owner/name.
     pub(super) repo: String,
     /// The pull request's number.
@@ -187,7 +191,7 @@ pub(super) struct RequeuePrFix {
     pub(super) pr: u64,
     /// Why it is worth another attempt.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reason: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 #[derive(Debug, Deserialize, schemars::JsonSchema)]

@@ -87,7 +87,7 @@ impl Server {
     /// Says what became of a pull request that was to be brought back into shape.
     #[tool(annotations(title = "Mark a PR fix", read_only_hint = false, idempotent_hint = true))]
     async fn mark_pr_fix(&self, Parameters(a): Parameters<args::MarkPrFix>) -> CallToolResult {
-        result(self.post("/api/pr-fix-queue/mark", &a).await)
+        result(self.mark_fix(a).await)
     }
 
     /// Runs of the built-in runner, newest first.
@@ -162,6 +162,11 @@ impl Server {
         });
         merge(&mut body, Value::Null);
         self.post("/api/agent-work/checkpoint", &body).await
+    }
+
+    async fn mark_fix(&self, mut a: args::MarkPrFix) -> Answer {
+        a.agent_name = Some(self.agent(a.agent_name.as_deref())?.to_string());
+        self.post("/api/pr-fix-queue/mark", &a).await
     }
 
     async fn renew(&self, a: args::Heartbeat) -> Answer {

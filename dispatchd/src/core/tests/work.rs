@@ -319,7 +319,7 @@ fn old_mistake_a_claim_stolen_through_a_stale_cache() {
             ..Synced::default()
         }));
     };
-    late(&mut hand, stale.clone());
+    late(&mut hand, stale);
     assert_eq!(held(&hand, 1).map(|c| c.id), Some(kai.id));
     assert_eq!(hand.take("lee"), None, "the cache says ready, the lease says held");
     assert!(matches!(hand.refused(&claim("lee", 1)), Refusal::Held(_)));

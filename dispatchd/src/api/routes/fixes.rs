@@ -7,7 +7,6 @@ use dispatch_shared::id::{AgentName, RepoName};
 use dispatch_shared::protocol::followup::{
     EnqueueRequest, FeedbackItem, FixHistoryRow, FixItem, FixQuery, MarkRequest, Remark, Remarks,
 };
-use hyper::HeaderMap;
 use sha2::{Digest, Sha256};
 
 use super::followup;
@@ -54,11 +53,11 @@ fn key(world: &World, id: Option<&str>, repo: Option<&str>, pr: Option<u64>) -> 
     }
 }
 
-/// The agent that acts: named in the body, else in the header; the operator is none.
-fn agent(headers: &HeaderMap, named: Option<&str>, actor: &str) -> Result<Option<AgentName>> {
+/// The agent that acts: named in the body, else by header or token; the operator is none.
+fn agent(named: Option<&str>, actor: &str) -> Result<Option<AgentName>> {
     match named.filter(|n| !n.is_empty()) {
         Some(name) => extract::agent(name).map(Some),
-        None if headers.get("x-agent-name").is_some_and(|v| !v.is_empty()) => extract::agent(actor).map(Some),
+        None if actor != "operator" => extract::agent(actor).map(Some),
         None => Ok(None),
     }
 }
@@ -140,7 +139,6 @@ fn news(request: &EnqueueRequest, repo: &str, key: &FixKey) -> Result<News> {
 
 pub(super) async fn mark(
     State(app): State<App>,
-    headers: HeaderMap,
     Actor(actor): Actor,
     Json(request): Json<MarkRequest>,
 ) -> Result<Json<FixItem>> {
@@ -157,12 +155,12 @@ pub(super) async fn mark(
         FixStatus::Fixed if world.fixes.get(&key).is_some() => followup::look(&app, &world, &key).await,
         _ => Evidence::NotNeeded,
     };
-    let by = by(&headers, &actor, &request)?;
+    let by = by(&actor, &request)?;
     submit(&app, FixCommand::Mark { key: key.clone(), by, status, note: request.note, evidence }, &key).await
 }
 
-fn by(headers: &HeaderMap, actor: &str, request: &MarkRequest) -> Result<By> {
-    let agent = agent(headers, request.agent_name.as_deref(), actor)?;
+fn by(actor: &str, request: &MarkRequest) -> Result<By> {
+    let agent = agent(request.agent_name.as_deref(), actor)?;
     Ok(By {
         actor: agent.as_ref().map_or_else(|| actor.to_owned(), ToString::to_string),
         agent,
@@ -173,41 +171,38 @@ fn by(headers: &HeaderMap, actor: &str, request: &MarkRequest) -> Result<By> {
 
 pub(super) async fn requeue(
     State(app): State<App>,
-    headers: HeaderMap,
     Actor(actor): Actor,
     Json(request): Json<MarkRequest>,
 ) -> Result<Json<FixItem>> {
     let world = app.ledger.snapshot();
     let key = key(&world, request.id.as_deref(), request.repo.as_deref(), request.pr)?;
     // A requeue is a person's word: whoever works on it now is not asked.
-    let by = By { agent: None, ..by(&headers, &actor, &request)? };
+    let by = By { agent: None, ..by(&actor, &request)? };
     submit(&app, FixCommand::Requeue { key: key.clone(), by, lane: request.lane, note: request.note }, &key)
         .await
 }
 
 pub(super) async fn ack(
     State(app): State<App>,
-    headers: HeaderMap,
     Actor(actor): Actor,
     Json(request): Json<MarkRequest>,
 ) -> Result<Json<FixItem>> {
     let world = app.ledger.snapshot();
     let key = key(&world, request.id.as_deref(), request.repo.as_deref(), request.pr)?;
-    let named = agent(&headers, request.agent_name.as_deref(), &actor)?;
+    let named = agent(request.agent_name.as_deref(), &actor)?;
     let agent = named.unwrap_or_else(|| AgentName::new(actor));
     submit(&app, FixCommand::Ack { key: key.clone(), agent, generation: request.generation }, &key).await
 }
 
 pub(super) async fn queued(
     State(app): State<App>,
-    headers: HeaderMap,
     Actor(actor): Actor,
     Query(query): Query<FixQuery>,
 ) -> Result<Json<Vec<FixItem>>> {
     let world = app.ledger.snapshot();
     let lane = query.lane.as_deref().map(|text| pick::read_lane(&world.policy, text)).transpose();
     let lane = lane.map_err(Refusal::UnknownLane)?;
-    let agent = agent(&headers, query.agent.as_deref(), &actor)?;
+    let agent = agent(query.agent.as_deref(), &actor)?;
     let for_person = lane == Some(LaneAsk::Tier(FixLane::NeedsHuman));
     let blocked = query.include_blocked.unwrap_or(for_person);
     let waiting = world

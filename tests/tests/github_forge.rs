@@ -476,7 +476,7 @@ async fn an_issue_is_made_once_and_only_its_text_is_changed() {
         since: SystemClock.now(),
     };
     // The answer is lost: GitHub has made it, and nobody here knows.
-    scene.github.fail("POST", "/issues", Fault::Lost);
+    scene.github.fail_next("POST /repos/acme/api/issues", Fault::Lost, 1);
     let lost = scene.forge.create_issue(&scene.repo, &new).await;
     assert!(matches!(lost, Err(ForgeError::Unreachable(_))), "{lost:?}");
     let made = scene.forge.create_issue(&scene.repo, &new).await.expect("it is found by its marker");

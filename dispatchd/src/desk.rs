@@ -97,9 +97,19 @@ enum Found {
 #[async_trait]
 impl ForgeDesk for Desk {
     async fn sync(&self, repo: Option<&RepoKey>) -> SyncAnswer {
-        let Some(key) = repo else { return self.syncer.sync_all().await };
-        let results: Vec<_> = self.syncer.sync_repo(key).await.into_iter().collect();
-        SyncAnswer { synced_count: results.iter().map(|r| r.synced).sum(), results }
+        let results = match repo {
+            None => self.syncer.sync_all().await.results,
+            Some(key) => self.syncer.sync_repo(key).await.into_iter().collect(),
+        };
+        // What was read before and is confirmed to be unchanged is in sync as well.
+        let world = self.ledger.snapshot();
+        let known = results
+            .iter()
+            .filter(|r| r.error.is_none())
+            .filter_map(|r| world.repo_named(&r.repo))
+            .map(|repo| world.cards_of(&repo.key).iter().filter(|c| !c.gone).count())
+            .sum();
+        SyncAnswer { synced_count: known, results }
     }
 
     fn hint(&self, repo: &RepoKey) {

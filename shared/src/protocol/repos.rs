@@ -109,7 +109,7 @@ pub struct SyncResult {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncAnswer {
-    /// Issues seen in all.
+    /// Issues that are in sync now, those that had not changed included.
     pub synced_count: usize,
     /// Per repository.
     pub results: Vec<SyncResult>,

@@ -22,6 +22,7 @@ use crate::core::record::CardKey;
 use crate::core::work::{self as deed, Which};
 use crate::core::world::World;
 use crate::core::{contract, work_view};
+use crate::ledger::Fault;
 
 fn card(world: &World, named: &IssueRef) -> Result<Option<CardKey>> {
     if named.is_named() { extract::card(world, named).map(Some) } else { Ok(None) }
@@ -216,7 +217,9 @@ async fn release(
         let unassign = Command::Unclaim { card, agent, claim: None, actor };
         match app.ledger.submit(unassign).await {
             Ok(_) => answer.released_work = 1,
-            Err(crate::ledger::Fault::Refused(Refusal::Invalid(_) | Refusal::Closed(_))) => {}
+            Err(Fault::Refused(
+                Refusal::Invalid(_) | Refusal::Closed(_) | Refusal::Stale(_) | Refusal::Revoked(_),
+            )) => {}
             Err(fault) => return Err(fault.into()),
         }
         return Ok(Json(answer));

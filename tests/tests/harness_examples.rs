@@ -128,7 +128,6 @@ fn text(output: &Output) -> String {
 }
 
 /// Whether the tools that an example needs are here; says so if not.
-#[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn have(tools: &[&str]) -> bool {
     let absent: Vec<_> =
         tools.iter().filter(|t| Command::new(t).arg("--version").output().is_err()).copied().collect();

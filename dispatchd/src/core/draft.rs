@@ -93,14 +93,7 @@ impl Draft {
     }
 
     /// Stores a new intent for `card`, due at once.
-    pub fn wish(
-        &mut self,
-        card: &Card,
-        seen_labels: Vec<String>,
-        revert_to: dispatch_shared::issue::Status,
-        wish: Wish,
-        actor: &str,
-    ) {
+    pub fn wish(&mut self, card: &Card, seen_labels: Vec<String>, wish: Wish, actor: &str) {
         let id = IntentId(self.meta(|m| {
             m.next_intent += 1;
             m.next_intent - 1
@@ -110,7 +103,6 @@ impl Draft {
             card: card.key.clone(),
             wish,
             seen_labels,
-            revert_to,
             actor: actor.to_owned(),
             state: IntentState::Pending(self.now),
             tries: 0,

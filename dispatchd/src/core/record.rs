@@ -411,8 +411,6 @@ pub struct Intent {
     /// The forge's labels as they were known when this was decided: if the live status differs from theirs, a person
     /// changed it.
     pub seen_labels: Vec<String>,
-    /// The column to go back to if the forge refuses.
-    pub revert_to: Status,
     /// On whose behalf.
     pub actor: String,
     /// Where it stands.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use dispatch_shared::Timestamp;
 use dispatch_shared::event::Seq;
 use dispatch_shared::id::{IntentId, RepoKey};
-use dispatch_shared::issue::{IssueState, Status};
+use dispatch_shared::issue::IssueState;
 use dispatch_shared::protocol::activity::AuditRow;
 use tokio::sync::{Semaphore, watch};
 
@@ -287,7 +287,6 @@ pub(super) fn intent(id: u64, key: &str, number: u64, wish: Wish) -> Change {
         card: CardKey { repo: RepoKey::new(key), number },
         wish,
         seen_labels: vec!["status/ready".into()],
-        revert_to: Status::Ready,
         actor: "kai".into(),
         state: IntentState::Pending(Timestamp(0)),
         tries: 0,

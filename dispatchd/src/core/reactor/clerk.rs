@@ -184,7 +184,7 @@ fn relabel(d: &mut Draft, mut card: Card, add: Vec<String>, remove: Vec<String>,
     card.labels.extend(add.iter().cloned());
     settle::read_flags(&mut card);
     card.write = Some(Write::Pending);
-    d.wish(&card, before.clone(), card.status, Wish::Labels { add, remove }, actor);
+    d.wish(&card, before.clone(), Wish::Labels { add, remove }, actor);
     let mut row = settle::row(d, actor, action, &card.key);
     row.before_labels = Some(before);
     row.after_labels = Some(card.labels.clone());
@@ -197,7 +197,7 @@ fn comment(d: &mut Draft, key: &CardKey, body: &str, actor: &str) -> Result<Repl
         return Err(Refusal::Invalid("body is missing: the comment's text".into()));
     }
     let card = settle::card(d, key)?;
-    d.wish(&card, card.labels.clone(), card.status, Wish::Comment { body: body.to_owned() }, actor);
+    d.wish(&card, card.labels.clone(), Wish::Comment { body: body.to_owned() }, actor);
     let row = settle::row(d, actor, "comment_issue", key);
     d.audit(row);
     Ok(DONE)

@@ -180,7 +180,7 @@ pub(super) fn groom(d: &mut Draft, groom: &Groom) -> Result<Reply, Refusal> {
     settle::relabel(d, &mut card, &change)?;
     let commented = comment.is_some();
     if let Some(body) = comment {
-        d.wish(&card, card.labels.clone(), card.status, Wish::Comment { body }, &groom.actor);
+        d.wish(&card, card.labels.clone(), Wish::Comment { body }, &groom.actor);
     }
     let run = groom.run.as_ref().map(|run| keep(d, run));
     Ok(Reply::Groomed { commented, run })

@@ -101,7 +101,6 @@ pub(super) const STOPPERS: [Flag; 3] = [Flag::Blocked, Flag::NeedsHuman, Flag::N
 /// card as it is afterwards.
 pub(super) fn relabel(d: &mut Draft, card: &mut Card, change: &Relabel<'_>) -> Result<(), Refusal> {
     let before = card.labels.clone();
-    let old = card.status;
     if let Some(event) = change.event {
         let next = transition::card(card.status, event)?;
         if next != card.status {
@@ -116,7 +115,7 @@ pub(super) fn relabel(d: &mut Draft, card: &mut Card, change: &Relabel<'_>) -> R
     let changed = !add.is_empty() || !remove.is_empty();
     if changed {
         card.write = Some(Write::Pending);
-        d.wish(card, before.clone(), old, Wish::Labels { add, remove }, change.actor);
+        d.wish(card, before.clone(), Wish::Labels { add, remove }, change.actor);
     }
     d.card(card.clone());
     d.audit(AuditRow {

@@ -73,7 +73,7 @@ pub(super) fn make(d: &mut Draft, make: &MakeChildren) -> Result<Reply, Refusal>
     card.grooming.umbrella = Some(umbrella);
     d.card(card.clone());
     for child in fresh {
-        d.wish(&card, card.labels.clone(), card.status, Wish::Child(child.clone()), &make.actor);
+        d.wish(&card, card.labels.clone(), Wish::Child(child.clone()), &make.actor);
     }
     d.audit(AuditRow { notes: Some(notes), ..settle::row(d, &make.actor, "create_children", &make.card) });
     Ok(DONE)

@@ -2,7 +2,7 @@
 //!
 //! - [`listen`]: binds the socket: 0600, replaces a stale one, checks the peer's uid. [`tcp`]: the other door.
 //! - [`serve`]: the accept loop: header, body and connection limits, graceful drain.
-//! - [`gate`]: who may pass: [`auth`] says who asks, [`tier`] what a route takes; [`worker`]: what a worker may not ask for; [`limit`]: how often; [`count`]: what came of it.
+//! - `gate`: who may pass: [`auth`] says who asks, [`tier`] what a route takes; [`worker`]: what a worker may not ask for; [`limit`]: how often; [`count`]: what came of it.
 //! - [`error`]: the one place that maps refusals to status and code. [`extract`]: bodies and queries, strict about types,
 //!   lenient about the rest.
 //! - `routes/`: a table of all routes, and one file of handlers per resource.

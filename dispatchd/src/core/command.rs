@@ -49,7 +49,7 @@ pub enum Command {
         /// One sentence.
         error: String,
     },
-    /// Select and claim the next task. Reply: [`Reply::Taken`] or [`Reply::Idle`].
+    /// Select and claim the next task. Reply: [`Reply::Claimed`] or [`Reply::Idle`].
     Take(Take),
     /// Claim one card by name. Reply: [`Reply::Claimed`].
     Claim {

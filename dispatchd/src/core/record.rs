@@ -1,22 +1,27 @@
 //! The facts that Dispatch keeps, as they lie in the store and in the [`World`](super::world::World).
 //!
 //! Every record is self-describing when encoded, so that a field with `#[serde(default)]` may be added without a
-//! migration.
+//! migration. Repositories, cards, pull requests and the daemon's own facts are here; claims, runs and intents in files of
+//! their own.
+
+mod claim;
+mod intent;
+mod run;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use dispatch_shared::Timestamp;
-use dispatch_shared::claim::{Attempt, Checkpoint};
+use dispatch_shared::claim::Attempt;
 use dispatch_shared::event::{Seq, What};
-use dispatch_shared::id::{AgentName, ClaimId, IntentId, IssueId, RepoKey, RepoName, RunId};
+use dispatch_shared::id::{IssueId, RepoKey, RepoName, RunId};
 use dispatch_shared::issue::{Flag, IssueState, Status};
-use dispatch_shared::run::{Phase, RunState, RuntimeKind, Usage};
-use dispatch_shared::task::{Outcome, TaskType};
 use serde::{Deserialize, Serialize};
 
 pub use super::grooming::Grooming;
 pub use super::seen::{SeenPull, SyncCursor};
+pub use claim::{Claim, ClaimState, HandOut};
+pub use intent::{Intent, IntentState, Wish};
+pub use run::{Kill, Run};
 
 /// Which forge a repository lives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -224,203 +229,6 @@ impl Pull {
         }
         numbers.into_iter().map(|number| CardKey { repo: self.repo.clone(), number }).collect()
     }
-}
-
-/// Where a claim stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ClaimState {
-    /// Live.
-    Held,
-    /// Ended by a report.
-    Finished(Outcome),
-    /// Given back, and by whom.
-    Released(String),
-    /// The lease ran out.
-    Expired,
-    /// Taken away, and why.
-    Revoked(String),
-}
-
-/// Which PR-fix item a claim is about, at which generation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HandOut {
-    /// The pull request's number, in the claim's repository.
-    pub pr: u64,
-    /// The item's generation when it was handed out.
-    pub generation: u64,
-}
-
-/// A claim with its lease and its fence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Claim {
-    /// Its id.
-    pub id: ClaimId,
-    /// The card.
-    pub card: CardKey,
-    /// Who holds it.
-    pub agent: AgentName,
-    /// What kind of work.
-    pub kind: TaskType,
-    /// The fence.
-    pub attempt: Attempt,
-    /// Since when.
-    pub claimed_at: Timestamp,
-    /// Until when, unless renewed.
-    pub expires_at: Timestamp,
-    /// By how much a renewal reaches beyond now.
-    pub lease: Duration,
-    /// Where it stands.
-    pub state: ClaimState,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// How far the worker says it is.
-    pub checkpoint: Option<Checkpoint>,
-    /// The built-in runner's run.
-    pub run: Option<RunId>,
-    /// The taker's key, so that a lost answer can be asked for again.
-    pub idempotency_key: Option<String>,
-    /// The issue's updated_at when it was taken, to tell `issueChanged`.
-    pub issue_seen: Timestamp,
-    /// The hand-out of a PR-fix item that this claim is.
-    #[serde(default)]
-    pub fix: Option<HandOut>,
-    /// The linked pull request's head when it was taken, to tell whether `pr_updated` moved it.
-    pub head_seen: Option<String>,
-    /// What its worker told of its progress.
-    #[serde(default)]
-    pub notes: super::work::Notes,
-}
-
-impl Claim {
-    /// Whether it is live.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.state == ClaimState::Held
-    }
-}
-
-/// A run of the built-in runner.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Run {
-    /// Its id.
-    pub id: RunId,
-    /// The card.
-    pub card: CardKey,
-    /// The issue's title when it began.
-    pub title: String,
-    /// The claim.
-    pub claim: ClaimId,
-    /// The fence.
-    pub attempt: Attempt,
-    /// Whose name it works under.
-    pub agent: AgentName,
-    /// `claude:opus`.
-    pub program: String,
-    /// Where it stands.
-    pub state: RunState,
-    /// Phases in order.
-    pub phases: Vec<(Phase, Timestamp)>,
-    /// When it was queued.
-    pub created_at: Timestamp,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
-    /// How it is contained.
-    pub runtime: Option<RuntimeKind>,
-    /// The container's name, or `pid N`.
-    pub container: Option<String>,
-    /// The branch.
-    pub branch: String,
-    /// The branch it starts from.
-    pub base_branch: String,
-    /// What the previous attempt left to tell the next prompt: its failure.
-    pub previous: Option<String>,
-    /// What an operator answered; goes into the prompt.
-    pub answer: Option<String>,
-    /// The program's exit code.
-    pub exit_code: Option<i32>,
-    /// Why it ended, in words.
-    pub reason: Option<String>,
-    /// The question, if it is blocked.
-    pub question: Option<String>,
-    /// What it used.
-    pub usage: Usage,
-    /// The pull request it opened or updated.
-    pub pull: Option<u64>,
-    /// Its address.
-    pub pull_url: Option<String>,
-    /// The last thing the program said or did, one line.
-    pub last_event: Option<String>,
-    /// When it last put anything out.
-    pub last_output_at: Option<Timestamp>,
-    /// A kill is under way; `true` inside means without grace.
-    pub kill: Option<Kill>,
-}
-
-/// A kill that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kill {
-    /// Who asked.
-    pub by: String,
-    /// Without grace.
-    pub now: bool,
-    /// Whether the claim was taken away, rather than the run killed by an operator.
-    pub revoked: bool,
-}
-
-/// What an intent wants to change on the forge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Wish {
-    /// Labels, one by one.
-    Labels {
-        /// To be there.
-        add: Vec<String>,
-        /// To be gone.
-        remove: Vec<String>,
-    },
-    /// A comment.
-    Comment {
-        /// Markdown. The outbox appends an idempotency marker with the intent's id.
-        body: String,
-    },
-    /// A child issue, linked with this one.
-    Child(super::grooming::NewChild),
-}
-
-/// Where an intent stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum IntentState {
-    /// To be carried out, not before the time given.
-    Pending(Timestamp),
-    /// Done.
-    Done,
-    /// A person changed the status since; the person wins.
-    Superseded,
-    /// The forge said no, and what it said.
-    Refused(String),
-}
-
-/// A change that must reach the forge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Intent {
-    /// Grows; intents of one card are carried out in this order.
-    pub id: IntentId,
-    /// The card.
-    pub card: CardKey,
-    /// What to do.
-    pub wish: Wish,
-    /// The forge's labels as they were known when this was decided: if the live status differs from theirs, a person
-    /// changed it.
-    pub seen_labels: Vec<String>,
-    /// On whose behalf.
-    pub actor: String,
-    /// Where it stands.
-    pub state: IntentState,
-    /// How often it was tried.
-    pub tries: u32,
-    /// The last failure.
-    pub last_error: Option<String>,
-    /// When it was decided.
-    pub created_at: Timestamp,
 }
 
 /// An event, stored with the change it tells of.

@@ -1,0 +1,77 @@
+//! Runs of the built-in runner.
+
+use dispatch_shared::Timestamp;
+use dispatch_shared::claim::Attempt;
+use dispatch_shared::id::{AgentName, ClaimId, RunId};
+use dispatch_shared::run::{Phase, RunState, RuntimeKind, Usage};
+use serde::{Deserialize, Serialize};
+
+use super::CardKey;
+
+/// A run of the built-in runner.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The card.
+    pub card: CardKey,
+    /// The title when it began.
+    pub title: String,
+    /// The claim.
+    pub claim: ClaimId,
+    /// The fence.
+    pub attempt: Attempt,
+    /// Whose name it works under.
+    pub agent: AgentName,
+    /// `claude:opus`.
+    pub program: String,
+    /// Where it stands.
+    pub state: RunState,
+    /// Phases in order.
+    pub phases: Vec<(Phase, Timestamp)>,
+    /// When it was queued.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// How it is contained.
+    pub runtime: Option<RuntimeKind>,
+    /// The container's name, or `pid N`.
+    pub container: Option<String>,
+    /// The branch.
+    pub branch: String,
+    /// The branch it starts from.
+    pub base_branch: String,
+    /// What the previous attempt left to tell the next prompt: its failure.
+    pub previous: Option<String>,
+    /// What an operator answered; goes into the prompt.
+    pub answer: Option<String>,
+    /// The program's exit code.
+    pub exit_code: Option<i32>,
+    /// Why it ended, in words.
+    pub reason: Option<String>,
+    /// The question, if it is blocked.
+    pub question: Option<String>,
+    /// What it used.
+    pub usage: Usage,
+    /// The pull request it opened or updated.
+    pub pull: Option<u64>,
+    /// Its address.
+    pub pull_url: Option<String>,
+    /// The last thing the program said or did, one line.
+    pub last_event: Option<String>,
+    /// When it last put anything out.
+    pub last_output_at: Option<Timestamp>,
+    /// A kill is under way; `true` inside means without grace.
+    pub kill: Option<Kill>,
+}
+
+/// A kill that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kill {
+    /// Who asked.
+    pub by: String,
+    /// Without grace.
+    pub now: bool,
+    /// Whether the claim was taken away, rather than the run killed by an operator.
+    pub revoked: bool,
+}

@@ -13,10 +13,10 @@ use dispatch_shared::id::{RepoKey, RunId};
 use dispatch_shared::issue::Status;
 use dispatch_shared::run::{EndClass, Phase, RunState, RuntimeKind};
 use dispatch_tests::image::{IMAGE, build, engines};
-use dispatch_tests::ledger::{START, issue};
+use dispatch_tests::ledger::issue;
 use dispatchd::core::command::{Command, Synced, Track};
 use dispatchd::core::policy::Policy;
-use dispatchd::core::record::{CardKey, ForgeKind, Repo, Run, Source, SyncCursor};
+use dispatchd::core::record::{CardKey, ForgeKind, Repo, Run, Source};
 use dispatchd::core::world::World;
 use dispatchd::edges::{Edges, Forge as _, Forges as _};
 use dispatchd::forge::Forges;
@@ -86,20 +86,9 @@ impl Scene {
         };
         let logs = RunLogs::new(&state, 1 << 20);
         let unknown = Repo {
-            key: RepoKey::new(""),
-            name: "local/sample".parse().expect("it is owner/name"),
             forge: ForgeKind::Local,
             path: Some(origin.clone()),
-            default_branch: String::new(),
-            source: Source::User,
-            tracked: false,
-            runner_enabled: false,
-            wip_limit: 0,
-            cursor: SyncCursor::default(),
-            last_synced_at: None,
-            sync_error: None,
-            sync_failures: 0,
-            added_at: START,
+            ..Repo::unknown("local/sample".parse().expect("it is owner/name"))
         };
         let seen = local.repository(&unknown).await.expect("it is a repository");
         let key = seen.key.clone();

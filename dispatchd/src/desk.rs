@@ -8,7 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::id::{RepoKey, RepoName, RunId};
-use dispatch_shared::protocol::control::RateLimit;
+use dispatch_shared::protocol::control::Budget;
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
@@ -165,8 +165,8 @@ impl ForgeDesk for Desk {
         self.forges.for_repo(repo)?.create_label(repo, label).await
     }
 
-    fn rate_limit(&self) -> Option<RateLimit> {
-        self.github.as_ref().and_then(|g| g.rate_limit())
+    fn budget(&self) -> Budget {
+        self.github.as_ref().map(|g| g.budget()).unwrap_or_default()
     }
 
     fn progress(&self) -> broadcast::Receiver<Progress> {

@@ -16,6 +16,7 @@ use dispatch_shared::run::RuntimeKind;
 
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
+use crate::core::throttle::Priority;
 
 /// The one place that reads the time.
 pub trait Clock: Send + Sync {
@@ -169,6 +170,11 @@ impl std::fmt::Debug for GitRemote {
 /// A place where issues and pull requests live. Every write tells the step hook first.
 #[async_trait]
 pub trait Forge: Send + Sync {
+    /// The same forge for requests of this urgency; `None` where none waits for another.
+    fn at(&self, _priority: Priority) -> Option<Arc<dyn Forge>> {
+        None
+    }
+
     /// What the repository is called and what it is, now. For a repository not yet tracked only name and path are set.
     async fn repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError>;
 
@@ -229,6 +235,14 @@ pub trait Forges: Send + Sync {
     /// # Errors
     /// A sentence with the next step, if there is no credential for it.
     fn for_repo(&self, repo: &Repo) -> Result<Arc<dyn Forge>, ForgeError>;
+
+    /// The same, for requests of this urgency. [`Forges::for_repo`] is for what somebody waits for.
+    ///
+    /// # Errors
+    /// As [`Forges::for_repo`].
+    fn for_repo_at(&self, repo: &Repo, priority: Priority) -> Result<Arc<dyn Forge>, ForgeError> {
+        self.for_repo(repo).map(|forge| forge.at(priority).unwrap_or(forge))
+    }
 }
 
 /// Everything an engine needs to start one run.

@@ -394,9 +394,9 @@ async fn the_token_is_in_one_header_and_nowhere_else() {
         assert_eq!(request.header("x-github-api-version"), Some("2022-11-28"));
     }
     assert!(!format!("{:?}", s.forge).contains(TOKEN));
-    let left = s.forge.rate_limit().unwrap();
-    assert_eq!(left.limit, 5_000);
-    assert!(left.remaining < 5_000);
+    let left = s.forge.budget().resources;
+    assert_eq!((left.len(), left[0].resource.as_str(), left[0].limit), (1, "core", 5_000));
+    assert!(left[0].remaining < 5_000);
 }
 
 /// Remembers the steps and fails them all.

@@ -32,7 +32,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use dispatch_shared::id::{RepoKey, RepoName, RunId};
-use dispatch_shared::protocol::control::{Control, RateLimit};
+use dispatch_shared::protocol::control::{Budget, Control};
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
@@ -76,8 +76,8 @@ pub trait ForgeDesk: Send + Sync {
     /// Makes a label; fine if it is there.
     async fn create_label(&self, repo: &Repo, label: &str) -> Result<(), ForgeError>;
 
-    /// What is left of the request budget, if known.
-    fn rate_limit(&self) -> Option<RateLimit>;
+    /// What is left of the request budget, as far as it is known.
+    fn budget(&self) -> Budget;
 
     /// Long work as it goes on.
     fn progress(&self) -> broadcast::Receiver<Progress>;
@@ -188,6 +188,6 @@ impl App {
     /// Slots, pools, budgets, as `/api/control` and the events show them.
     #[must_use]
     pub fn control(&self, world: &World) -> Control {
-        view::control(world, self.edges.clock.now(), self.forges.rate_limit(), self.files.engine())
+        view::control(world, self.edges.clock.now(), self.forges.budget(), self.files.engine())
     }
 }

@@ -8,7 +8,7 @@
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
-//!   [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
+//!   [`throttle`]: which request to GitHub goes when; [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
@@ -33,6 +33,7 @@ pub mod reactor;
 pub mod record;
 pub mod retry;
 pub mod seen;
+pub mod throttle;
 pub mod transition;
 pub mod umbrella;
 pub mod view;

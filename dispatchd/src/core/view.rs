@@ -3,7 +3,7 @@
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::issue::{IssueState, Status, read_labels};
-use dispatch_shared::protocol::control::{Control, PausedPool, RateLimit};
+use dispatch_shared::protocol::control::{Budget, Control, PausedPool, RateLimit};
 use dispatch_shared::protocol::issues::{Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::queue::QueueIssue;
 use dispatch_shared::protocol::runs::PhaseTime;
@@ -174,7 +174,7 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
 
 /// Slots, pools, what was spent.
 #[must_use]
-pub fn control(world: &World, now: Timestamp, rate_limit: Option<RateLimit>, runtime: String) -> Control {
+pub fn control(world: &World, now: Timestamp, budget: Budget, runtime: String) -> Control {
     const DAY: i64 = 86_400_000;
     let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY));
     Control {
@@ -202,7 +202,12 @@ pub fn control(world: &World, now: Timestamp, rate_limit: Option<RateLimit>, run
             .filter(|r| r.ended_at.unwrap_or(now) >= midnight)
             .filter_map(|r| r.usage.cost_usd)
             .sum(),
-        rate_limit,
+        rate_limit: budget.resources.iter().find(|r| r.resource == "core").map(|r| RateLimit {
+            limit: r.limit,
+            remaining: r.remaining,
+            reset_at: r.reset_at,
+        }),
+        budget,
         runtime,
     }
 }

@@ -37,8 +37,46 @@ pub struct Control {
     pub cost_today_usd: f64,
     /// Requests left at GitHub, if known.
     pub rate_limit: Option<RateLimit>,
+    /// The same for every resource, and why the sync is slowed.
+    #[serde(default)]
+    pub budget: Budget,
     /// The runtime in use, or why there is none.
     pub runtime: String,
+}
+
+/// What is left at GitHub, resource by resource, and what that means for the sync.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Budget {
+    /// Each resource whose hour has begun: `core` (REST) and `graphql`.
+    pub resources: Vec<ResourceLimit>,
+    /// Why reads in the background wait; null if they do not.
+    #[serde(default)]
+    pub slowed: Option<Slowed>,
+}
+
+/// What is left of one resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceLimit {
+    /// `core` or `graphql`.
+    pub resource: String,
+    /// Points per hour.
+    pub limit: u64,
+    /// Points left.
+    pub remaining: u64,
+    /// When it is full again.
+    pub reset_at: Timestamp,
+}
+
+/// Why the sync is slow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Slowed {
+    /// Until when.
+    pub until: Timestamp,
+    /// A phrase.
+    pub reason: String,
 }
 
 /// What is left at the forge.

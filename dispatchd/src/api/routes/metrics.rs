@@ -82,10 +82,15 @@ fn page(app: &App) -> Page {
         page.value("dispatch_http_requests_total", &labels, count);
     }
 
-    if let Some(limit) = control.rate_limit {
-        let (left, most) = (limit.remaining, limit.limit);
-        page.gauge("dispatch_forge_rate_limit_remaining", "Requests left at GitHub.", left);
-        page.gauge("dispatch_forge_rate_limit", "Requests that GitHub allows in a window.", most);
+    let resources = &control.budget.resources;
+    page.family("dispatch_forge_rate_limit_remaining", "gauge", "Points left at GitHub, by resource.");
+    for limit in resources {
+        let of = [("resource", limit.resource.as_str())];
+        page.value("dispatch_forge_rate_limit_remaining", &of, limit.remaining);
+    }
+    page.family("dispatch_forge_rate_limit", "gauge", "Points that GitHub allows an hour, by resource.");
+    for limit in resources {
+        page.value("dispatch_forge_rate_limit", &[("resource", limit.resource.as_str())], limit.limit);
     }
     page
 }

@@ -32,6 +32,19 @@ impl Answer {
         serde_json::from_slice(&self.body).ok()
     }
 
+    /// What GitHub says of a GraphQL query that met a limit, which it answers with 200.
+    pub(super) fn graphql_limit(&self) -> Option<String> {
+        #[derive(Deserialize)]
+        struct Errors {
+            errors: Option<Vec<serde_json::Value>>,
+        }
+        let errors = serde_json::from_slice::<Errors>(&self.body).ok()?.errors?;
+        let text = |e: &serde_json::Value, key: &str| e.get(key).and_then(|v| v.as_str()).map(str::to_owned);
+        let limited = |word: String| word.contains("RATE_LIMIT");
+        let met = errors.iter().find(|e| text(e, "type").is_some_and(limited))?;
+        Some(text(met, "message").unwrap_or_default())
+    }
+
     /// What an answer that is no success and no limit means: whether GitHub itself speaks (`ours`: its JSON was there),
     /// what it `said`, and whether a token was sent.
     pub(super) fn error(&self, ours: bool, said: &str, token: bool, what: &str) -> ForgeError {

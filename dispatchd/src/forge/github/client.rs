@@ -3,14 +3,11 @@
 //! The token goes into one header of requests to the configured host and nowhere else: not into an address, a log line
 //! or an error.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dispatch_shared::Timestamp;
 use dispatch_shared::id::RepoKey;
-use dispatch_shared::protocol::control::RateLimit;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT};
 use reqwest::{Method, StatusCode};
 use serde::de::DeserializeOwned;
@@ -18,8 +15,10 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::answer::{Answer, Complaint};
-use super::limit::{self, Pacer};
+use super::gate::Gate;
+use super::limit::{self, Limit};
 use crate::core::record::Repo;
+use crate::core::throttle::{Act, Ask, Left, Priority, Resource, SILENCE, Wait};
 use crate::edges::{Edges, ForgeError};
 use crate::secret::Secret;
 
@@ -41,15 +40,30 @@ pub(super) struct Call<'a> {
     pub(super) home: Option<&'a RepoKey>,
     pub(super) etag: Option<&'a str>,
     pub(super) body: Option<serde_json::Value>,
+    /// What it is counted by.
+    pub(super) resource: Resource,
+    /// What it does, for the pace of writes.
+    pub(super) act: Act,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(url: Url, what: &'a str) -> Self {
-        Self { method: Method::GET, url, what, home: None, etag: None, body: None }
+        let (resource, act) = (Resource::Core, Act::Read);
+        Self { method: Method::GET, url, what, home: None, etag: None, body: None, resource, act }
     }
 
     pub(super) fn write(method: Method, url: Url, what: &'a str) -> Self {
-        Self { method, url, what, home: None, etag: None, body: None }
+        const CONTENT: [&str; 4] = ["issues", "comments", "pulls", "reviews"];
+        let last = url.path_segments().and_then(|mut s| s.next_back());
+        let creates = method == Method::POST && last.is_some_and(|l| CONTENT.contains(&l));
+        let act = if creates { Act::Create } else { Act::Write };
+        Self { method, url, what, home: None, etag: None, body: None, resource: Resource::Core, act }
+    }
+
+    /// A GraphQL query: posted, but it changes nothing.
+    pub(super) fn query(url: Url, what: &'a str, body: serde_json::Value) -> Self {
+        let (resource, act) = (Resource::Graphql, Act::Read);
+        Self { method: Method::POST, url, what, home: None, etag: None, body: Some(body), resource, act }
     }
 
     /// Refuses to be redirected out of this repository: an issue that was transferred is another one there.
@@ -64,7 +78,8 @@ impl<'a> Call<'a> {
     }
 }
 
-/// See the module.
+/// See the module. Clones share the connections and the gate.
+#[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     api: Url,
@@ -72,10 +87,8 @@ pub(super) struct Client {
     scope: String,
     timeout: Duration,
     pub(super) edges: Edges,
-    left: Mutex<Option<RateLimit>>,
-    quiet: Mutex<Option<Timestamp>>,
-    strikes: AtomicU32,
-    pacer: Pacer,
+    gate: Arc<Gate>,
+    priority: Priority,
 }
 
 impl std::fmt::Debug for Client {
@@ -122,12 +135,15 @@ impl Client {
             token,
             scope,
             timeout,
+            gate: Arc::new(Gate::new(edges.clone())),
             edges,
-            left: Mutex::default(),
-            quiet: Mutex::default(),
-            strikes: AtomicU32::new(0),
-            pacer: Pacer::default(),
+            priority: Priority::Interactive,
         })
+    }
+
+    /// The same client for requests of this urgency.
+    pub(super) fn at(&self, priority: Priority) -> Self {
+        Self { priority, ..self.clone() }
     }
 
     pub(super) fn api(&self) -> &Url {
@@ -143,8 +159,31 @@ impl Client {
         &self.scope
     }
 
-    pub(super) fn rate_limit(&self) -> Option<RateLimit> {
-        *lock(&self.left)
+    /// What is left of each resource, and why reads in the background are slowed.
+    pub(super) fn budget(&self) -> (Vec<(Resource, Left)>, Option<Wait>) {
+        self.gate.budget()
+    }
+
+    /// Where GraphQL is served: `/graphql` beside the REST API, on Enterprise `/api/graphql` beside `/api/v3`.
+    pub(super) fn graphql_url(&self) -> Url {
+        let mut url = self.api.clone();
+        let base = url.path().trim_end_matches('/');
+        let base = base.strip_suffix("/v3").unwrap_or(base).to_owned();
+        url.set_path(&format!("{base}/graphql"));
+        url
+    }
+
+    /// Sends a GraphQL query (`{query, variables}`). The answer is 200; what stands in its `errors` is for the caller to
+    /// judge, but for a limit, which is [`ForgeError::RateLimited`] here as everywhere.
+    pub(super) async fn query(&self, body: serde_json::Value, what: &str) -> Result<Answer, ForgeError> {
+        let answer = self.call(Call::query(self.graphql_url(), what, body)).await?;
+        if let Some(said) = answer.graphql_limit() {
+            let now = self.edges.clock.now();
+            let reset = limit::left(&answer.headers, now).map(|(_, left)| left.reset_at);
+            let until = self.gate.exhausted(Resource::Graphql, reset.unwrap_or(now + SILENCE));
+            return Err(limited(until, what, &said));
+        }
+        Ok(answer)
     }
 
     /// An address below the API's. `path` starts with a slash and is escaped already.
@@ -182,10 +221,6 @@ impl Client {
 
     /// Sends a request and follows redirects. An answer is 2xx, or 304 if `etag` was given.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
-        self.not_now(call.what)?;
-        if call.method != Method::GET {
-            self.pacer.turn().await;
-        }
         let mut url = call.url.clone();
         for _ in 0..=MOST_REDIRECTS {
             let answer = self.send(&call, &url).await?;
@@ -205,13 +240,20 @@ impl Client {
                         )));
                     }
                 }
-                None => return self.judge(answer, call.what),
+                None => return self.judge(answer, &call),
             }
         }
         Err(ForgeError::Unreachable(format!("{} failed: GitHub redirects in a circle", call.what)))
     }
 
     async fn send(&self, call: &Call<'_>, url: &Url) -> Result<Answer, ForgeError> {
+        let ask = Ask {
+            priority: self.priority,
+            resource: call.resource,
+            act: call.act,
+            conditional: call.etag.is_some(),
+        };
+        let _pass = self.gate.enter(ask, call.what).await?;
         let mut request = self
             .http
             .request(call.method.clone(), url.clone())
@@ -247,26 +289,18 @@ impl Client {
             body.extend_from_slice(&chunk);
         }
         let left = limit::left(&headers, self.edges.clock.now());
-        if left.is_some() {
-            *lock(&self.left) = left;
+        if let Some((resource, left)) = left {
+            self.gate.learn(resource, left);
         }
         tracing::debug!(
             method = %call.method,
             path = url.path(),
             status = status.as_u16(),
-            left = left.map(|l| l.remaining),
+            left = left.map(|(_, l)| l.remaining),
+            priority = ?self.priority,
             "github"
         );
         Ok(Answer { status, headers, body: body.freeze() })
-    }
-
-    /// While GitHub wants silence, the answer is known without asking.
-    fn not_now(&self, what: &str) -> Result<(), ForgeError> {
-        let quiet = *lock(&self.quiet);
-        match quiet.filter(|until| *until > self.edges.clock.now()) {
-            Some(until) => Err(ForgeError::RateLimited { until, what: format!("{what} waits for GitHub") }),
-            None => Ok(()),
-        }
     }
 
     fn broken(&self, error: &reqwest::Error, what: &str) -> ForgeError {
@@ -280,31 +314,26 @@ impl Client {
         ForgeError::Unreachable(format!("{what} failed: {why}; it will be tried again"))
     }
 
-    fn judge(&self, answer: Answer, what: &str) -> Result<Answer, ForgeError> {
+    fn judge(&self, answer: Answer, call: &Call<'_>) -> Result<Answer, ForgeError> {
         let status = answer.status;
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
-            self.strikes.store(0, Ordering::Relaxed);
+            self.gate.went_well();
             return Ok(answer);
         }
         let complaint = answer.complaint();
         let said = complaint.as_ref().map(Complaint::sentence).unwrap_or_default();
         let now = self.edges.clock.now();
-        let strikes = self.strikes.load(Ordering::Relaxed);
-        if let Some(until) = limit::quiet_until(status, &answer.headers, &said, now, strikes) {
-            self.strikes.fetch_add(1, Ordering::Relaxed);
-            let mut quiet = lock(&self.quiet);
-            *quiet = (*quiet).max(Some(until));
-            return Err(ForgeError::RateLimited {
-                until,
-                what: format!("{what} met GitHub's limit: {said}"),
-            });
-        }
-        Err(answer.error(complaint.is_some(), &said, self.token.is_some(), what))
+        let until = match limit::met(status, &answer.headers, &said, now) {
+            Some(Limit::Primary(reset)) => self.gate.exhausted(call.resource, reset.unwrap_or(now + SILENCE)),
+            Some(Limit::Secondary(until)) => self.gate.silence(until),
+            None => return Err(answer.error(complaint.is_some(), &said, self.token.is_some(), call.what)),
+        };
+        Err(limited(until, call.what, &said))
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+fn limited(until: dispatch_shared::Timestamp, what: &str, said: &str) -> ForgeError {
+    ForgeError::RateLimited { until, what: format!("{what} met GitHub's limit: {said}") }
 }
 
 /// The innermost cause, without the address: what a person can act on.

@@ -1,7 +1,7 @@
 //! github.com and GitHub Enterprise.
 //!
 //! - `client`: one request: headers, redirects, bounds; `answer`: what came back, and what it means as an error.
-//! - `limit`: what GitHub says of its rate limits, and the pace of writes.
+//! - `gate`: the one way out, where requests wait for their turn; `limit`: what GitHub says of its rate limits.
 //! - `changes`: the incremental read: a conditional probe, then pages.
 //! - `issues`, `pulls`: single reads and the writes; `create`: issues that are made, and texts that change;
 //!   `wire`: GitHub's JSON as plain observations.
@@ -12,6 +12,7 @@ mod answer;
 mod changes;
 mod client;
 mod create;
+mod gate;
 mod issues;
 mod labels;
 mod limit;
@@ -19,15 +20,17 @@ mod link;
 mod pulls;
 mod wire;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use dispatch_shared::protocol::control::RateLimit;
+use dispatch_shared::protocol::control::{Budget, ResourceLimit, Slowed};
 use url::Url;
 
 use self::client::Client;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
+use crate::core::throttle::Priority;
 use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
 use crate::secret::Secret;
 
@@ -63,10 +66,37 @@ impl GithubForge {
         Ok(Self { client: Client::new(api_url, token, edges, timeout)? })
     }
 
-    /// What is left of the hour's requests, as the newest answer said; `None` before the first one.
+    /// The same forge for requests of this urgency; both go through one gate.
     #[must_use]
-    pub fn rate_limit(&self) -> Option<RateLimit> {
-        self.client.rate_limit()
+    pub fn at(&self, priority: Priority) -> Self {
+        Self { client: self.client.at(priority) }
+    }
+
+    /// What is left of each resource's points, as the newest answers said, and why reads in the background are slowed.
+    #[must_use]
+    pub fn budget(&self) -> Budget {
+        let (left, slowed) = self.client.budget();
+        let left = left.into_iter().map(|(resource, left)| ResourceLimit {
+            resource: resource.word().to_owned(),
+            limit: left.limit,
+            remaining: left.remaining,
+            reset_at: left.reset_at,
+        });
+        let slowed = slowed.and_then(|w| Some(Slowed { until: w.until?, reason: w.why.to_string() }));
+        Budget { resources: left.collect(), slowed }
+    }
+
+    /// Asks GraphQL: `body` is `{query, variables}`, `what` completes the sentence "… failed". Returns the answer as it
+    /// came, `data` and `errors`, which both may be there.
+    ///
+    /// # Errors
+    /// As every read; a limit that GraphQL tells of in its answer is [`ForgeError::RateLimited`] as well.
+    pub async fn graphql(
+        &self,
+        body: serde_json::Value,
+        what: &str,
+    ) -> Result<serde_json::Value, ForgeError> {
+        self.client.query(body, what).await?.json(what)
     }
 
     fn hook(&self, step: &'static str, what: &str) -> Result<(), ForgeError> {
@@ -77,6 +107,10 @@ impl GithubForge {
 
 #[async_trait]
 impl Forge for GithubForge {
+    fn at(&self, priority: Priority) -> Option<Arc<dyn Forge>> {
+        Some(Arc::new(GithubForge::at(self, priority)))
+    }
+
     async fn repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
         self.read_repository(repo).await
     }

@@ -7,13 +7,14 @@ use crate::core::grooming::NewChild;
 use crate::core::intent::{Verdict, judge_labels};
 use crate::core::record::{Intent, Repo, Wish};
 use crate::core::seen::SeenIssue;
+use crate::core::throttle::Priority;
 use crate::core::umbrella;
 use crate::edges::{Forge, ForgeError, Forges as _, NewIssue};
 use crate::forge::Forges;
 
 /// Carries out `intent` at the repository's forge.
 pub(super) async fn out(forges: &Forges, repo: &Repo, intent: &Intent) -> Result<IntentResult, ForgeError> {
-    let forge = forges.for_repo(repo)?;
+    let forge = forges.for_repo_at(repo, Priority::Write)?;
     let number = intent.card.number;
     match &intent.wish {
         Wish::Labels { add, remove } => labels(forge.as_ref(), repo, intent, add, remove).await,

@@ -15,6 +15,7 @@ use super::sweep::{self, Sweeps};
 use crate::core::command::{Command, Synced};
 use crate::core::record::{CardKey, Repo};
 use crate::core::seen::{SeenRepo, SyncCursor};
+use crate::core::throttle::Priority;
 use crate::edges::{Edges, Forge, ForgeError, Forges as _};
 use crate::forge::Forges;
 use crate::ledger::{Door, Fault};
@@ -107,7 +108,7 @@ impl Pass {
         // Without a cursor everything is read.
         let from_start = Repo { cursor: SyncCursor::default(), ..repo.clone() };
         let repo = if sweep { &from_start } else { repo };
-        let forge = self.forges.for_repo(repo).map_err(Stop::Forge)?;
+        let forge = self.forges.for_repo_at(repo, Priority::Scheduled).map_err(Stop::Forge)?;
         let mut seen = self.name(repo, forge.as_ref(), result).await.map_err(Stop::Forge)?;
         let began = self.edges.clock.now();
         let mut numbers: Vec<u64> = Vec::new();

@@ -1,9 +1,12 @@
 //! Claims: who works on what, since when, until when.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A number per subject that only grows: store epoch × 2^32 + counter, so that a restored backup cannot reissue one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(transparent)]
 pub struct Attempt(pub u64);
 
@@ -23,7 +26,7 @@ impl Attempt {
 }
 
 /// How far a worker says it has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Checkpoint {
     /// The claim is taken.
@@ -45,7 +48,7 @@ pub enum Checkpoint {
 }
 
 /// The state of a piece of work as `agent-work` shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WorkState {
     /// Held, nothing reported yet.

@@ -1,9 +1,10 @@
 //! The error of every route: one JSON shape, stable codes.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Stable codes; a client may match on them. The HTTP status belongs to the code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// 400: the request makes no sense; the sentence names the field.
@@ -77,7 +78,7 @@ impl Code {
 }
 
 /// `{"error": "<sentence>", "code": "<code>"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error, JsonSchema)]
 #[error("{error}")]
 pub struct ApiError {
     /// A sentence for a person: the thing, the cause, the next step.

@@ -1,9 +1,10 @@
 //! Pull request follow-ups: why a pull request needs work again.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why a pull request needs work, most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FixType {
     /// It conflicts with its base.
@@ -17,7 +18,7 @@ pub enum FixType {
 }
 
 /// Where a PR-fix item stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FixStatus {
     /// Waits for a worker.
@@ -33,7 +34,7 @@ pub enum FixStatus {
 }
 
 /// The state of a pull request, as the forge says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PullState {
     /// Open.
@@ -97,7 +98,7 @@ impl FixStatus {
 }
 
 /// The lane of a PR-fix item as it is answered: never a lane's id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FixLane {
     /// For any agent.

@@ -4,14 +4,35 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+/// A schema with a name of its own; what is answered may be narrower than what is taken.
+macro_rules! schema {
+    ($name:ident, [$($doc:literal),*], $schema:expr) => {
+        impl JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> { stringify!($name).into() }
+            fn schema_id() -> std::borrow::Cow<'static, str> { concat!(module_path!(), "::", stringify!($name)).into() }
+            fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+                let make: fn(&SchemaGenerator) -> Schema = $schema;
+                let mut schema = make(generator);
+                schema.insert("description".to_owned(), concat!($($doc),*).trim().into());
+                schema
+            }
+        }
+    };
+}
+
 macro_rules! text_id {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $pattern:expr, $most:expr) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(Arc<str>);
+
+        schema!($name, [$($doc),*], |_| json_schema!({
+            "type": "string", "pattern": $pattern, "minLength": 1, "maxLength": $most
+        }));
 
         impl $name {
             /// Takes the text as it is.
@@ -28,10 +49,19 @@ macro_rules! text_id {
 }
 
 macro_rules! number_id {
-    ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $prefix:literal) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(pub u64);
+
+        schema!($name, [$($doc),*], |generator: &SchemaGenerator| json_schema!({
+            "type": "string",
+            "pattern": if generator.contract().is_serialize() {
+                concat!("^", $prefix, "[0-9]+$")
+            } else {
+                concat!("^(", $prefix, ")?[0-9]{1,19}$")
+            }
+        }));
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { write!(f, concat!($prefix, "{}"), self.0) }
@@ -68,15 +98,15 @@ macro_rules! number_id {
 
 text_id!(
     /// An identity that works: `saffron-local`. Carried on issues as the label `agent/<name>`.
-    AgentName
+    AgentName, "^[A-Za-z0-9._-]+$", AGENT_NAME_MAX
 );
 text_id!(
     /// The forge's own identity of a repository (`gh1296269`, `lo5f3a…`): survives a rename, keys everything.
-    RepoKey
+    RepoKey, "^[A-Za-z0-9_-]+$", 200
 );
 text_id!(
     /// An issue's opaque id on the wire, `[A-Za-z0-9_-]+`: the repository key and the number.
-    IssueId
+    IssueId, "^[A-Za-z0-9_-]+$", 200
 );
 number_id!(
     /// One claim on one subject.
@@ -139,6 +169,10 @@ pub struct RepoName {
     owner: String,
     name: String,
 }
+
+schema!(RepoName, [" `owner/name` as the forge spells it; compares case-folded."], |_| json_schema!({
+    "type": "string", "pattern": "^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$", "maxLength": 201
+}));
 
 impl RepoName {
     /// The part before the slash.

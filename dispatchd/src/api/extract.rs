@@ -7,11 +7,11 @@ use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::response::{IntoResponse, Response};
 use dispatch_shared::error::Code;
-use dispatch_shared::id::{AgentName, IssueId, RepoName, RunId};
+use dispatch_shared::id::{AgentName, IssueId, RepoName};
 use dispatch_shared::protocol::IssueRef;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::http::request::Parts;
-use hyper::{HeaderMap, header};
+use hyper::{HeaderMap, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -35,6 +35,16 @@ impl<T: Serialize> IntoResponse for Json<T> {
             Ok(body) => ([(header::CONTENT_TYPE, "application/json")], body).into_response(),
             Err(e) => failure(Code::Internal, format!("the answer cannot be written: {e}")).into_response(),
         }
+    }
+}
+
+/// An answer of something new: 201.
+#[derive(Debug)]
+pub struct Created<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Created<T> {
+    fn into_response(self) -> Response {
+        (StatusCode::CREATED, Json(self.0)).into_response()
     }
 }
 
@@ -121,20 +131,12 @@ fn named(headers: &HeaderMap) -> Result<Option<String>> {
     Ok(Some(name.to_string()))
 }
 
-/// A path's agent.
+/// An agent's name.
 ///
 /// # Errors
 /// 400 if it is no agent name.
 pub fn agent(text: &str) -> Result<AgentName> {
     AgentName::parse(text).map_err(|e| failure(Code::BadRequest, e))
-}
-
-/// A path's run.
-///
-/// # Errors
-/// 404 if it is no run's id.
-pub fn run_id(text: &str) -> Result<RunId> {
-    text.parse().map_err(|e: String| failure(Code::NotFound, e))
 }
 
 /// The card that a request names by id, by repository and number, or by all three.

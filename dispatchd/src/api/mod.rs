@@ -4,8 +4,9 @@
 //! - [`serve`]: the accept loop: header, body and connection limits, graceful drain.
 //! - `gate`: who may pass: [`auth`] says who asks, [`tier`] what a route takes; [`worker`]: what a worker may not ask for; [`limit`]: how often; [`count`]: what came of it.
 //! - [`error`]: the one place that maps refusals to status and code. [`extract`]: bodies and queries, strict about types,
-//!   lenient about the rest.
-//! - `routes/`: a table of all routes, and one file of handlers per resource.
+//!   lenient about the rest; [`path`]: what stands in a path.
+//! - `routes/`: a table of all routes, and one file of handlers per resource. `openapi/`: the same described for machines,
+//!   from the handlers' own types.
 //! - [`follow`]: the event stream: one frame per commit, made once for all followers.
 //!
 //! Handlers know the [`Ledger`](crate::ledger::Ledger) and the few doors below; what syncs and what runs is behind them.
@@ -19,6 +20,8 @@ mod gate;
 pub mod hook;
 pub mod limit;
 pub mod listen;
+mod openapi;
+pub mod path;
 pub mod routes;
 pub mod serve;
 pub mod table;

@@ -11,21 +11,36 @@ use hyper::Method;
 use super::App;
 use super::auth::Entrance;
 use super::gate::{self, Gate};
+use super::openapi::{Handles, Operation, Words};
 use super::tier::{self, Tier};
 
 /// The handlers of one path.
 pub(super) struct Methods {
     router: MethodRouter<App>,
-    methods: Vec<Method>,
+    methods: Vec<Told>,
+}
+
+/// A method and what its handler says.
+struct Told {
+    method: Method,
+    about: &'static str,
+    fails: &'static [u16],
+    tell: fn(&mut Operation, &mut Words),
 }
 
 macro_rules! methods {
     ($($name:ident $method:ident),*) => {
         $(
-            /// A path that takes this method.
+            /// A path that takes this method: by whom it is handled, what that does in a sentence, and the statuses of its own
+            /// refusals, besides those that its arguments and its door bring along.
             #[allow(dead_code, reason = "the set is whole, whichever of it the table uses today")]
-            pub(super) fn $name<H: Handler<T, App>, T: 'static>(handler: H) -> Methods {
-                Methods { router: routing::$name(handler), methods: vec![Method::$method] }
+            pub(super) fn $name<H: Handles<T>, T: 'static>(
+                handler: H,
+                about: &'static str,
+                fails: &'static [u16],
+            ) -> Methods {
+                let told = Told { method: Method::$method, about, fails, tell: H::tell };
+                Methods { router: routing::$name(handler), methods: vec![told] }
             }
         )*
 
@@ -33,8 +48,13 @@ macro_rules! methods {
             $(
                 /// Takes this method as well.
                 #[allow(dead_code, reason = "the set is whole, whichever of it the table uses today")]
-                pub(super) fn $name<H: Handler<T, App>, T: 'static>(mut self, handler: H) -> Self {
-                    self.methods.push(Method::$method);
+                pub(super) fn $name<H: Handles<T>, T: 'static>(
+                    mut self,
+                    handler: H,
+                    about: &'static str,
+                    fails: &'static [u16],
+                ) -> Self {
+                    self.methods.push(Told { method: Method::$method, about, fails, tell: H::tell });
                     Self { router: self.router.$name(handler), methods: self.methods }
                 }
             )*
@@ -45,12 +65,26 @@ macro_rules! methods {
 methods!(get GET, post POST, put PUT, patch PATCH, delete DELETE);
 
 /// One route.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// The method.
     pub method: Method,
     /// The path, with parameters in braces.
     pub path: &'static str,
+    /// What it does, in a sentence.
+    pub about: &'static str,
+    /// The statuses of its own refusals.
+    pub(super) fails: &'static [u16],
+    /// Adds what its handler takes and answers.
+    pub(super) tell: fn(&mut Operation, &mut Words),
+}
+
+impl Row {
+    /// Who may use it; one that the tier table does not know is the maintainers'.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        tier::of(self.method.as_str(), self.path).unwrap_or(Tier::Maintainer)
+    }
 }
 
 /// All routes.
@@ -65,7 +99,8 @@ impl Table {
     }
 
     pub(super) fn route(mut self, path: &'static str, methods: Methods) -> Self {
-        self.rows.extend(methods.methods.into_iter().map(|method| Row { method, path }));
+        let row = |Told { method, about, fails, tell }| Row { method, path, about, fails, tell };
+        self.rows.extend(methods.methods.into_iter().map(row));
         Self { router: self.router.route(path, methods.router), rows: self.rows }
     }
 
@@ -88,8 +123,7 @@ impl Table {
     }
 }
 
-/// The tier of each route; one that the tier table does not know is the maintainers'.
+/// The tier of each route.
 fn tiers(rows: &[Row]) -> HashMap<(Method, &'static str), Tier> {
-    let tier = |row: &Row| tier::of(row.method.as_str(), row.path).unwrap_or(Tier::Maintainer);
-    rows.iter().map(|row| ((row.method.clone(), row.path), tier(row))).collect()
+    rows.iter().map(|row| ((row.method.clone(), row.path), row.tier())).collect()
 }

@@ -56,6 +56,7 @@ const WORKER: &[&str] = &[
     "POST /api/issues/status",
     "POST /api/issues/unclaim",
     "GET /api/lanes",
+    "GET /api/openapi.json",
     "GET /api/pr-fix-queue/history",
     "GET /api/pr-fix-queue/queued",
     "POST /api/pr-fix-queue/ack",
@@ -63,6 +64,7 @@ const WORKER: &[&str] = &[
     "GET /api/runs",
     "GET /api/runs/{id}",
     "GET /api/runs/{id}/log",
+    "GET /api/schema/task.json",
 ];
 
 const MAINTAINER: &[&str] = &[
@@ -109,7 +111,6 @@ const MAINTAINER: &[&str] = &[
     "POST /api/issues/{id}/lane",
     "GET /api/issues/{id}/why",
     "POST /api/labels/ensure",
-    "GET /api/openapi.json",
     "GET /api/overview",
     "POST /api/pr-fix-queue/enqueue",
     "POST /api/pr-fix-queue/requeue",
@@ -121,7 +122,6 @@ const MAINTAINER: &[&str] = &[
     "POST /api/runs/{id}/answer",
     "POST /api/runs/{id}/kill",
     "POST /api/runs/{id}/retry",
-    "GET /api/schema/task.json",
     "GET /api/setup",
     "PUT /api/setup",
     "POST /api/sync",

@@ -1,12 +1,13 @@
 //! `GET /api/audit` and `/api/agent-runs`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::id::{IssueId, RepoName};
 
 /// One row: who did what to which card.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AuditRow {
     /// Grows by one.
@@ -36,7 +37,7 @@ pub struct AuditRow {
 }
 
 /// Query of the audit.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AuditQuery {
     /// At most so many, newest first; 50 if absent.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::activity::AuditRow;
@@ -10,7 +11,7 @@ use crate::Timestamp;
 use crate::id::{AgentName, AgentRunId, IssueId};
 
 /// One thing that an agent did: a heartbeat, a task, or what it says of itself.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentRun {
     /// Grows by one.
@@ -40,7 +41,7 @@ pub struct AgentRun {
 }
 
 /// `POST /api/agent-runs`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AgentRunRequest {
     /// Who; needed.
@@ -73,7 +74,7 @@ pub struct AgentRunRequest {
 }
 
 /// Query of `GET /api/agent-runs`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AgentRunsQuery {
     /// At most so many, newest first; 50 if absent.
@@ -83,7 +84,7 @@ pub struct AgentRunsQuery {
 }
 
 /// What one agent is about.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentOverview {
     /// Who.
@@ -97,7 +98,7 @@ pub struct AgentOverview {
 }
 
 /// `GET /api/overview`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Overview {
     /// Open cards, and those closed not long ago, by column (`in-progress`).

@@ -1,5 +1,6 @@
 //! `/api/automation/sync`, `…/workflows`, `…/events`, `…/runs/{id}`, `/api/sync/scheduled` and `/api/labels/ensure`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::agent_runs::AgentRun;
@@ -11,7 +12,7 @@ use crate::id::RepoName;
 pub const NOT_READ: &str = "workflow runs, releases and packages are not read from the forge yet; look there, or wait for a newer dispatchd";
 
 /// `GET /api/automation/repos/{owner}/{repo}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepoDetail {
     /// As in the list.
@@ -36,7 +37,7 @@ pub struct RepoDetail {
 }
 
 /// A workflow of a forge.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Workflow {
     /// The forge's id.
@@ -50,7 +51,7 @@ pub struct Workflow {
 }
 
 /// One entry of `GET /api/automation/events`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AutomationEvent {
     /// The audit row's id.
@@ -71,7 +72,7 @@ pub struct AutomationEvent {
 }
 
 /// Query of `GET /api/automation/events`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AutomationEventsQuery {
     /// Only this kind.
@@ -84,7 +85,7 @@ pub struct AutomationEventsQuery {
 }
 
 /// `POST /api/automation/sync`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AutomationSyncRequest {
     /// One repository, else all.
@@ -93,7 +94,7 @@ pub struct AutomationSyncRequest {
 }
 
 /// Answer of `POST /api/automation/sync`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AutomationSyncAnswer {
     /// Repositories that were read.
@@ -105,7 +106,7 @@ pub struct AutomationSyncAnswer {
 }
 
 /// One repository of [`AutomationSyncAnswer`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AutomationSynced {
     /// `owner/name`.
@@ -115,7 +116,7 @@ pub struct AutomationSynced {
 }
 
 /// What became of one repository's sync.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AutomationResult {
     /// Whether it was read.
@@ -128,7 +129,7 @@ pub struct AutomationResult {
 }
 
 /// Query of `POST /api/automation/runs/{id}`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct RunActionQuery {
     /// `rerun` or `dispatch`.
@@ -138,7 +139,7 @@ pub struct RunActionQuery {
 }
 
 /// Answer of `POST /api/automation/runs/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RunActionAnswer {
     /// Whether it was done.
@@ -154,7 +155,7 @@ pub struct RunActionAnswer {
 }
 
 /// Answer of `POST /api/sync/scheduled`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduledAnswer {
     /// Whether every repository could be read.
@@ -164,7 +165,7 @@ pub struct ScheduledAnswer {
 }
 
 /// Inside [`ScheduledAnswer`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduledIssues {
     /// How many repositories.
@@ -176,7 +177,7 @@ pub struct ScheduledIssues {
 }
 
 /// One repository of [`ScheduledIssues`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ScheduledResult {
     /// `owner/name`.
@@ -189,7 +190,7 @@ pub struct ScheduledResult {
 }
 
 /// `POST /api/labels/ensure`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnsureLabelsRequest {
     /// `owner/name`.
@@ -200,7 +201,7 @@ pub struct EnsureLabelsRequest {
 }
 
 /// Answer of `POST /api/labels/ensure`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EnsureLabelsAnswer {
     /// Always true.

@@ -1,12 +1,13 @@
 //! `/api/issues/status`, `…/label`, `…/comment` and the like: what changes one card besides moving and claiming it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IssueRef;
 use crate::id::{ClaimId, IssueId, RepoName};
 
 /// `POST /api/issues/status`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StatusRequest {
     /// Which card.
@@ -29,7 +30,7 @@ pub struct StatusRequest {
 }
 
 /// Answer of `POST /api/issues/status`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusAnswer {
     /// Always true.
@@ -41,7 +42,7 @@ pub struct StatusAnswer {
 }
 
 /// Query of `GET /api/issues/claimed`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimedQuery {
     /// Whose; everybody's if absent.
@@ -51,7 +52,7 @@ pub struct ClaimedQuery {
 }
 
 /// One entry of `GET /api/issues/claimed`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimedIssue {
     /// The opaque id.
@@ -69,7 +70,7 @@ pub struct ClaimedIssue {
 }
 
 /// `POST /api/issues/label` and `…/unlabel`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LabelRequest {
     /// Which card.
@@ -80,7 +81,7 @@ pub struct LabelRequest {
 }
 
 /// `POST /api/issues/comment`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CommentRequest {
     /// Which card.
@@ -91,7 +92,7 @@ pub struct CommentRequest {
 }
 
 /// Answer of `POST /api/issues/comment`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CommentAnswer {
     /// Always true: it is stored, and the forge gets it in the background.
@@ -101,7 +102,7 @@ pub struct CommentAnswer {
 }
 
 /// Answer of `POST /api/issues/reconcile`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconcileAnswer {
     /// Whether every repository could be read.

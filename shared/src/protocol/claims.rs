@@ -1,5 +1,6 @@
 //! Claims on the wire.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IssueRef;
@@ -8,7 +9,7 @@ use crate::claim::{Attempt, Checkpoint};
 use crate::id::{AgentName, ClaimId};
 
 /// A live claim.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Claim {
     /// Name it in every later call.
@@ -32,7 +33,7 @@ pub struct Claim {
 }
 
 /// `POST /api/issues/claim` and `…/unclaim`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimRequest {
     /// Which card.
@@ -49,7 +50,7 @@ pub struct ClaimRequest {
 }
 
 /// Answer of `POST /api/issues/claim`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ClaimAnswer {
     /// Always true.
@@ -61,7 +62,7 @@ pub struct ClaimAnswer {
 }
 
 /// `POST /api/agents/{agent}/heartbeat`: an optional body names one claim, else all of the agent's are renewed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HeartbeatRequest {
     /// The claim meant.
@@ -70,7 +71,7 @@ pub struct HeartbeatRequest {
 }
 
 /// Answer of a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct HeartbeatAnswer {
     /// `ok`, `warning` or `error`.

@@ -1,12 +1,13 @@
 //! `/api/control…` and `/api/problems`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::id::{IssueId, RepoName, RunId};
 
 /// A pool that is paused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PausedPool {
     /// The program.
@@ -18,7 +19,7 @@ pub struct PausedPool {
 }
 
 /// `GET /api/control`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Control {
     /// Nothing is handed out.
@@ -80,7 +81,7 @@ pub struct Slowed {
 }
 
 /// What is left at the forge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimit {
     /// Requests per hour.
@@ -92,7 +93,7 @@ pub struct RateLimit {
 }
 
 /// What wants a person, most urgent kind first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProblemKind {
     /// An agent asks something.
@@ -118,7 +119,7 @@ pub enum ProblemKind {
 }
 
 /// `GET /api/problems`: most urgent first, oldest first within a kind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// Stays the same while the problem lasts.

@@ -1,6 +1,7 @@
 //! `GET /api/events`: server-sent events. The event's name is `snapshot`, `change`, `progress` or `reset`; its id is the sequence number;
 //! its data is the JSON of [`Snapshot`], [`Change`] or [`Progress`].
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::activity::AuditRow;
@@ -12,7 +13,7 @@ use crate::event::Seq;
 use crate::id::{IssueId, RepoName};
 
 /// Query of the stream.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct EventsQuery {
     /// `board`, `runs` or `all`: send the state first.
@@ -22,7 +23,7 @@ pub struct EventsQuery {
 }
 
 /// The state at `seq`; what follows it comes as changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
     /// The last event that the state holds.
@@ -42,7 +43,7 @@ pub struct Snapshot {
 }
 
 /// One configured lane, as `GET /api/lanes` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Lane {
     /// `local`.
@@ -62,7 +63,7 @@ pub struct Lane {
 }
 
 /// One commit's worth of change: everything that changed, in its new state. Applying it twice does no harm.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Change {
     /// The last event in it.
@@ -94,7 +95,7 @@ pub struct Change {
 }
 
 /// Long work under way; not kept, has no number.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
     /// `sync acme/api`, `clone acme/api`, `pull image`.

@@ -1,5 +1,6 @@
 //! `/api/pr-fix-queue/…`, `/api/pr-followup/…`: pull requests that need work again.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claims::Claim;
@@ -8,7 +9,7 @@ use crate::followup::{FixLane, FixStatus, FixType};
 use crate::id::{ClaimId, RepoName};
 
 /// One remark that a fix has to deal with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FeedbackItem {
     /// Login of whoever said it.
@@ -40,7 +41,7 @@ impl FeedbackItem {
 }
 
 /// One step in an item's life.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FixEntry {
     /// When.
@@ -58,7 +59,7 @@ pub struct FixEntry {
 }
 
 /// An item of the PR-fix queue: what every mutation answers, bare.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FixItem {
     /// The opaque id.
@@ -111,7 +112,7 @@ pub struct FixItem {
 }
 
 /// A row of `GET /api/pr-fix-queue/history`, newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FixHistoryRow {
     /// The item.
@@ -126,7 +127,7 @@ pub struct FixHistoryRow {
 }
 
 /// A PR-fix entry of `GET /api/agents/{agent}/queue`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueFix {
     /// Always `pr-review-fix`.
@@ -142,7 +143,7 @@ pub struct QueueFix {
 }
 
 /// One remark or several, bare or structured.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Remarks {
     /// One sentence.
@@ -152,7 +153,7 @@ pub enum Remarks {
 }
 
 /// A sentence, or one with its place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Remark {
     /// Bare.
@@ -162,7 +163,7 @@ pub enum Remark {
 }
 
 /// `POST /api/pr-fix-queue/enqueue`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnqueueRequest {
     /// The opaque id; empty counts as absent.
@@ -216,7 +217,7 @@ pub struct EnqueueRequest {
 }
 
 /// `POST /api/pr-fix-queue/mark`, `…/requeue` and `…/ack`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MarkRequest {
     /// The opaque id; empty counts as absent.
@@ -249,7 +250,7 @@ pub struct MarkRequest {
 }
 
 /// Query of `GET /api/pr-fix-queue/queued` and `…/history`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FixQuery {
     /// A tier or a lane's id.
@@ -276,7 +277,7 @@ pub struct FixQuery {
 }
 
 /// Answer of `POST /api/pr-followup/sync`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FollowupSyncAnswer {
     /// Whether every repository could be read.
@@ -298,7 +299,7 @@ pub struct FollowupSyncAnswer {
 }
 
 /// A pull request that no signal is read from.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IgnoredPull {
     /// `owner/name`.
     pub repo: RepoName,
@@ -309,7 +310,7 @@ pub struct IgnoredPull {
 }
 
 /// Answer of a webhook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HookAnswer {
     /// Always true.
     pub ok: bool,

@@ -1,5 +1,6 @@
 //! `/api/issues/groom`, `/api/groomer/…`, `/api/issues/actions/decompose` and `/api/issues/{id}/children`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IssueRef;
@@ -7,7 +8,7 @@ use crate::Timestamp;
 use crate::id::{IssueId, RepoName};
 
 /// What a groomer decides about an issue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroomAction {
     /// It can be worked on: the card becomes ready.
@@ -46,7 +47,7 @@ impl GroomAction {
 }
 
 /// `POST /api/issues/groom`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroomRequest {
     /// Which card.
@@ -72,7 +73,7 @@ pub struct GroomRequest {
 }
 
 /// Answer of `POST /api/issues/groom`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroomAnswer {
     /// Always true.
@@ -94,7 +95,7 @@ pub struct GroomAnswer {
 }
 
 /// `POST /api/groomer/run`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct GroomerRunRequest {
     /// Change nothing, only say what would be done; true if absent, unless configured otherwise.
@@ -112,7 +113,7 @@ pub struct GroomerRunRequest {
 }
 
 /// How a run of the hosted groomer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GroomerStatus {
     /// Decided and applied.
@@ -126,7 +127,7 @@ pub enum GroomerStatus {
 }
 
 /// What the hosted groomer decided, after validation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroomerOutput {
     /// Labels to add; only allowed ones.
@@ -150,7 +151,7 @@ pub struct GroomerOutput {
 }
 
 /// One run of the hosted groomer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct GroomerRun {
     /// Grows by one; 0 for one that is not kept (idle).
@@ -182,7 +183,7 @@ pub struct GroomerRun {
 }
 
 /// `POST /api/issues/actions/decompose`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct DecomposeRequest {
     /// `owner/name`.
@@ -209,7 +210,7 @@ pub struct DecomposeRequest {
 }
 
 /// Answer of `POST /api/issues/actions/decompose`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DecomposeAnswer {
     /// Always true.
@@ -227,7 +228,7 @@ pub struct DecomposeAnswer {
 }
 
 /// One child to be: a title alone, or with text and labels.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum ChildItem {
     /// The title.
@@ -246,7 +247,7 @@ pub enum ChildItem {
 }
 
 /// `POST /api/issues/{id}/children`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ChildrenRequest {
     /// The children; none are the open items of the parent's check-list.
@@ -257,7 +258,7 @@ pub struct ChildrenRequest {
 }
 
 /// A child, made or to be made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Child {
     /// One line.
@@ -275,7 +276,7 @@ pub struct Child {
 }
 
 /// Answer of `POST /api/issues/{id}/children`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChildrenAnswer {
     /// Always true.

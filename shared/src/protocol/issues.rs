@@ -1,5 +1,6 @@
 //! `/api/issues…`: cards, moving them, and why one is or is not next.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IssueRef;
@@ -10,7 +11,7 @@ use crate::id::{IssueId, RepoName};
 use crate::issue::{Flag, IssueState};
 
 /// Query of `GET /api/issues`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IssuesQuery {
     /// `owner/name`.
@@ -43,7 +44,7 @@ pub struct IssuesQuery {
 }
 
 /// The repository inside an issue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct RepositoryRef {
     /// Before the slash.
@@ -55,7 +56,7 @@ pub struct RepositoryRef {
 }
 
 /// The pull request linked to an issue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkedPull {
     /// Its number.
@@ -71,7 +72,7 @@ pub struct LinkedPull {
 }
 
 /// One card.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Issue {
     /// The same as `issueId`.
@@ -148,7 +149,7 @@ pub struct Issue {
 }
 
 /// What became of the newest write to the forge.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", tag = "state")]
 pub enum WriteState {
     /// Stored, not yet carried out.
@@ -161,7 +162,7 @@ pub enum WriteState {
 }
 
 /// `POST /api/issues/move`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct MoveRequest {
     /// Which card.
@@ -182,7 +183,7 @@ pub struct MoveRequest {
 }
 
 /// Answer of label-changing routes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelsAnswer {
     /// Always true.
@@ -198,7 +199,7 @@ pub struct LabelsAnswer {
 }
 
 /// `GET /api/issues/state`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct IssueStateAnswer {
     /// The opaque id.
@@ -216,7 +217,7 @@ pub struct IssueStateAnswer {
 }
 
 /// One rule of `GET /api/issues/{id}/why`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WhyRule {
     /// A few words: `status/ready`, `unclaimed`.
@@ -228,7 +229,7 @@ pub struct WhyRule {
 }
 
 /// `GET /api/issues/{id}/why`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Why {
     /// Which card.

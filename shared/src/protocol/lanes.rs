@@ -1,9 +1,10 @@
 //! `GET|POST /api/issues/{id}/lane`: in which lane an issue is worked, how sure that is, and why.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How sure a classification is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Confidence {
     /// Somebody said so.
@@ -27,7 +28,7 @@ impl Confidence {
 }
 
 /// A lane for an issue.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Classification {
     /// The lane: an id, in requests also an alias.
@@ -45,7 +46,7 @@ fn high() -> Confidence {
 }
 
 /// `POST /api/issues/{id}/lane`. Without a classification the heuristics decide.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct LaneRequest {
     /// The model that decided; absent is a person.
@@ -57,7 +58,7 @@ pub struct LaneRequest {
 }
 
 /// Answer of both methods.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneAnswer {
     /// Always true.

@@ -19,12 +19,13 @@ pub mod setup;
 pub mod tasks;
 pub mod work;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::IssueId;
 
 /// Names an issue: by its id, by repository and number, or by all three, which must agree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct IssueRef {
     /// The opaque id; empty counts as absent.
@@ -60,7 +61,7 @@ impl IssueRef {
 }
 
 /// `{"ok": true}`: the answer of a mutation that has nothing else to tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ok {
     /// Always true.
     pub ok: bool,
@@ -72,7 +73,7 @@ impl Ok {
 }
 
 /// `GET /api/health`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
     /// Whether the daemon serves.

@@ -1,11 +1,12 @@
 //! `GET /api/agents/{agent}/queue`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{IssueId, RepoName};
 
 /// Query of the queue.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct QueueQuery {
     /// Only this lane.
@@ -20,7 +21,7 @@ pub struct QueueQuery {
 }
 
 /// One entry: PR-fix items first, then issues.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum QueueEntry {
     /// A pull request that needs work again.
@@ -30,7 +31,7 @@ pub enum QueueEntry {
 }
 
 /// One issue, in the order in which they would be handed out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueIssue {
     /// Always `issue`.

@@ -1,12 +1,13 @@
 //! `/api/automation/repos…` and `/api/sync…`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::id::RepoName;
 
 /// A tracked repository.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Repo {
     /// `owner/name`.
@@ -55,7 +56,7 @@ pub struct Repo {
 }
 
 /// `POST /api/automation/repos`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AddRepoRequest {
     /// `owner/name`; for `local` may be absent: the directory's name under `local/`.
@@ -70,7 +71,7 @@ pub struct AddRepoRequest {
 }
 
 /// `PATCH /api/automation/repos/{owner}/{repo}`: absent fields stay.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PatchRepoRequest {
     /// Switch the built-in runner.
@@ -82,7 +83,7 @@ pub struct PatchRepoRequest {
 }
 
 /// `POST /api/sync`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SyncRequest {
     /// One repository, else all.
@@ -91,7 +92,7 @@ pub struct SyncRequest {
 }
 
 /// One repository's part of a sync.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncResult {
     /// `owner/name`.
@@ -106,7 +107,7 @@ pub struct SyncResult {
 }
 
 /// Answer of `POST /api/sync`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SyncAnswer {
     /// Issues that are in sync now, those that had not changed included.

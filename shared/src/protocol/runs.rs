@@ -1,5 +1,6 @@
 //! `/api/runs…`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -8,7 +9,7 @@ use crate::id::{AgentName, ClaimId, IssueId, RepoName, RunId};
 use crate::run::{Phase, RuntimeKind, Usage};
 
 /// One phase and when it began.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseTime {
     /// Which.
@@ -18,7 +19,7 @@ pub struct PhaseTime {
 }
 
 /// One run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
     /// `r-12`.
@@ -76,7 +77,7 @@ pub struct Run {
 }
 
 /// Query of `GET /api/runs`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct RunsQuery {
     /// `live`, `ended`, or one state's word.
@@ -88,7 +89,7 @@ pub struct RunsQuery {
 }
 
 /// Query of `GET /api/runs/{id}/log`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct LogQuery {
     /// `raw` (default) or `events`.
@@ -102,7 +103,7 @@ pub struct LogQuery {
 }
 
 /// `POST /api/runs/{id}/kill`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct KillRequest {
     /// Skip the grace.
@@ -112,7 +113,7 @@ pub struct KillRequest {
 }
 
 /// `POST /api/runs/{id}/answer`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct AnswerRequest {
     /// What the agent is told in its next prompt.

@@ -1,6 +1,8 @@
 //! `/api/agents/{agent}/next-task` and `…/tasks/report`.
 
+use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::claims::Claim;
 use crate::Timestamp;
@@ -9,7 +11,7 @@ use crate::run::Usage;
 use crate::task::{Forbid, Outcome, TaskType};
 
 /// Query of `GET` and `POST …/next-task`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct NextTaskQuery {
     /// Only this lane.
@@ -31,7 +33,7 @@ pub struct NextTaskQuery {
 }
 
 /// Body of `POST …/next-task`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TakeRequest {
     /// Replays the live claim if the answer was lost; 1 to 200 characters.
@@ -40,7 +42,7 @@ pub struct TakeRequest {
 }
 
 /// The issue inside a task.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskIssue {
     /// The opaque id.
@@ -60,7 +62,7 @@ pub struct TaskIssue {
 }
 
 /// The pull request inside a follow-up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskPull {
     /// `owner/name`.
@@ -73,7 +75,7 @@ pub struct TaskPull {
 }
 
 /// Names a PR-fix item at one generation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PrFixItem {
     /// The opaque id.
     pub id: String,
@@ -83,7 +85,7 @@ pub struct PrFixItem {
 }
 
 /// Where to report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReportTo {
     /// Always `POST`.
     pub method: String,
@@ -92,7 +94,7 @@ pub struct ReportTo {
 }
 
 /// How many cards are withheld for one reason.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withheld {
     /// In words: `claimed`, `flagged`, `other lane`.
     pub why: String,
@@ -101,8 +103,9 @@ pub struct Withheld {
 }
 
 /// A task, or word that there is none.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(transform = by_type)]
 pub struct Task {
     /// Idle, implement, followup-pr or groom.
     #[serde(rename = "type")]
@@ -176,8 +179,28 @@ pub struct Task {
     pub ranking_reason: Option<String>,
 }
 
+/// What each type of task holds for certain.
+fn by_type(schema: &mut Schema) {
+    let work = ["instructions", "stopAfter", "forbiddenActions", "forbids", "reportTo"];
+    let holds = |kind: &str, runs: bool, fields: &[&str]| {
+        json!({
+            "if": {"properties": {"type": {"const": kind}}},
+            "then": {"properties": {"shouldRun": {"const": runs}}, "required": fields}
+        })
+    };
+    let with = |more: &[&'static str]| [&work[..], more].concat();
+    let rules = json!([
+        holds("idle", false, &["reason"]),
+        holds("implement", true, &with(&["issue", "branch", "baseBranch"])),
+        holds("followup-pr", true, &with(&["pullRequest", "reasons"])),
+        holds("groom", true, &with(&["issue"])),
+    ]);
+    schema.insert("allOf".to_owned(), rules);
+    schema.insert("dependentRequired".to_owned(), json!({"claim": ["taskId"]}));
+}
+
 /// `POST /api/agents/{agent}/tasks/report`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportRequest {
     /// What kind of task it was.
@@ -226,7 +249,7 @@ pub struct ReportRequest {
 }
 
 /// What became of a PR-fix item.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PrFixResolution {
     /// Whether an item belonged to the report.
@@ -240,7 +263,7 @@ pub struct PrFixResolution {
 }
 
 /// The report as kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// What kind of task it was.
@@ -263,7 +286,7 @@ pub struct Report {
 }
 
 /// Answer of a report.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReportAnswer {
     /// Always true.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::IssueRef;
@@ -10,7 +11,7 @@ use crate::claim::{Attempt, Checkpoint, WorkState};
 use crate::id::{AgentName, ClaimId, IssueId, RepoName};
 
 /// `POST /api/agent-work/start`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct StartRequest {
     /// Which issue; none means the agent's newest claim, else the next task.
@@ -27,7 +28,7 @@ pub struct StartRequest {
 }
 
 /// `POST /api/agent-work/checkpoint`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CheckpointRequest {
     /// Which issue; none means the agent's newest claim.
@@ -52,7 +53,7 @@ pub struct CheckpointRequest {
 }
 
 /// `POST /api/agent-work/finish`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct FinishRequest {
     /// Which issue; none means the agent's newest claim.
@@ -71,7 +72,7 @@ pub struct FinishRequest {
 }
 
 /// A piece of work: a claim, as those see it who resume it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Work {
     /// The claim's id.
@@ -121,7 +122,7 @@ pub struct Work {
 }
 
 /// Query of `GET /api/agent-work`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct WorkQuery {
     /// Only this agent's.
@@ -131,7 +132,7 @@ pub struct WorkQuery {
 }
 
 /// `GET /api/agent-work`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkList {
     /// What is held now.
@@ -141,7 +142,7 @@ pub struct WorkList {
 }
 
 /// `POST /api/agent-work`: an operator's hand on somebody's work.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct WorkActionRequest {
     /// `release` or `reassign`.
@@ -166,7 +167,7 @@ pub struct WorkActionRequest {
 }
 
 /// Answer of `POST /api/agent-work`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkActionAnswer {
     /// Always true.
@@ -183,7 +184,7 @@ pub struct WorkActionAnswer {
 }
 
 /// Answer of `POST /api/agent-work/sweep`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SweepAnswer {
     /// Always true.
@@ -195,7 +196,7 @@ pub struct SweepAnswer {
 }
 
 /// `GET /api/agents/{agent}/active-work`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ActiveWork {
     /// Whether there is any.
@@ -206,7 +207,7 @@ pub struct ActiveWork {
 }
 
 /// What a worker needs in order to go on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkContext {
     /// The opaque id.
@@ -240,7 +241,7 @@ pub struct WorkContext {
 }
 
 /// One entry of `GET /api/agents/{agent}/in-progress`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InProgress {
     /// `owner/name`.
@@ -252,7 +253,7 @@ pub struct InProgress {
 }
 
 /// The counts of one lane.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LaneCounts {
     /// What the agent could take.
@@ -262,7 +263,7 @@ pub struct LaneCounts {
 }
 
 /// `GET /api/agents/{agent}/work-summary`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkSummary {
     /// Who.

@@ -4,11 +4,10 @@ use axum::extract::State;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::IssueId;
 use dispatch_shared::protocol::agent_runs::{AgentRun, AgentRunRequest, AgentRunsQuery, Overview};
-use hyper::StatusCode;
 
 use crate::api::App;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{Json, Query};
+use crate::api::extract::{Created, Json, Query};
 use crate::core::command::{Command, Reply};
 use crate::core::work::{self, Work};
 use crate::core::{activity, work_view};
@@ -37,7 +36,7 @@ fn needed(name: &str, text: String) -> Result<String> {
 pub(super) async fn record(
     State(app): State<App>,
     Json(request): Json<AgentRunRequest>,
-) -> Result<(StatusCode, Json<AgentRun>)> {
+) -> Result<Created<AgentRun>> {
     let now = app.edges.clock.now();
     let agent = needed("agentName", request.agent_name)?;
     let kind = needed("runType", request.run_type)?;
@@ -58,7 +57,7 @@ pub(super) async fn record(
     };
     let run = world.activity.newest().find(|r| r.id == id).map(|r| work_view::agent_run(r));
     let run = run.ok_or_else(|| failure(Code::Internal, "the agent run was recorded and is not there"))?;
-    Ok((StatusCode::CREATED, Json(run)))
+    Ok(Created(run))
 }
 
 pub(super) async fn overview(State(app): State<App>) -> Result<Json<Overview>> {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use dispatch_shared::Timestamp;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
@@ -20,6 +20,7 @@ use super::followup;
 use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Json, Query};
+use crate::api::path::Path;
 use crate::core::command::{Command, Evidence, Refusal, Reply, Report, Take};
 use crate::core::fix::{self, pick};
 use crate::core::rank::{self, Ask, Lifted};
@@ -55,10 +56,9 @@ pub(super) fn lane(world: &World, text: Option<&str>) -> Result<Option<String>> 
 
 pub(super) async fn peek(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Path(agent): Path<AgentName>,
     Query(query): Query<NextTaskQuery>,
 ) -> Result<Json<Task>> {
-    let agent = extract::agent(&name)?;
     let kind = mode(&query)?;
     let world = app.ledger.snapshot();
     let lane = lane(&world, query.lane.as_deref())?;
@@ -130,11 +130,10 @@ fn task(
 
 pub(super) async fn take(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Path(agent): Path<AgentName>,
     Query(query): Query<NextTaskQuery>,
     Json(request): Json<TakeRequest>,
 ) -> Result<Json<Task>> {
-    let agent = extract::agent(&name)?;
     let kind = mode(&query)?;
     let key = idempotency_key(request.idempotency_key)?;
     let wait = query.wait.as_deref().map(|w| extract::span(w, WAIT_MAX)).transpose()?.unwrap_or_default();
@@ -214,10 +213,9 @@ fn idempotency_key(key: Option<String>) -> Result<Option<String>> {
 
 pub(super) async fn report(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Path(agent): Path<AgentName>,
     Json(mut request): Json<ReportRequest>,
 ) -> Result<Json<ReportAnswer>> {
-    let agent = extract::agent(&name)?;
     request.idempotency_key = idempotency_key(request.idempotency_key)?;
     let world = app.ledger.snapshot();
     let named = IssueRef {
@@ -278,10 +276,9 @@ async fn evidence(
 
 pub(super) async fn heartbeat(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Path(agent): Path<AgentName>,
     Json(request): Json<HeartbeatRequest>,
 ) -> Result<Json<HeartbeatAnswer>> {
-    let agent = extract::agent(&name)?;
     let started_at = app.edges.clock.now();
     let beat = Work::Beat { agent: agent.clone(), claim: request.claim_id };
     let (reply, world) = app.ledger.submit(Command::Work(Box::new(beat))).await?;
@@ -342,10 +339,9 @@ fn summary(world: &World, renewed: &[ClaimId], agent: &AgentName) -> String {
 
 pub(super) async fn queue(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Path(agent): Path<AgentName>,
     Query(query): Query<QueueQuery>,
 ) -> Result<Json<Vec<QueueEntry>>> {
-    let agent = extract::agent(&name)?;
     let world = app.ledger.snapshot();
     let now = app.edges.clock.now();
     let lane = lane(&world, query.lane.as_deref())?;

@@ -2,7 +2,7 @@
 //!
 //! Workflows, releases and packages are not read from the forge yet: their routes have their shape and say so.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dispatch_shared::error::Code;
 use dispatch_shared::issue::{Flag, Priority, Status};
@@ -11,14 +11,16 @@ use dispatch_shared::protocol::automation::{
     AutomationSynced, EnsureLabelsAnswer, EnsureLabelsRequest, NOT_READ, RepoDetail, RunActionAnswer,
     RunActionQuery, ScheduledAnswer, ScheduledIssues, ScheduledResult, Workflow,
 };
-use dispatch_shared::protocol::repos::AddRepoRequest;
+use dispatch_shared::protocol::repos::{AddRepoRequest, Repo as RepoAnswer};
 use hyper::HeaderMap;
-use hyper::header::{HeaderName, HeaderValue, LINK};
+use hyper::header::{HeaderValue, LINK};
 
 use super::repos;
 use crate::api::App;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{Actor, Json, Query};
+use crate::api::extract::{Actor, Created, Json, Query};
+use crate::api::openapi::{Answers, Operation, Words};
+use crate::api::path::Path;
 use crate::core::command::{Command, Reply};
 use crate::core::policy::Policy;
 use crate::core::record::Repo;
@@ -125,13 +127,24 @@ pub(super) async fn events(
     recent(&app, set(query.kind), repo, query.limit.unwrap_or(50)).map(Json)
 }
 
-/// The header that says why a list is empty.
-fn note() -> (HeaderName, HeaderValue) {
-    (HeaderName::from_static("x-dispatch-note"), HeaderValue::from_static(NOT_READ))
+/// A list with a header that says why it is empty.
+pub(super) struct Noted(Vec<Workflow>);
+
+impl IntoResponse for Noted {
+    fn into_response(self) -> Response {
+        ([("x-dispatch-note", NOT_READ)], Json(self.0)).into_response()
+    }
 }
 
-pub(super) async fn workflows() -> Response {
-    ([note()], Json(Vec::<Workflow>::new())).into_response()
+impl Answers for Noted {
+    fn tell(operation: &mut Operation, words: &mut Words) {
+        Json::<Vec<Workflow>>::tell(operation, words);
+        operation.answers_header("x-dispatch-note", "Why the list is empty.");
+    }
+}
+
+pub(super) async fn workflows() -> Noted {
+    Noted(Vec::new())
 }
 
 pub(super) async fn workflow(Path(id): Path<String>) -> Result<Json<Workflow>> {
@@ -163,18 +176,34 @@ pub(super) async fn add_deprecated(
     app: State<App>,
     actor: Actor,
     request: Json<AddRepoRequest>,
-) -> Result<Response> {
-    let mut headers = HeaderMap::new();
-    headers.insert("deprecation", HeaderValue::from_static("true"));
-    headers.insert(LINK, HeaderValue::from_static("</api/automation/repos>; rel=\"successor-version\""));
-    headers.insert(
-        "warning",
-        HeaderValue::from_static("299 - \"POST /api/repos is deprecated; use POST /api/automation/repos\""),
-    );
-    Ok(match repos::add(app, actor, request).await {
-        Ok(added) => (headers, added).into_response(),
-        Err(failure) => (headers, failure).into_response(),
-    })
+) -> Deprecated<Result<Created<RepoAnswer>>> {
+    Deprecated(repos::add(app, actor, request).await)
+}
+
+/// An answer, good or bad, with word of the newer way.
+pub(super) struct Deprecated<T>(T);
+
+impl<T: IntoResponse> IntoResponse for Deprecated<T> {
+    fn into_response(self) -> Response {
+        let mut headers = HeaderMap::new();
+        headers.insert("deprecation", HeaderValue::from_static("true"));
+        headers.insert(LINK, HeaderValue::from_static("</api/automation/repos>; rel=\"successor-version\""));
+        headers.insert(
+            "warning",
+            HeaderValue::from_static(
+                "299 - \"POST /api/repos is deprecated; use POST /api/automation/repos\"",
+            ),
+        );
+        (headers, self.0).into_response()
+    }
+}
+
+impl<T: Answers> Answers for Deprecated<T> {
+    fn tell(operation: &mut Operation, words: &mut Words) {
+        T::tell(operation, words);
+        operation.answers_header("Deprecation", "Always `true`.");
+        operation.deprecate();
+    }
 }
 
 /// The labels that Dispatch reads and writes.

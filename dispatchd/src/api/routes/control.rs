@@ -1,12 +1,13 @@
 //! `/api/control…`, `/api/problems` and `/api/lanes`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use dispatch_shared::protocol::control::{Control, Problem};
 use dispatch_shared::protocol::events::Lane;
 
 use crate::api::App;
 use crate::api::error::Result;
 use crate::api::extract::{Actor, Json};
+use crate::api::path::Path;
 use crate::core::command::Command;
 use crate::core::problem;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest, Request, State};
 use dispatch_shared::error::Code;
 use dispatch_shared::followup::{FixStatus, PullState};
 use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
@@ -12,13 +12,16 @@ use dispatch_shared::protocol::tasks::{ReportRequest, Task};
 use dispatch_shared::task::Outcome;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::HeaderMap;
+use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::api::App;
 use crate::api::error::{Failure, Result, failure};
 use crate::api::extract::Json;
 use crate::api::hook::{self, Said};
+use crate::api::openapi::{Operation, Takes, Words};
 use crate::core::command::{Command, Evidence, Reply, Synced};
 use crate::core::fix::ask::{Enqueue, FixCommand};
 use crate::core::fix::{FixKey, pick, reported, task as tasks};
@@ -124,9 +127,10 @@ pub(super) async fn evidence(
     }
 }
 
-#[derive(Deserialize, Default)]
+#[derive(Deserialize, Default, JsonSchema)]
 #[serde(default)]
 pub(super) struct SyncBody {
+    /// One repository, else all.
     #[serde(alias = "repoFullName")]
     repo: Option<String>,
 }
@@ -189,7 +193,7 @@ pub(super) async fn sync(
 
 /// A webhook: genuine or refused, seen before or taken in; hints the repository's sync and enqueues what it says about our
 /// pull requests.
-pub(super) async fn webhook(State(app): State<App>, request: Request) -> Result<Json<HookAnswer>> {
+pub(super) async fn webhook(State(app): State<App>, Delivery(request): Delivery) -> Result<Json<HookAnswer>> {
     let Some(secret) = app.webhook_secret.clone() else {
         return Err(failure(
             Code::Unavailable,
@@ -226,6 +230,36 @@ pub(super) async fn webhook(State(app): State<App>, request: Request) -> Result<
     match app.ledger.submit(command).await? {
         (Reply::Repeated, _) => ignored(true),
         _ => Ok(Json(HookAnswer { ok: true, duplicate: false, effect: effect.into() })),
+    }
+}
+
+/// A webhook as it came: its signature is over the very bytes.
+pub(super) struct Delivery(Request);
+
+impl<S: Send + Sync> FromRequest<S> for Delivery {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self> {
+        Ok(Self(request))
+    }
+}
+
+impl Takes for Delivery {
+    fn tell(operation: &mut Operation, words: &mut Words) {
+        let text = || json!({"type": "string"});
+        operation.takes_header(
+            "X-Hub-Signature-256",
+            "`sha256=` and the body's HMAC in hexadecimal.",
+            text(),
+        );
+        operation.takes_header("X-GitHub-Event", "What it tells of, like `pull_request`.", text());
+        operation.takes_header(
+            "X-GitHub-Delivery",
+            "Its id; one that was seen before has no effect.",
+            text(),
+        );
+        operation.takes_json::<serde_json::Value>(words);
+        operation.fails(&[401]);
     }
 }
 

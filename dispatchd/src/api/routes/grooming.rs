@@ -1,6 +1,6 @@
 //! `/api/issues/groom`, `/api/groomer/…`, `/api/issues/actions/decompose` and `/api/issues/{id}/children`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, IssueId};
 use dispatch_shared::protocol::grooming::{
@@ -12,6 +12,7 @@ use super::issues;
 use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Actor, Json, Query};
+use crate::api::path::Path;
 use crate::core::command::{Command, Reply};
 use crate::core::grooming::{Decompose, Groom, MakeChildren, NewChild};
 use crate::core::record::{Card, CardKey};
@@ -125,12 +126,12 @@ pub(super) async fn decompose(
 
 pub(super) async fn children(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path<IssueId>,
     Actor(actor): Actor,
     Json(request): Json<ChildrenRequest>,
 ) -> Result<Json<ChildrenAnswer>> {
     let mut world = app.ledger.snapshot();
-    let key = extract::known(&world, &IssueId::new(id.as_str()))?;
+    let key = extract::known(&world, &id)?;
     let items = wanted(found(&world, &key)?, request.items, &app.ledger.body(&key)?)?;
     let dry_run = request.dry_run.unwrap_or(true);
     if !dry_run {
@@ -245,8 +246,9 @@ pub(super) async fn run(
     Ok(Json(groomer.run(ask).await?))
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(super) struct RunsQuery {
+    /// At most so many, newest first; 50 if absent.
     limit: Option<usize>,
 }
 
@@ -259,9 +261,9 @@ pub(super) async fn runs(
     Ok(Json(newest.map(|run| (**run).clone()).collect()))
 }
 
-pub(super) async fn one_run(State(app): State<App>, Path(id): Path<String>) -> Result<Json<GroomerRun>> {
+pub(super) async fn one_run(State(app): State<App>, Path(id): Path<u64>) -> Result<Json<GroomerRun>> {
     let world = app.ledger.snapshot();
-    let run = id.parse().ok().and_then(|id: u64| world.grooming.runs.get(&id).cloned());
+    let run = world.grooming.runs.get(&id).cloned();
     run.map(|run| Json((*run).clone()))
         .ok_or_else(|| failure(Code::NotFound, format!("there is no run {id} of the hosted groomer")))
 }

@@ -1,6 +1,6 @@
 //! `/api/issues…`: cards.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::Uri;
 use axum::response::{IntoResponse, Response};
 use dispatch_shared::error::Code;
@@ -9,11 +9,14 @@ use dispatch_shared::issue::{IssueState, Priority, Status};
 use dispatch_shared::protocol::issues::{
     Issue, IssueStateAnswer, IssuesQuery, LabelsAnswer, MoveRequest, Why,
 };
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::api::App;
 use crate::api::error::{Failure, Result, blocking, failure};
 use crate::api::extract::{self, Actor, Json, Query};
+use crate::api::openapi::{Answers, Operation, Words};
+use crate::api::path::Path;
 use crate::core::command::Command;
 use crate::core::record::{Card, CardKey};
 use crate::core::world::World;
@@ -53,11 +56,7 @@ fn in_project(issue: &Issue, project: &str) -> bool {
         || issue.labels.iter().any(|l| l.eq_ignore_ascii_case(&label))
 }
 
-pub(super) async fn list(
-    State(app): State<App>,
-    uri: Uri,
-    Query(query): Query<IssuesQuery>,
-) -> Result<Response> {
+pub(super) async fn list(State(app): State<App>, uri: Uri, Query(query): Query<IssuesQuery>) -> Result<Page> {
     let world = app.ledger.snapshot();
     let now = app.edges.clock.now();
     let status = query.status.as_deref().map(column).transpose()?;
@@ -103,13 +102,30 @@ pub(super) async fn list(
     })
     .await??;
     let next = from.saturating_add(limit);
-    let mut answer = Json(page).into_response();
-    if next < total
-        && let Ok(link) = format!("<{}>; rel=\"next\"", page_link(&uri, next)).parse()
-    {
-        answer.headers_mut().insert(hyper::header::LINK, link);
+    Ok(Page { issues: page, next: (next < total).then(|| page_link(&uri, next)) })
+}
+
+/// Some of the cards, and where there are more.
+pub(super) struct Page {
+    issues: Vec<Issue>,
+    next: Option<String>,
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        let mut answer = Json(self.issues).into_response();
+        if let Some(link) = self.next.and_then(|next| format!("<{next}>; rel=\"next\"").parse().ok()) {
+            answer.headers_mut().insert(hyper::header::LINK, link);
+        }
+        answer
     }
-    Ok(answer)
+}
+
+impl Answers for Page {
+    fn tell(operation: &mut Operation, words: &mut Words) {
+        Json::<Vec<Issue>>::tell(operation, words);
+        operation.answers_header("Link", "The next page, if there is one.");
+    }
 }
 
 /// The request's own address with another cursor: every filter stays.
@@ -121,13 +137,9 @@ fn page_link(uri: &Uri, cursor: usize) -> String {
     format!("{}?{}", uri.path(), pairs.finish())
 }
 
-fn by_id(world: &World, id: &str) -> Result<CardKey> {
-    extract::known(world, &IssueId::new(id))
-}
-
-pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Issue>> {
+pub(super) async fn one(State(app): State<App>, Path(id): Path<IssueId>) -> Result<Json<Issue>> {
     let world = app.ledger.snapshot();
-    let key = by_id(&world, &id)?;
+    let key = extract::known(&world, &id)?;
     let body = app.ledger.body(&key)?;
     issue(&world, &key, Some(body)).map(Json)
 }
@@ -140,9 +152,11 @@ pub(super) fn issue(world: &World, key: &CardKey, body: Option<String>) -> Resul
         .ok_or_else(|| failure(Code::NotFound, format!("there is no issue {}", key.id())))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct StateQuery {
+    /// `owner/name`.
     repo: Option<String>,
+    /// The issue's number.
     number: Option<u64>,
 }
 
@@ -168,18 +182,19 @@ pub(super) async fn state(
     }))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 pub(super) struct WhyQuery {
+    /// Also what holds for this agent.
     agent: Option<String>,
 }
 
 pub(super) async fn why(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path<IssueId>,
     Query(query): Query<WhyQuery>,
 ) -> Result<Json<Why>> {
     let world = app.ledger.snapshot();
-    let key = by_id(&world, &id)?;
+    let key = extract::known(&world, &id)?;
     let card =
         world.cards.get(&key).ok_or_else(|| failure(Code::NotFound, format!("there is no issue {id}")))?;
     let mut rules = rank::why(&world, card, app.edges.clock.now());

@@ -1,6 +1,6 @@
 //! `/api/issues/{id}/lane`.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::IssueId;
 use dispatch_shared::protocol::lanes::{LaneAnswer, LaneRequest};
@@ -8,6 +8,7 @@ use dispatch_shared::protocol::lanes::{LaneAnswer, LaneRequest};
 use crate::api::App;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Actor, Json};
+use crate::api::path::Path;
 use crate::core::command::Command;
 use crate::core::grooming::SetLane;
 use crate::core::lane;
@@ -25,20 +26,20 @@ fn answer(app: &App, world: &World, key: &CardKey) -> Result<Json<LaneAnswer>> {
     Ok(Json(lane::answer(world, card, &app.ledger.body(key)?)))
 }
 
-pub(super) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Json<LaneAnswer>> {
+pub(super) async fn get(State(app): State<App>, Path(id): Path<IssueId>) -> Result<Json<LaneAnswer>> {
     let world = app.ledger.snapshot();
-    let key = extract::known(&world, &IssueId::new(id.as_str()))?;
+    let key = extract::known(&world, &id)?;
     answer(&app, &world, &key)
 }
 
 pub(super) async fn set(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(id): Path<IssueId>,
     Actor(actor): Actor,
     Json(request): Json<LaneRequest>,
 ) -> Result<Json<LaneAnswer>> {
     let world = app.ledger.snapshot();
-    let key = extract::known(&world, &IssueId::new(id.as_str()))?;
+    let key = extract::known(&world, &id)?;
     let cut = |text: String| text.chars().take(TEXT_MAX).collect::<String>();
     let model = request.model.filter(|m| !m.trim().is_empty()).map(cut);
     let (found, model) = match request.classification {

@@ -3,19 +3,22 @@
 use std::io;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::RunId;
 use dispatch_shared::protocol::runs::LogQuery;
 use hyper::header;
+use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc;
 
 use super::runs;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{self, Query};
+use crate::api::extract::Query;
+use crate::api::openapi::{Answers, Operation, Words};
+use crate::api::path::Path;
 use crate::api::{App, LogStream};
 
 /// How much is read at once.
@@ -23,10 +26,9 @@ const PIECE: usize = 64 * 1024;
 
 pub(super) async fn log(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(run): Path<RunId>,
     Query(query): Query<LogQuery>,
-) -> Result<Response> {
-    let run = extract::run_id(&id)?;
+) -> Result<Log> {
     runs::record(&app.ledger.snapshot(), run)?;
     let (stream, kind) = match query.stream.as_deref() {
         None | Some("raw") => (LogStream::Raw, "application/octet-stream"),
@@ -56,7 +58,31 @@ pub(super) async fn log(
             let _ = out.send(Err(error)).await;
         }
     });
-    Ok((headers, Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(rx))).into_response())
+    let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(rx));
+    Ok(Log((headers, body).into_response()))
+}
+
+/// A log, as bytes or as lines.
+pub(super) struct Log(Response);
+
+impl IntoResponse for Log {
+    fn into_response(self) -> Response {
+        self.0
+    }
+}
+
+impl Answers for Log {
+    fn tell(operation: &mut Operation, _: &mut Words) {
+        operation.answers(
+            200,
+            "application/octet-stream",
+            json!({"description": "What the program put out."}),
+        );
+        let lines = "What it means, one JSON object a line.";
+        operation.answers(200, "application/jsonl", json!({"description": lines}));
+        operation.answers_header("x-log-offset", "The byte at which the answer begins.");
+        operation.answers_header("x-log-length", "How long the log was when it was asked for, in bytes.");
+    }
 }
 
 struct Source {

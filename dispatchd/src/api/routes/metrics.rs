@@ -7,12 +7,14 @@ use std::fmt::{Display, Write as _};
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use hyper::header;
+use serde_json::json;
 
 use crate::api::App;
+use crate::api::openapi::{Answers, Operation, Words};
 
 /// The text under construction.
 #[derive(Default)]
-struct Page(String);
+pub(super) struct Page(String);
 
 impl Page {
     fn family(&mut self, name: &str, kind: &str, help: &str) {
@@ -32,9 +34,20 @@ impl Page {
     }
 }
 
-pub(super) async fn metrics(State(app): State<App>) -> Response {
-    let text = page(&app).0;
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+pub(super) async fn metrics(State(app): State<App>) -> Page {
+    page(&app)
+}
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], self.0).into_response()
+    }
+}
+
+impl Answers for Page {
+    fn tell(operation: &mut Operation, _: &mut Words) {
+        operation.answers(200, "text/plain", json!({"type": "string"}));
+    }
 }
 
 fn page(app: &App) -> Page {

@@ -1,18 +1,18 @@
-//! `/api/automation/repos…` and `/api/sync`.
+//! `/api/automation/repos…` and `/api/sync`. A name in a path may be one segment with its slash escaped, as some clients send it.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::RepoName;
 use dispatch_shared::protocol::Ok as Done;
 use dispatch_shared::protocol::automation::RepoDetail;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest, Repo, SyncAnswer, SyncRequest};
-use hyper::StatusCode;
 use std::sync::Arc;
 
 use super::automation;
 use crate::api::App;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{Actor, Json};
+use crate::api::extract::{Actor, Created, Json};
+use crate::api::path::Path;
 use crate::core::command::{Command, Track};
 use crate::core::record::{self, ForgeKind, Source};
 use crate::core::view;
@@ -28,57 +28,23 @@ pub(super) fn tracked(world: &World, name: &RepoName) -> Result<Arc<record::Repo
     })
 }
 
-fn in_path(world: &World, owner: &str, repo: &str) -> Result<Arc<record::Repo>> {
-    tracked(world, &name(&format!("{owner}/{repo}"))?)
-}
-
 pub(super) async fn list(State(app): State<App>) -> Json<Vec<Repo>> {
     let world = app.ledger.snapshot();
     let now = app.edges.clock.now();
     Json(world.tracked().map(|repo| view::repo(&world, repo, now)).collect())
 }
 
-pub(super) async fn one(
-    State(app): State<App>,
-    Path((owner, repo)): Path<(String, String)>,
-) -> Result<Json<RepoDetail>> {
+pub(super) async fn one(State(app): State<App>, Path(name): Path<RepoName>) -> Result<Json<RepoDetail>> {
     let world = app.ledger.snapshot();
-    let repo = in_path(&world, &owner, &repo)?;
+    let repo = tracked(&world, &name)?;
     automation::detail(&app, &world, &repo).map(Json)
-}
-
-/// The same routes with the slash inside one segment, `owner%2Frepo`, as clients send it that escape a name.
-fn escaped(text: &str) -> Result<Path<(String, String)>> {
-    let name = name(text)?;
-    Ok(Path((name.owner().to_owned(), name.name().to_owned())))
-}
-
-pub(super) async fn one_escaped(app: State<App>, Path(repo): Path<String>) -> Result<Json<RepoDetail>> {
-    one(app, escaped(&repo)?).await
-}
-
-pub(super) async fn patch_escaped(
-    app: State<App>,
-    Path(repo): Path<String>,
-    actor: Actor,
-    request: Json<PatchRepoRequest>,
-) -> Result<Json<Repo>> {
-    patch(app, escaped(&repo)?, actor, request).await
-}
-
-pub(super) async fn remove_escaped(
-    app: State<App>,
-    Path(repo): Path<String>,
-    actor: Actor,
-) -> Result<Json<Done>> {
-    remove(app, escaped(&repo)?, actor).await
 }
 
 pub(super) async fn add(
     State(app): State<App>,
     Actor(actor): Actor,
     Json(request): Json<AddRepoRequest>,
-) -> Result<(StatusCode, Json<Repo>)> {
+) -> Result<Created<Repo>> {
     let forge = match request.forge.as_deref() {
         None | Some("github") => ForgeKind::Github,
         Some("local") => ForgeKind::Local,
@@ -109,16 +75,16 @@ pub(super) async fn add(
         .repos
         .get(&key)
         .ok_or_else(|| failure(Code::Internal, "the repository was added and is not there"))?;
-    Ok((StatusCode::CREATED, Json(view::repo(&world, repo, app.edges.clock.now()))))
+    Ok(Created(view::repo(&world, repo, app.edges.clock.now())))
 }
 
 pub(super) async fn patch(
     State(app): State<App>,
-    Path((owner, repo)): Path<(String, String)>,
+    Path(name): Path<RepoName>,
     Actor(actor): Actor,
     Json(request): Json<PatchRepoRequest>,
 ) -> Result<Json<Repo>> {
-    let key = in_path(&app.ledger.snapshot(), &owner, &repo)?.key.clone();
+    let key = tracked(&app.ledger.snapshot(), &name)?.key.clone();
     let command = Command::PatchRepo {
         repo: key.clone(),
         runner_enabled: request.runner_enabled,
@@ -126,16 +92,16 @@ pub(super) async fn patch(
         actor,
     };
     let (_, world) = app.ledger.submit(command).await?;
-    let repo = in_path(&world, &owner, &repo)?;
+    let repo = tracked(&world, &name)?;
     Ok(Json(view::repo(&world, &repo, app.edges.clock.now())))
 }
 
 pub(super) async fn remove(
     State(app): State<App>,
-    Path((owner, repo)): Path<(String, String)>,
+    Path(name): Path<RepoName>,
     Actor(actor): Actor,
 ) -> Result<Json<Done>> {
-    let repo = in_path(&app.ledger.snapshot(), &owner, &repo)?.key.clone();
+    let repo = tracked(&app.ledger.snapshot(), &name)?.key.clone();
     app.ledger.submit(Command::Untrack { repo, actor }).await?;
     Ok(Json(Done::OK))
 }

@@ -1,17 +1,20 @@
 //! `/api/runs…`, but the log.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use dispatch_shared::error::Code;
 use dispatch_shared::id::RunId;
 use dispatch_shared::protocol::issues::LabelsAnswer;
 use dispatch_shared::protocol::runs::{AnswerRequest, KillRequest, Run, RunsQuery};
 use hyper::header;
+use serde_json::json;
 
 use super::issues;
 use crate::api::App;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{self, Actor, Json, Query};
+use crate::api::extract::{Actor, Json, Query};
+use crate::api::openapi::{Answers, Operation, Words};
+use crate::api::path::Path;
 use crate::core::command::Command;
 use crate::core::record;
 use crate::core::view;
@@ -47,28 +50,42 @@ pub(super) async fn list(State(app): State<App>, Query(query): Query<RunsQuery>)
     Ok(Json(runs.take(query.limit.unwrap_or(50)).collect()))
 }
 
-pub(super) async fn one(State(app): State<App>, Path(id): Path<String>) -> Result<Json<Run>> {
-    shown(&app.ledger.snapshot(), extract::run_id(&id)?).map(Json)
+pub(super) async fn one(State(app): State<App>, Path(run): Path<RunId>) -> Result<Json<Run>> {
+    shown(&app.ledger.snapshot(), run).map(Json)
 }
 
-pub(super) async fn diff(State(app): State<App>, Path(id): Path<String>) -> Result<Response> {
+pub(super) async fn diff(State(app): State<App>, Path(run): Path<RunId>) -> Result<Diff> {
     let world = app.ledger.snapshot();
-    let run = record(&world, extract::run_id(&id)?)?;
+    let run = record(&world, run)?;
     let repo = world
         .repos
         .get(&run.card.repo)
-        .ok_or_else(|| failure(Code::NotFound, format!("the repository of run {id} is not known")))?;
+        .ok_or_else(|| failure(Code::NotFound, format!("the repository of run {} is not known", run.id)))?;
     let text = app.files.diff(repo, &run).await.map_err(|e| failure(Code::Unavailable, e))?;
-    Ok(([(header::CONTENT_TYPE, "text/x-diff; charset=utf-8")], text).into_response())
+    Ok(Diff(text))
+}
+
+/// A unified diff.
+pub(super) struct Diff(String);
+
+impl IntoResponse for Diff {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "text/x-diff; charset=utf-8")], self.0).into_response()
+    }
+}
+
+impl Answers for Diff {
+    fn tell(operation: &mut Operation, _: &mut Words) {
+        operation.answers(200, "text/x-diff", json!({"type": "string"}));
+    }
 }
 
 pub(super) async fn kill(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(run): Path<RunId>,
     Actor(actor): Actor,
     Json(request): Json<KillRequest>,
 ) -> Result<Json<Run>> {
-    let run = extract::run_id(&id)?;
     let command = Command::Kill { run, attempt: request.attempt, now: request.now, actor };
     let (_, world) = app.ledger.submit(command).await?;
     shown(&world, run).map(Json)
@@ -76,21 +93,19 @@ pub(super) async fn kill(
 
 pub(super) async fn retry(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(run): Path<RunId>,
     Actor(actor): Actor,
 ) -> Result<Json<LabelsAnswer>> {
-    let run = extract::run_id(&id)?;
     let (_, world) = app.ledger.submit(Command::Retry { run, actor }).await?;
     issues::labels(&world, &record(&world, run)?.card).map(Json)
 }
 
 pub(super) async fn answer(
     State(app): State<App>,
-    Path(id): Path<String>,
+    Path(run): Path<RunId>,
     Actor(actor): Actor,
     Json(request): Json<AnswerRequest>,
 ) -> Result<Json<LabelsAnswer>> {
-    let run = extract::run_id(&id)?;
     let (_, world) = app.ledger.submit(Command::Answer { run, text: request.text, actor }).await?;
     issues::labels(&world, &record(&world, run)?.card).map(Json)
 }

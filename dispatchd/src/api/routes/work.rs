@@ -1,6 +1,6 @@
 //! `/api/agent-work…`, and what an agent asks of its own work.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use dispatch_shared::claim::WorkState;
 use dispatch_shared::error::Code;
 use dispatch_shared::id::{AgentName, ClaimId};
@@ -11,11 +11,11 @@ use dispatch_shared::protocol::work::{
     ActiveWork, CheckpointRequest, FinishRequest, InProgress, StartRequest, SweepAnswer, Work,
     WorkActionAnswer, WorkActionRequest, WorkList, WorkQuery, WorkSummary,
 };
-use hyper::StatusCode;
 
 use crate::api::App;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{self, Actor, Json, Query};
+use crate::api::extract::{self, Actor, Created, Json, Query};
+use crate::api::path::Path;
 use crate::core::command::{Command, Evidence, Refusal, Reply};
 use crate::core::fix::pick;
 use crate::core::record::CardKey;
@@ -50,7 +50,7 @@ pub(super) async fn start(
     State(app): State<App>,
     Actor(actor): Actor,
     Json(request): Json<StartRequest>,
-) -> Result<(StatusCode, Json<Work>)> {
+) -> Result<Created<Work>> {
     let agent = extract::agent(&request.agent_name)?;
     let world = app.ledger.snapshot();
     let start = deed::Work::Start {
@@ -62,7 +62,7 @@ pub(super) async fn start(
         agent,
     };
     let (reply, world) = app.ledger.submit(Command::Work(Box::new(start))).await?;
-    Ok((StatusCode::CREATED, Json(one(&world, &reply)?)))
+    one(&world, &reply).map(Created)
 }
 
 pub(super) async fn checkpoint(
@@ -252,23 +252,22 @@ async fn reassign(
     }))
 }
 
-pub(super) async fn active(State(app): State<App>, Path(name): Path<String>) -> Result<Json<ActiveWork>> {
-    let agent = extract::agent(&name)?;
+pub(super) async fn active(State(app): State<App>, Path(agent): Path<AgentName>) -> Result<Json<ActiveWork>> {
     let context = work_view::active(&app.ledger.snapshot(), &agent, pick::unsettled);
     Ok(Json(ActiveWork { has_active_work: context.is_some(), context }))
 }
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, schemars::JsonSchema)]
 pub(super) struct LaneQuery {
+    /// Only this lane.
     lane: Option<String>,
 }
 
 pub(super) async fn in_progress(
     State(app): State<App>,
-    Path(name): Path<String>,
+    Path(agent): Path<AgentName>,
     Query(query): Query<LaneQuery>,
 ) -> Result<Json<Vec<InProgress>>> {
-    let agent = extract::agent(&name)?;
     let world = app.ledger.snapshot();
     let lane = super::agents::lane(&world, query.lane.as_deref())?;
     let cards = work_view::claimed(&world, Some(&agent), Status::InProgress).into_iter();
@@ -280,7 +279,9 @@ pub(super) async fn in_progress(
     Ok(Json(found.collect()))
 }
 
-pub(super) async fn summary(State(app): State<App>, Path(name): Path<String>) -> Result<Json<WorkSummary>> {
-    let agent = extract::agent(&name)?;
+pub(super) async fn summary(
+    State(app): State<App>,
+    Path(agent): Path<AgentName>,
+) -> Result<Json<WorkSummary>> {
     Ok(Json(work_view::summary(&app.ledger.snapshot(), &agent, app.edges.clock.now())))
 }

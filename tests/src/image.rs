@@ -43,7 +43,7 @@ pub fn engines() -> Vec<RuntimeKind> {
 }
 
 #[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     eprintln!("{text}");
 }
 

@@ -7,6 +7,7 @@
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
 //! - [`openai`]: an OpenAI-compatible endpoint that says what it is told to.
 //! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
+//! - [`python`]: tools from PyPI, in an environment of their own.
 //! - [`secret`]: a search for a secret in processes and files.
 //! - [`repository`]: a git repository on disk for the local forge.
 //! - [`scene`]: one issue, one repository, one program, one runtime.
@@ -21,6 +22,7 @@ pub mod ledger;
 pub mod leftover;
 pub mod openai;
 pub mod pty;
+pub mod python;
 pub mod repository;
 pub mod sample;
 pub mod scene;

@@ -51,9 +51,9 @@ impl Gate {
     async fn check(&self, mut request: Request, path: Option<&str>) -> Result<Request, Box<Response>> {
         let method = if request.method() == Method::HEAD { &Method::GET } else { request.method() };
         // What is no route is told so to whoever has any token.
-        let needed = path
-            .and_then(|p| self.tiers.iter().find(|((m, known), _)| m == method && *known == p))
-            .map_or(Tier::Worker, |(_, tier)| *tier);
+        let route = path.and_then(|p| self.tiers.iter().find(|((m, known), _)| m == method && *known == p));
+        let needed = route.map_or(Tier::Worker, |(_, tier)| *tier);
+        let known = route.is_some();
         if needed == Tier::Open {
             request.extensions_mut().insert(Caller::anybody());
             return Ok(request);
@@ -87,7 +87,7 @@ impl Gate {
             (None, Tier::Worker) => agent.clone().or_else(|| Some("worker".to_owned())),
             _ => None,
         };
-        if !tier::mutates(request.method().as_str()) {
+        if !known || !tier::mutates(request.method().as_str()) {
             request.extensions_mut().insert(caller);
             return Ok(request);
         }

@@ -201,7 +201,8 @@ pub fn control(world: &World, now: Timestamp, budget: Budget, runtime: String) -
             .take_while(|r| r.created_at + std::time::Duration::from_secs(172_800) >= midnight)
             .filter(|r| r.ended_at.unwrap_or(now) >= midnight)
             .filter_map(|r| r.usage.cost_usd)
-            .sum(),
+            // A sum of nothing would be -0.
+            .fold(0.0, |sum, cost| sum + cost),
         rate_limit: budget.resources.iter().find(|r| r.resource == "core").map(|r| RateLimit {
             limit: r.limit,
             remaining: r.remaining,

@@ -46,7 +46,7 @@ pub struct Control {
 }
 
 /// What is left at GitHub, resource by resource, and what that means for the sync.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Budget {
     /// Each resource whose hour has begun: `core` (REST) and `graphql`.
@@ -57,7 +57,7 @@ pub struct Budget {
 }
 
 /// What is left of one resource.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ResourceLimit {
     /// `core` or `graphql`.
@@ -71,7 +71,7 @@ pub struct ResourceLimit {
 }
 
 /// Why the sync is slow.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Slowed {
     /// Until when.

@@ -5,9 +5,10 @@ use axum::extract::State;
 use axum::handler::Handler;
 use axum::http::Uri;
 use dispatch_shared::error::ApiError;
-use dispatch_shared::id::AgentName;
+use dispatch_shared::id::AGENT_NAME_MAX;
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use super::{Operation, Words};
 use crate::api::App;
@@ -95,9 +96,9 @@ impl<T: Segment> Takes for Path<T> {
 }
 
 impl Takes for Actor {
-    fn tell(operation: &mut Operation, words: &mut Words) {
-        let schema = words.taken.subschema_for::<AgentName>().to_value();
-        operation.takes_header("x-agent-name", "Who acts, for the audit.", schema);
+    fn tell(operation: &mut Operation, _: &mut Words) {
+        let schema = json!({"type": "string", "pattern": "^[A-Za-z0-9._-]*$", "maxLength": AGENT_NAME_MAX});
+        operation.takes_header("x-agent-name", "Who acts, for the audit; empty counts as absent.", schema);
         operation.fails(&[400]);
     }
 }

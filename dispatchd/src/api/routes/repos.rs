@@ -45,14 +45,16 @@ pub(super) async fn add(
     Actor(actor): Actor,
     Json(request): Json<AddRepoRequest>,
 ) -> Result<Created<Repo>> {
-    let forge = match request.forge.as_deref() {
+    let forge = match request.forge.as_deref().filter(|f| !f.is_empty()) {
         None | Some("github") => ForgeKind::Github,
         Some("local") => ForgeKind::Local,
         Some(other) => {
             return Err(failure(Code::BadRequest, format!("forge `{other}`: there are github and local")));
         }
     };
-    match (forge, &request.full_name, &request.path) {
+    let full_name = request.full_name.as_deref().filter(|n| !n.is_empty());
+    let path = request.path.as_deref().filter(|p| !p.is_empty());
+    match (forge, full_name, path) {
         (ForgeKind::Github, None, _) => {
             return Err(failure(Code::BadRequest, "fullName is missing: write owner/name"));
         }
@@ -61,11 +63,11 @@ pub(super) async fn add(
         }
         _ => {}
     }
-    let named = request.full_name.as_deref().filter(|n| !n.is_empty()).map(name).transpose()?;
+    let named = full_name.map(name).transpose()?;
     if let Some(name) = named.as_ref().filter(|n| app.ledger.snapshot().repo_named(n).is_some()) {
         return Err(failure(Code::AlreadyExists, format!("{name} is tracked already")));
     }
-    let path = request.path.as_deref().map(std::path::Path::new);
+    let path = path.map(std::path::Path::new);
     let (seen, path) = app.forges.look(forge, named.as_ref(), path).await?;
     let key = seen.key.clone();
     let track = Track { seen, forge, path, source: Source::User, runner_enabled: false, actor };

@@ -147,6 +147,19 @@ impl AgentName {
 }
 
 impl IssueId {
+    /// Checks an id given from outside; whether there is such an issue is another question.
+    ///
+    /// # Errors
+    /// A sentence saying what an id may hold.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if text.is_empty() || text.len() > 200 || !text.chars().all(fine) {
+            let shown: String = text.chars().take(60).collect();
+            return Err(format!("`{shown}` is no issue's id: they hold letters, digits, `-` and `_`"));
+        }
+        Ok(Self(text.into()))
+    }
+
     /// The id of issue `number` in the repository `repo`.
     #[must_use]
     pub fn of(repo: &RepoKey, number: u64) -> Self {
@@ -243,6 +256,10 @@ mod tests {
         assert_eq!(id.parts(), Some((RepoKey::new("gh1296269"), 42)));
         assert_eq!(IssueId::new("nonsense").parts(), None);
         assert_eq!(IssueId::new("-4").parts(), None);
+        assert_eq!(IssueId::parse("gh1-2"), Ok(IssueId::new("gh1-2")));
+        for bad in ["", "a/b", "ⓔ", "a b"] {
+            assert!(IssueId::parse(bad).is_err(), "{bad:?} must be refused");
+        }
     }
 
     #[test]

@@ -10,13 +10,10 @@ use super::error::{Failure, Result, failure};
 
 /// A type that a path can hold.
 pub trait Segment: Sized + JsonSchema {
-    /// The status of what it is not.
-    const REFUSED: u16 = 400;
-
     /// Reads the decoded text; a name of two segments comes with its slash.
     ///
     /// # Errors
-    /// [`Segment::REFUSED`].
+    /// 400 for what cannot be one, 404 where that means that there is none.
     fn read(text: &str) -> Result<Self>;
 }
 
@@ -34,24 +31,18 @@ impl Segment for RepoName {
 
 /// Opaque: what is no id is not there.
 impl Segment for IssueId {
-    const REFUSED: u16 = 404;
-
     fn read(text: &str) -> Result<Self> {
         Ok(Self::new(text))
     }
 }
 
 impl Segment for RunId {
-    const REFUSED: u16 = 404;
-
     fn read(text: &str) -> Result<Self> {
         text.parse().map_err(|e: String| failure(Code::NotFound, e))
     }
 }
 
 impl Segment for u64 {
-    const REFUSED: u16 = 404;
-
     fn read(text: &str) -> Result<Self> {
         text.parse()
             .map_err(|_| failure(Code::NotFound, format!("there is no `{text}` here: ids are numbers")))

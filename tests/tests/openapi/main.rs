@@ -7,15 +7,12 @@ mod scene;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use dispatch_tests::python;
 use serde_json::Value;
 
-use scene::{MAINTAINER, Scene, WORKER};
-
-/// One fuzzing pass; past this something hangs.
-const PASS: Duration = Duration::from_secs(170);
+use narrow::Names;
+use scene::{MAINTAINER, Pass, Scene, WORKER};
 
 fn asset(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name)
@@ -127,17 +124,22 @@ async fn the_daemon_does_what_the_document_says() {
     // Streams have a test of their own, and what is removed is gone.
     let again = |method: &str, path: &str, _: &Value| method != "delete" && path != "/api/events";
     let workers = |_: &str, _: &str, operation: &Value| operation["x-dispatch-tier"] != "maintainer";
-    let removals = |method: &str, _: &str, _: &Value| method == "delete";
+    let last =
+        |method: &str, path: &str, _: &Value| method == "delete" || (method, path) == ("post", "/api/repos");
+    let also = narrow::narrowed(&document, &known, Names::Also);
+    let only = narrow::narrowed(&document, &known, Names::Only);
+    let kill = |_: &str, path: &str, _: &Value| path == "/api/runs/{id}/kill";
     let passes = [
-        (MAINTAINER, narrow::ids(&document, again), 12),
-        (WORKER, narrow::ids(&document, workers), 8),
-        (MAINTAINER, narrow::ids(&document, removals), 10),
+        // First, for all else may end the run.
+        Pass::new("kill", MAINTAINER, &only, narrow::ids(&document, kill), 5).positive(),
+        Pass::new("deep", MAINTAINER, &only, narrow::ids(&document, again), 25).positive(),
+        Pass::new("wide", MAINTAINER, &also, narrow::ids(&document, again), 12),
+        Pass::new("worker", WORKER, &also, narrow::ids(&document, workers), 8),
+        Pass::new("last", MAINTAINER, &only, narrow::ids(&document, last), 8).positive(),
     ];
-    let narrowed = narrow::narrowed(&document, &known);
     let mut findings = String::new();
-    for (seed, (token, ids, examples)) in passes.iter().enumerate() {
-        let found = scene.fuzz(&bin, token, &narrowed, ids, (*examples, seed), PASS).await;
-        findings.extend(found);
+    for pass in &passes {
+        findings.extend(scene.fuzz(&bin, pass).await);
     }
     assert!(findings.is_empty(), "{findings}");
 
@@ -149,8 +151,11 @@ async fn the_daemon_does_what_the_document_says() {
     for ((route, _), count) in answered.iter().filter(|((_, status), _)| *status < 300) {
         *done.entry(route.as_str()).or_default() += count;
     }
-    let never: Vec<String> =
-        narrow::routes(&document).into_iter().filter(|r| !done.contains_key(r.as_str())).collect();
+    let all = narrow::operations(&document).into_iter();
+    let mut never: Vec<String> =
+        all.map(|(method, path, _)| format!("{} {path}", method.to_uppercase())).collect();
+    never.retain(|route| !done.contains_key(route.as_str()));
+    never.sort();
     assert_eq!(never, NEVER, "routes that were never answered well: nothing was learnt of them");
 }
 

@@ -1,46 +1,45 @@
-//! The document as a fuzzer should read it: names that exist stand beside those that it makes up, and nothing waits by request.
+//! The document as a fuzzer should read it: what exists is named, and nothing waits by request.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Ids that exist.
 pub(super) struct Known {
     pub(super) issues: Vec<String>,
-    pub(super) fixes: Vec<String>,
+}
+
+/// How what exists is named.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Beside whatever fits the schema.
+    Also,
+    /// Always, and nothing that could contradict it: such requests get past the first checks.
+    Only,
 }
 
 const METHODS: [&str; 5] = ["get", "post", "put", "patch", "delete"];
 
-/// `GET /api/…` for each operation.
-pub(super) fn routes(document: &Value) -> Vec<String> {
+/// Each operation as method, path, and what the document says of it.
+pub(super) fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
     let paths = document["paths"].as_object().expect("paths");
-    let of = |(path, item): (&String, &Value)| {
-        let there = METHODS.iter().filter(|m| item.get(**m).is_some());
-        there.map(|m| format!("{} {path}", m.to_uppercase())).collect::<Vec<_>>()
-    };
-    let mut routes: Vec<String> = paths.iter().flat_map(of).collect();
-    routes.sort();
-    routes
-}
-
-/// The ids of the operations that `keep`, given method, path and operation, chooses.
-pub(super) fn ids(document: &Value, keep: impl Fn(&str, &str, &Value) -> bool) -> Vec<String> {
-    let paths = document["paths"].as_object().expect("paths");
-    let items = paths.iter().flat_map(|(path, item)| {
-        item.as_object().into_iter().flatten().map(move |(method, operation)| (method, path, operation))
-    });
-    items
-        .filter(|(method, path, operation)| keep(method, path, operation))
-        .filter_map(|(.., operation)| operation["operationId"].as_str().map(ToOwned::to_owned))
+    paths
+        .iter()
+        .flat_map(|(path, item)| METHODS.iter().filter_map(move |m| Some((*m, path.as_str(), item.get(*m)?))))
         .collect()
 }
 
+/// The ids of the operations that `keep` chooses.
+pub(super) fn ids(document: &Value, keep: impl Fn(&str, &str, &Value) -> bool) -> Vec<String> {
+    let chosen =
+        operations(document).into_iter().filter(|(method, path, operation)| keep(method, path, operation));
+    chosen.filter_map(|(.., operation)| operation["operationId"].as_str().map(ToOwned::to_owned)).collect()
+}
+
 /// See the module.
-pub(super) fn narrowed(document: &Value, known: &Known) -> Value {
-    let mut document = document.clone();
-    let paths = document["paths"].as_object_mut().expect("paths");
+pub(super) fn narrowed(document: &Value, known: &Known, names: Names) -> Value {
+    let mut narrowed = document.clone();
+    let paths = narrowed["paths"].as_object_mut().expect("paths");
     for (path, item) in paths.iter_mut() {
-        let item = item.as_object_mut().expect("a path");
-        for operation in item.values_mut() {
+        for operation in item.as_object_mut().expect("a path").values_mut() {
             // Over TCP there is no way around the token.
             if operation["security"].as_array().is_some_and(|s| !s.is_empty()) {
                 operation["security"] = json!([{"bearer": []}]);
@@ -49,52 +48,115 @@ pub(super) fn narrowed(document: &Value, known: &Known) -> Value {
                 parameters.retain(|p| p["name"] != "wait" && p["name"] != "follow");
                 for parameter in parameters {
                     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
-                    let there = match (name.as_str(), parameter["in"].as_str()) {
-                        ("id", Some("path")) if path.starts_with("/api/runs/") => json!(["r-1", "1"]),
-                        ("id", Some("path")) if path.starts_with("/api/issues/") => json!(known.issues),
-                        ("owner", Some("path")) => json!(["acme", "local"]),
-                        ("repo", Some("path")) if path.contains("{owner}") => json!(["api", "web", "sample"]),
-                        _ => values(&name, known),
-                    };
-                    widen(&mut parameter["schema"], &there);
+                    let there = in_path(&name, path).filter(|_| parameter["in"] == "path");
+                    let there = there.unwrap_or_else(|| of_parameter(&name));
+                    let there = if there == json!("issues") { json!(known.issues) } else { there };
+                    name_it(&mut parameter["schema"], &there, names);
                 }
             }
         }
     }
-    for schema in document["components"]["schemas"].as_object_mut().into_iter().flatten().map(|(_, s)| s) {
-        for (name, field) in schema.get_mut("properties").and_then(Value::as_object_mut).into_iter().flatten()
-        {
-            widen(field, &values(name, known));
+    let schemas = narrowed["components"]["schemas"].as_object_mut().expect("schemas");
+    for (.., operation) in operations(document) {
+        let reference = operation.pointer("/requestBody/content/application~1json/schema/$ref");
+        let name = reference.and_then(Value::as_str).and_then(|r| r.rsplit('/').next());
+        if let Some(schema) = name.and_then(|n| schemas.get_mut(n)).and_then(Value::as_object_mut) {
+            name_fields(schema, name.unwrap_or_default(), known, names);
         }
     }
-    document
+    narrowed
 }
 
-/// Beside whatever fits the schema, one of these.
-fn widen(schema: &mut Value, there: &Value) {
-    if there.as_array().is_some_and(|t| !t.is_empty()) {
-        *schema = json!({"anyOf": [{"enum": there}, schema.take()]});
+fn name_fields(schema: &mut Map<String, Value>, of: &str, known: &Known, names: Names) {
+    let Some(mut fields) = schema.get("properties").and_then(Value::as_object).cloned() else { return };
+    let by_id = fields.contains_key("issueId");
+    let mut needed = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    if names == Names::Only {
+        let contradicts = |name: &str| match name {
+            "repoFullName" | "issueNumber" | "repo" if by_id => true,
+            "id" | "generation" | "claimId" | "workId" | "leaseId" | "attempt" | "prFixItem" => true,
+            "pullRequestNumber" | "pullRequestUrl" | "newLabels" | "path" | "forge" => true,
+            _ => false,
+        };
+        fields.retain(|name, _| !contradicts(name));
+    }
+    for (name, field) in &mut fields {
+        let there = if name == "issueId" { json!(known.issues) } else { of_field(of, name) };
+        if there.is_null() {
+            continue;
+        }
+        name_it(field, &there, names);
+        if names == Names::Only && !needed.iter().any(|n| n == name) {
+            needed.push(json!(name));
+        }
+    }
+    schema.insert("properties".to_owned(), Value::Object(fields));
+    schema.insert("required".to_owned(), Value::Array(needed));
+}
+
+/// Has a schema mean these values, or these as well.
+fn name_it(schema: &mut Value, there: &Value, names: Names) {
+    match (there.is_array(), names) {
+        (false, _) => {}
+        (true, Names::Also) => *schema = json!({"anyOf": [{"enum": there}, schema.take()]}),
+        (true, Names::Only) => *schema = json!({"enum": there}),
     }
 }
 
-/// Values that mean something here, by the name of their field.
-fn values(name: &str, known: &Known) -> Value {
+/// What exists under a parameter of this path.
+fn in_path(name: &str, path: &str) -> Option<Value> {
+    Some(match name {
+        "id" if path.starts_with("/api/runs/") => json!(["r-1", "2"]),
+        "id" if path.starts_with("/api/issues/") => json!("issues"),
+        "owner" => json!(["acme"]),
+        "repo" if path.contains("{owner}") => json!(["spare", "SPARE"]),
+        "repo" => json!(["acme/web"]),
+        _ => return None,
+    })
+}
+
+fn of_parameter(name: &str) -> Value {
     match name {
-        "issueId" => json!(known.issues),
-        "id" => json!(known.fixes),
-        "repo" | "repoFullName" | "fullName" => json!(["acme/api", "ACME/web", "local/sample"]),
-        "issueNumber" | "number" | "issue" => json!([1, 3, 4, 5]),
-        "pr" | "pullRequestNumber" => json!([2]),
-        "agent" | "agentName" | "actor" | "x-agent-name" => json!(["kai", "sample"]),
-        "lane" => json!(["local", "frontier", "NORMAL"]),
-        "status" => json!(["ready", "in-progress", "blocked", "FIXED"]),
-        "action" => json!(["release", "reassign", "rerun", "promote_to_ready", "mark_blocked"]),
-        "snapshot" => json!(["board"]),
+        "agent" | "agentName" | "x-agent-name" => json!(["kai", "sample"]),
+        "lane" => json!(["local", "frontier"]),
+        "repo" | "repoFullName" => json!(["acme/api", "ACME/web"]),
+        "number" => json!([1, 3]),
+        "status" => json!(["ready", "in-progress"]),
+        "priority" => json!(["p1", "priority/p2"]),
+        "action" => json!(["rerun", "dispatch"]),
         "stream" => json!(["raw", "events"]),
         "mode" => json!(["implement", "groom"]),
         "program" => json!(["sample"]),
-        "forge" => json!(["github", "local"]),
-        "label" => json!(["type/bug"]),
-        _ => json!([]),
+        "cursor" => json!(["1"]),
+        _ => Value::Null,
+    }
+}
+
+fn of_field(schema: &str, name: &str) -> Value {
+    match (schema, name) {
+        (_, "agentName" | "agent") => json!(["kai", "sample"]),
+        (_, "repoFullName") => json!(["acme/api", "local/sample"]),
+        ("AddRepoRequest", "fullName") => json!(["acme/spare"]),
+        ("EnqueueRequest" | "MarkRequest" | "AutomationSyncRequest" | "SyncBody", "repo") => {
+            json!(["acme/api"])
+        }
+        ("EnqueueRequest" | "MarkRequest", "pr") => json!([2]),
+        ("EnqueueRequest", "type") => json!(["CI_FAILURE", "review-feedback"]),
+        ("EnqueueRequest" | "MarkRequest", "lane") => json!(["NORMAL", "escalated"]),
+        ("MarkRequest", "status") => json!(["FIXED", "blocked"]),
+        ("MoveRequest", "status") => json!(["ready", "status/backlog", "in-review"]),
+        ("StatusRequest", "status") => json!(["ready", "blocked", "in-progress", "done"]),
+        ("AgentRunRequest", "status") => json!(["ok"]),
+        ("AgentRunRequest", "runType") => json!(["heartbeat"]),
+        ("WorkActionRequest", "action") => json!(["release", "reassign"]),
+        ("GroomRequest", "groomingSummary") => json!(["Looked at."]),
+        ("LabelRequest", "label") => json!(["type/bug", "area: web/ui 100%"]),
+        ("CommentRequest", "body") => json!(["Hello."]),
+        ("AnswerRequest", "text") => json!(["Blue."]),
+        ("CheckpointRequest", "checkpoint") => json!(["CLAIMED", "TESTS_RUNNING", "PR_OPENED"]),
+        ("FinishRequest", "state") => json!(["DONE", "BLOCKED", "RELEASED"]),
+        ("LaneRequest", "classification") => json!([{"lane": "cloud"}, null]),
+        ("ChildrenRequest", "items") => json!([["One"], [{"title": "Two", "labels": ["type/bug"]}]]),
+        _ => Value::Null,
     }
 }

@@ -21,7 +21,8 @@ pub(super) const MAINTAINER: &str = "maintainer-token-of-the-fuzz";
 pub(super) const WORKER: &str = "worker-token-of-the-fuzz";
 const SOON: Duration = Duration::from_secs(30);
 
-/// What `[runner]` and the API are told. The program asks at once, so that there is a question.
+/// What `[runner]` and the API are told. The program asks at once, so that there is a question, or works on, so that there
+/// is something to kill.
 const CONFIG: &str = r#"
 [api]
 rate_limit = 0
@@ -37,6 +38,7 @@ agent = "sample"
 format = "plain"
 argv = ["sh", "-c", '''
 echo "Thinking."
+if grep -q "Sleep on it"; then sleep 600; fi
 echo "Which colour?" > BLOCKED.md
 ''']
 "#;
@@ -55,6 +57,37 @@ expected-statuses = ["2xx", "3xx", "4xx", "503"]
 enabled = false
 "#;
 
+/// One run of the fuzzer; past this something hangs.
+const PASS: Duration = Duration::from_secs(120);
+
+/// What one run of the fuzzer asks, and with whose token.
+pub(super) struct Pass<'a> {
+    name: &'static str,
+    token: &'static str,
+    document: &'a Value,
+    ids: Vec<String>,
+    examples: u32,
+    mode: &'static str,
+    phases: &'static str,
+}
+
+impl<'a> Pass<'a> {
+    pub(super) fn new(
+        name: &'static str,
+        token: &'static str,
+        document: &'a Value,
+        ids: Vec<String>,
+        examples: u32,
+    ) -> Self {
+        Self { name, token, document, ids, examples, mode: "all", phases: "coverage,fuzzing,stateful" }
+    }
+
+    /// Sends only what fits, and nothing that was learnt from an answer.
+    pub(super) fn positive(self) -> Self {
+        Self { mode: "positive", phases: "coverage,fuzzing", ..self }
+    }
+}
+
 pub(super) struct Scene {
     pub(super) daemon: Daemon,
     pub(super) url: String,
@@ -65,7 +98,7 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) async fn start() -> Self {
         let github = FakeGithub::start().await;
-        for name in ["api", "web"] {
+        for name in ["api", "web", "spare"] {
             github.add_repo("acme", name);
         }
         let checklist = "Text\n\n- [ ] one\n- [ ] two\n";
@@ -87,6 +120,7 @@ impl Scene {
         place.env("GH_TOKEN", github.token());
         let repository = Repository::new(place.path(), "sample");
         repository.ready_issue(1, "Paint it");
+        repository.ready_issue(2, "Sleep on it");
         let daemon = place.start().await;
         let scene = Self { daemon, url: format!("http://{listen}"), place, _github: github };
         scene.fill(&repository).await;
@@ -104,10 +138,11 @@ impl Scene {
         client.add_repo(&add).await.expect("a local repository");
         let on = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
         client.patch_repo(&"local/sample".parse().expect("a name"), &on).await.expect("the runner");
-        wait_until("the run to ask, and the pull request to be linked", SOON, async || {
-            let asks = client.runs(&Default::default()).await.ok()?.iter().any(|r| r.state == "blocked");
+        wait_until("one run to ask, one to work, and the pull request to be linked", SOON, async || {
+            let runs = client.runs(&Default::default()).await.ok()?;
+            let both = ["blocked", "running"].iter().all(|state| runs.iter().any(|r| r.state == *state));
             let issues = client.issues(&Default::default()).await.ok()?;
-            (asks && issues.len() > 6 && issues.iter().any(|i| i.linked_pr_number.is_some())).then_some(())
+            (both && issues.len() > 6 && issues.iter().any(|i| i.linked_pr_number.is_some())).then_some(())
         })
         .await;
         let off = PatchRepoRequest { runner_enabled: Some(false), ..PatchRepoRequest::default() };
@@ -128,49 +163,42 @@ impl Scene {
     /// What there is, so that not every request is about nothing.
     pub(super) async fn known(&self) -> Known {
         let issues = self.daemon.client.issues(&Default::default()).await.expect("issues");
-        let fixes: Vec<Value> = self.daemon.client.get("/api/pr-fix-queue/queued", &()).await.expect("items");
-        Known {
-            issues: issues.iter().map(|i| i.id.to_string()).collect(),
-            fixes: fixes.iter().filter_map(|f| f["id"].as_str().map(ToOwned::to_owned)).collect(),
-        }
+        Known { issues: issues.iter().map(|i| i.id.to_string()).collect() }
     }
 
-    /// One pass over the operations `ids` of `document` with the authority of `token`. Returns what was found, in words.
-    pub(super) async fn fuzz(
-        &self,
-        bin: &Path,
-        token: &str,
-        document: &Value,
-        ids: &[String],
-        (examples, seed): (u32, usize),
-        most: Duration,
-    ) -> Option<String> {
-        let dir = self.place.path().join(format!("fuzz-{seed}"));
+    /// Returns what a pass found, in words.
+    pub(super) async fn fuzz(&self, bin: &Path, pass: &Pass<'_>) -> Option<String> {
+        let dir = self.place.path().join(pass.name);
         std::fs::create_dir_all(&dir).expect("a directory");
-        std::fs::write(dir.join("openapi.json"), document.to_string()).expect("written");
+        std::fs::write(dir.join("openapi.json"), pass.document.to_string()).expect("written");
         std::fs::write(dir.join("schemathesis.toml"), RULES).expect("written");
+        // `DISPATCH_FUZZ=7x10` looks elsewhere and ten times as long.
+        let elsewhere = std::env::var("DISPATCH_FUZZ").unwrap_or_default();
+        let (seed, factor) =
+            elsewhere.split_once('x').map_or((None, 1), |(s, f)| (Some(s), f.parse().unwrap_or(1)));
         let mut command = tokio::process::Command::new(bin.join("schemathesis"));
         command
             .current_dir(&dir)
             .args(["run", "openapi.json", "--no-color", "--url", &self.url])
-            .args(["--header", &format!("Authorization: Bearer {token}")])
-            .args(["--phases", "coverage,fuzzing,stateful"])
-            .args(["--max-examples", &examples.to_string(), "--seed", &seed.to_string()])
-            .args(["--request-timeout", "10", "--generation-database", "none", "--no-shrink"])
+            .args(["--header", &format!("Authorization: Bearer {}", pass.token)])
+            .args(["--phases", pass.phases, "--mode", pass.mode])
+            .args(seed.map_or(vec!["--generation-deterministic"], |seed| vec!["--seed", seed]))
+            .args(["--max-examples", &(pass.examples * factor).to_string()])
+            .args(["--request-timeout", "10", "--no-shrink"])
             .args(["--suppress-health-check", "all"])
-            .args(ids.iter().flat_map(|id| ["--include-operation-id", id]))
+            .args(pass.ids.iter().flat_map(|id| ["--include-operation-id", id]))
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        let done = tokio::time::timeout(most, command.output()).await;
-        let done = done.unwrap_or_else(|_| panic!("fuzzing is not over after {most:?}"));
+        let done = tokio::time::timeout(PASS * factor, command.output()).await;
+        let done = done.unwrap_or_else(|_| panic!("the pass `{}` is not over after {PASS:?}", pass.name));
         let done = done.expect("schemathesis can be started");
         let said = String::from_utf8_lossy(&done.stdout);
         if let Some(keep) = std::env::var_os("DISPATCH_FUZZ_KEEP") {
-            std::fs::write(Path::new(&keep).join(format!("fuzz-{seed}.txt")), said.as_bytes())
-                .expect("written");
+            let file = Path::new(&keep).join(format!("{}.txt", pass.name));
+            std::fs::write(file, said.as_bytes()).expect("the directory to keep findings in is there");
         }
         let error = String::from_utf8_lossy(&done.stderr);
-        (!done.status.success()).then(|| format!("{}\n{said}\n{error}\n", done.status))
+        (!done.status.success()).then(|| format!("{}: {}\n{said}\n{error}\n", pass.name, done.status))
     }
 
     /// How often each route answered with each status, as the daemon counts.

@@ -136,7 +136,8 @@ impl Operation {
             {
                 *kind = Value::String(one.clone());
             }
-            let mut parameter = json!({"in": "query", "name": name, "schema": field});
+            let mut parameter =
+                json!({"in": "query", "name": name, "allowEmptyValue": true, "schema": field});
             if let Some(what) = what {
                 parameter["description"] = what;
             }

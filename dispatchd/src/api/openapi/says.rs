@@ -91,7 +91,7 @@ impl<T: JsonSchema> Takes for Query<T> {
 impl<T: Segment> Takes for Path<T> {
     fn tell(operation: &mut Operation, words: &mut Words) {
         operation.takes_path::<T>(words);
-        operation.fails(&[400, T::REFUSED]);
+        operation.fails(&[400, 404]);
     }
 }
 

@@ -41,6 +41,8 @@ pub(super) async fn record(
     let agent = needed("agentName", request.agent_name)?;
     let kind = needed("runType", request.run_type)?;
     let status = needed("status", request.status)?;
+    let issue = request.issue_id.as_deref().filter(|i| !i.is_empty()).map(IssueId::parse).transpose();
+    let issue = issue.map_err(|e| failure(Code::BadRequest, format!("issueId: {e}")))?;
     let run = work::AgentRun {
         started_at: request.started_at.unwrap_or(now),
         finished_at: request.finished_at,
@@ -48,7 +50,7 @@ pub(super) async fn record(
         error: request.error_message,
         outcome: request.outcome,
         urls: request.touched_issue_urls.unwrap_or_default(),
-        issue: request.issue_id.filter(|i| !i.is_empty()).map(|i| IssueId::new(i.as_str())),
+        issue,
         ..work::AgentRun::new(&agent, &kind, &status, now)
     };
     let (reply, world) = app.ledger.submit(Command::Work(Box::new(Work::Record(run)))).await?;

@@ -12,7 +12,7 @@ use crate::api::{App, ForgeDesk, GroomerDesk, follow, listen, routes, serve, tcp
 use crate::config::Config;
 use crate::core::command::{Command, Track};
 use crate::core::record::{ForgeKind, Source};
-use crate::desk::{Desk, Files, Grooming};
+use crate::desk::{ByHand, Desk, Files, Grooming};
 use crate::edges::{Edges, Forge, ForgeError};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
@@ -63,6 +63,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         forges: desk.clone(),
         groomer: groomer(&config, &ledger, &edges)?,
         files: Arc::new(files),
+        hands: Arc::new(ByHand(runner.hands())),
         webhook_secret: config.webhook_secret.clone(),
         hub: Arc::new(follow::Hub::default()),
         doors: Arc::new(doors(&config)),

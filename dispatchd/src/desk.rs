@@ -12,11 +12,12 @@ use dispatch_shared::protocol::control::Budget;
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
+use dispatch_shared::run::EndClass;
 use tokio::sync::{broadcast, watch};
 
-use crate::api::{ForgeDesk, GroomerAsk, GroomerDesk, LogStream, RunFiles};
+use crate::api::{ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, RunFiles};
 use crate::core::command::Evidence;
-use crate::core::record::{CardKey, ForgeKind, Repo, Run};
+use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::edges::{ForgeError, Forges as _};
 use crate::forge::Forges;
@@ -24,7 +25,7 @@ use crate::forge::github::GithubForge;
 use crate::forge::sync::Syncer;
 use crate::groomer::{self, Groomer};
 use crate::ledger::{Door, Fault};
-use crate::runner::Diffs;
+use crate::runner::{Diffs, Hands};
 use crate::runner::log::{RunLogs, Stream};
 
 /// The forges, as the API sees them.
@@ -193,6 +194,28 @@ fn local_name(path: &Path) -> Result<RepoName, ForgeError> {
         .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.') { c } else { '-' })
         .collect();
     format!("local/{safe}").parse().map_err(ForgeError::Refused)
+}
+
+/// What prepares runs by hand, as the API sees it.
+pub struct ByHand(pub Hands);
+
+#[async_trait]
+impl HandDesk for ByHand {
+    fn template(&self) -> String {
+        self.0.template().to_owned()
+    }
+
+    fn check(&self, program: Option<&str>, target: &Target, hand: &Hand) -> Result<(), String> {
+        self.0.check(program, target, hand)
+    }
+
+    fn places(&self, repo: &Repo, run: &Run) -> (PathBuf, PathBuf) {
+        self.0.places(repo, run)
+    }
+
+    async fn rehearse(&self, repo: &Repo, run: &Run) -> Result<String, (EndClass, String)> {
+        self.0.rehearse(repo, run).await
+    }
 }
 
 /// The runner's files, as the API sees them.

@@ -127,7 +127,7 @@ impl Scene {
     /// If it is not.
     pub async fn lease(&self, client: &Client, run: &Run) -> Duration {
         let claim = self.card(client).await.claim.expect("the claim is held");
-        assert_eq!((claim.id, claim.attempt), (run.claim_id, run.attempt), "it is the run's own");
+        assert_eq!((Some(claim.id), claim.attempt), (run.claim_id, run.attempt), "it is the run's own");
         claim.lease_expires_at.since(SystemClock.now())
     }
 

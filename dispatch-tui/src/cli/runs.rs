@@ -25,14 +25,20 @@ pub(super) async fn list(
         vec![
             r.id.into(),
             word(&r.state),
-            format!("{}#{}", r.repo_full_name, r.issue_number).into(),
+            on(r).into(),
             (&r.program).into(),
             dim(out.age(r.created_at)),
             said.map_or("", String::as_str).lines().next().unwrap_or_default().into(),
         ]
     });
     let rows = rows.collect();
-    Ok(out.table(&["RUN", "STATE", "ISSUE", "PROGRAM", "AGE", "LAST"], rows, "no run")?)
+    Ok(out.table(&["RUN", "STATE", "WORKS ON", "PROGRAM", "AGE", "LAST"], rows, "no run")?)
+}
+
+/// What a run works on, with its repository.
+fn on(run: &Run) -> String {
+    let between = if run.subject.starts_with('#') { "" } else { " " };
+    format!("{}{between}{}", run.repo_full_name, run.subject)
 }
 
 pub(super) async fn logs(

@@ -21,7 +21,7 @@ struct Card {
 /// What is known of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
-    issue: u64,
+    issue: Option<u64>,
     state: String,
 }
 
@@ -81,7 +81,7 @@ impl Story {
         for (n, class, what) in
             [(2, EndClass::Blocked, "ask a question"), (3, EndClass::Failed, "have failed")]
         {
-            let ended = self.runs.values().any(|r| r.issue == n && r.state == class.word());
+            let ended = self.runs.values().any(|r| r.issue == Some(n) && r.state == class.word());
             let flagged = |c: &Card| c.flags.iter().any(|f| matches!(f, Flag::Blocked | Flag::NeedsHuman));
             if !(ended && self.cards.get(&n).is_some_and(flagged)) {
                 unmet.push(format!("#{n} should {what} and want a person but {}", self.state_of(n)));
@@ -97,7 +97,7 @@ impl Story {
 
     fn state_of(&self, n: u64) -> String {
         let Some(card) = self.cards.get(&n) else { return "was never seen".to_owned() };
-        let run = self.runs.iter().rev().find(|(_, r)| r.issue == n);
+        let run = self.runs.iter().rev().find(|(_, r)| r.issue == Some(n));
         let run = run.map_or_else(|| "without a run".to_owned(), |(id, r)| format!("with {id} {}", r.state));
         format!("is {} {run}", card.column)
     }
@@ -107,7 +107,7 @@ fn run_line(run: &Run) -> Line {
     let why = if run.ended { run.question.as_ref().or(run.reason.as_ref()) } else { None };
     let why = why.and_then(|w| w.lines().find(|l| !l.trim().is_empty()));
     let why = why.map(|w| format!(": {}", w.trim())).unwrap_or_default();
-    (format!("run {} {} (#{}){why}", run.id, run.state, run.issue_number), Colour::of(&run.state))
+    (format!("run {} {} ({}){why}", run.id, run.state, run.subject), Colour::of(&run.state))
 }
 
 #[cfg(test)]
@@ -131,7 +131,8 @@ mod tests {
     fn run(id: u64, issue: u64, state: &str, question: Option<&str>) -> Run {
         serde_json::from_value(json!({
             "id": format!("r-{id}"), "state": state, "ended": question.is_some(), "issueId": format!("lo1-{issue}"),
-            "repoFullName": "local/hello", "issueNumber": issue, "title": "", "agentName": "dispatch",
+            "repoFullName": "local/hello", "issueNumber": issue, "subject": format!("#{issue}"), "title": "",
+            "agentName": "dispatch",
             "program": "demo", "claimId": "c-1", "attempt": 1, "phases": [], "createdAt": "2026-01-01T00:00:00Z",
             "question": question, "usage": {}, "stopping": false,
         }))

@@ -61,7 +61,7 @@ fn content(run: &Run) -> serde_json::Value {
         "agent": run.program,
         "agentName": run.agent_name,
         "repo": run.repo_full_name,
-        "workspace": format!("{}/issue-{}", run.repo_full_name, run.issue_number),
+        "workspace": run.workspace,
         "status": run.state,
         "runId": run.id,
     })
@@ -141,7 +141,8 @@ mod tests {
             phases.iter().map(|p| serde_json::json!({"phase": p, "at": "2026-01-01T00:00:00Z"})).collect();
         serde_json::from_value(serde_json::json!({
             "id": format!("r-{id}"), "state": if ended { "succeeded" } else { "running" }, "ended": ended,
-            "issueId": "lo1-4", "repoFullName": "local/hello", "issueNumber": 4, "title": "t", "agentName": "runner",
+            "issueId": "lo1-4", "repoFullName": "local/hello", "issueNumber": 4, "subject": "#4",
+            "workspace": "local/hello/issue-4", "title": "t", "agentName": "runner",
             "program": "claude:opus", "claimId": "c-1", "attempt": 1, "phases": phases,
             "createdAt": "2026-01-01T00:00:00Z",
             "usage": {}, "stopping": false,

@@ -37,7 +37,7 @@ impl Target {
     fn of_run(model: &Model, id: RunId) -> Target {
         let run = model.data.runs.get(&id);
         Target {
-            issue: run.map(|r| r.issue_id.clone()),
+            issue: run.and_then(|r| r.issue_id.clone()),
             run: Some(id),
             repo: run.map(|r| r.repo_full_name.clone()),
             problem: None,

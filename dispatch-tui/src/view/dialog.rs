@@ -99,7 +99,7 @@ fn question(model: &Model, confirm: &Confirm) -> (String, Vec<String>) {
                 .data
                 .runs
                 .get(run)
-                .map_or_else(String::new, |r| format!("#{} {}, {}", r.issue_number, r.title, r.program));
+                .map_or_else(String::new, |r| format!("{} {}, {}", r.subject, r.title, r.program));
             let stopping = model.data.runs.get(run).is_some_and(|r| r.stopping);
             let what = if stopping {
                 "It is being stopped already; x ends it without the grace."

@@ -58,7 +58,7 @@ fn title(model: &Model, pane: &LogPane, buffer: &mut Buffer, area: Rect) {
     let left = vec![
         Span::styled(mark.glyph(), theme.style(mark.role())),
         Span::styled(format!(" {word} {}", run.id), theme.style(Role::Strong)),
-        Span::raw(format!("  #{} {}", run.issue_number, run.title)),
+        Span::raw(format!("  {} {}", run.subject, run.title)),
     ];
     let state = if run.ended { run.state.clone() } else { format!("{} {}", phase_bar(run), run.state) };
     let tokens = run.usage.input_tokens + run.usage.output_tokens;

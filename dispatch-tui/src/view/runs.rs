@@ -51,7 +51,7 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, run: &Run, cho
     let mut left = vec![
         Span::raw(if chosen { "›" } else { " " }),
         Span::styled(mark.glyph(), theme.style(mark.role())),
-        Span::raw(format!(" {:<7} {:<6} ", run.id.to_string(), format!("#{}", run.issue_number))),
+        Span::raw(format!(" {:<7} {:<6} ", run.id.to_string(), text::fit(&run.subject, 20))),
     ];
     if area.width >= 60 {
         left.push(Span::raw(format!("{:<13} ", text::fit(&run.program, 13))));

@@ -40,10 +40,11 @@ use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
 use dispatch_shared::protocol::setup::{Setup, SetupRequest};
+use dispatch_shared::run::EndClass;
 use tokio::sync::broadcast;
 
 use crate::core::command::Evidence;
-use crate::core::record::{CardKey, ForgeKind, Repo, Run};
+use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenRepo};
 use crate::core::view;
 use crate::core::world::World;
@@ -142,6 +143,28 @@ pub trait RunFiles: Send + Sync {
     fn engine(&self) -> String;
 }
 
+/// What the API asks of the runner before a run by hand starts.
+#[async_trait]
+pub trait HandDesk: Send + Sync {
+    /// The template where none is named.
+    fn template(&self) -> String;
+
+    /// Whether all that is named is there.
+    ///
+    /// # Errors
+    /// A sentence that lists what there is.
+    fn check(&self, program: Option<&str>, target: &Target, hand: &Hand) -> Result<(), String>;
+
+    /// Where `run` works, or would, and the file that its program's output goes to.
+    fn places(&self, repo: &Repo, run: &Run) -> (PathBuf, PathBuf);
+
+    /// Prepares the workspace of a run that is in no store, starts nothing, returns its prompt.
+    ///
+    /// # Errors
+    /// The class and a sentence.
+    async fn rehearse(&self, repo: &Repo, run: &Run) -> Result<String, (EndClass, String)>;
+}
+
 /// What the API asks of the configuration.
 pub trait SetupDesk: Send + Sync {
     /// What is configured; no credential among it.
@@ -167,6 +190,8 @@ pub struct App {
     pub groomer: Option<Arc<dyn GroomerDesk>>,
     /// Logs and diffs.
     pub files: Arc<dyn RunFiles>,
+    /// Runs by hand.
+    pub hands: Arc<dyn HandDesk>,
     /// The secret that webhooks are signed with; without one none is taken.
     pub webhook_secret: Option<crate::secret::Secret>,
     /// The event stream.

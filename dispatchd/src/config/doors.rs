@@ -91,9 +91,7 @@ pub(super) fn read(
 ) -> Result<Doors, ConfigError> {
     let wrong = |key: &str, why: String| ConfigError(format!("{}: key `{key}`: {why}", config.display()));
     let file = |key: &str, path: &Path| {
-        let text =
-            std::fs::read_to_string(path).map_err(|e| wrong(key, format!("{}: {e}", path.display())))?;
-        let token = Secret::new(&text);
+        let token = Secret::read(path).map_err(|e| wrong(key, e))?;
         if token.is_empty() {
             return Err(wrong(key, format!("{} is empty; it must hold the token", path.display())));
         }
@@ -197,6 +195,8 @@ mod tests {
         let text = format!("[api]\nmaintainer_token_file = \"{}\"\n", path.display());
         assert!(doors(&text, &[]).unwrap_err().contains("maintainer_token_file"));
         std::fs::write(&path, "\n").unwrap();
+        assert!(doors(&text, &[]).unwrap_err().contains("chmod 600"), "others may read it");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
         assert!(doors(&text, &[]).unwrap_err().contains("is empty"));
         std::fs::write(&path, "m\n").unwrap();
         let read = doors(&text, &[]).unwrap();

@@ -64,7 +64,6 @@ pub(super) fn webhook_secret(
         return Ok(Some(Secret::new(&secret)));
     }
     let Some(path) = &file.github.webhook_secret_file else { return Ok(None) };
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| ConfigError(format!("github.webhook_secret_file {}: {e}", path.display())))?;
-    Ok(Some(Secret::new(&text)).filter(|s| !s.is_empty()))
+    let secret = Secret::read(path).map_err(|e| ConfigError(format!("github.webhook_secret_file: {e}")))?;
+    Ok(Some(secret).filter(|s| !s.is_empty()))
 }

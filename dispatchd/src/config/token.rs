@@ -14,9 +14,8 @@ pub(super) fn find(
         return Ok(Some((Secret::new(token.trim()), "environment")));
     }
     if let Some(path) = &file.github.token_file {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| ConfigError(format!("github.token_file {}: {e}", path.display())))?;
-        return Ok(Some((Secret::new(text.trim()), "file")).filter(|(t, _)| !t.is_empty()));
+        let token = Secret::read(path).map_err(|e| ConfigError(format!("github.token_file: {e}")))?;
+        return Ok(Some((token, "file")).filter(|(t, _)| !t.is_empty()));
     }
     if let Some(token) = kept.get("githubToken") {
         return Ok(Some((token.clone(), "setup")));

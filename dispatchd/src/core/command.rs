@@ -12,6 +12,7 @@ use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::TaskType;
 
 use super::clerk::Paper;
+use super::dispatch::Dispatch;
 use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
 use super::record::{CardKey, ForgeKind, Source};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
@@ -115,14 +116,15 @@ pub enum Command {
         /// Who.
         actor: String,
     },
-    /// Make the card of an ended run ready again, with failures counted from the start.
+    /// Make the card of an ended run ready again, with failures counted from the start; a run by hand is started again.
     Retry {
         /// Which.
         run: RunId,
         /// Who.
         actor: String,
     },
-    /// Answer the question of a blocked run: the card becomes ready, the answer goes into the next prompt.
+    /// Answer the question of a blocked run: the card becomes ready, the answer goes into the next prompt; a run by hand
+    /// is started again.
     Answer {
         /// Which.
         run: RunId,
@@ -131,6 +133,10 @@ pub enum Command {
         /// Who.
         actor: String,
     },
+    /// Start a run by hand. Reply: [`Reply::Dispatched`].
+    Dispatch(Box<Dispatch>),
+    /// Let the next run that waits go ahead. Reply: [`Reply::Dispatched`], or [`Reply::Idle`] if none may.
+    Proceed,
     /// About resumable work and what agents did.
     Work(Box<Work>),
     /// About the labels and the text of one card.
@@ -364,6 +370,13 @@ pub enum Reply {
         run: Option<RunId>,
         /// It was there already: nothing changed.
         repeated: bool,
+    },
+    /// A run was started by hand, or goes ahead.
+    Dispatched {
+        /// The run.
+        run: RunId,
+        /// What it waits for, in words; `None` if it goes ahead.
+        waits_for: Option<String>,
     },
     /// Nothing to hand out.
     Idle,

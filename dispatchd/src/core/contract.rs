@@ -162,7 +162,9 @@ pub fn implement(
         branch: Some(branch),
         base_branch: Some(base),
         claim: claim.map(view::claim),
-        ranking_reason: Some(rank::reason(card, now, agent)),
+        ranking_reason: Some(
+            claim.and_then(|c| c.ranking.clone()).unwrap_or_else(|| rank::reason(card, now, agent)),
+        ),
         ..bare(TaskType::Implement, agent)
     }
 }

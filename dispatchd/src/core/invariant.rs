@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use dispatch_shared::followup::FixStatus;
 use dispatch_shared::issue::{IssueState, Status};
-use dispatch_shared::run::RunState;
+use dispatch_shared::run::{Phase, RunState};
 
 use super::fix::FixKey;
 use super::rank;
@@ -21,11 +21,12 @@ pub fn check(world: &World) -> Result<(), String> {
         let card = world.cards.get(&claim.card);
         let fix =
             claim.fix.and_then(|h| world.fixes.get(&FixKey { repo: claim.card.repo.clone(), pr: h.pr }));
-        if card.is_none() && fix.is_none() {
+        let pull = world.pulls.contains_key(&(claim.card.repo.clone(), claim.card.number));
+        if card.is_none() && fix.is_none() && !pull {
             return Err(format!("{} is on no card and on no pull request", claim.id));
         }
-        let highest = card.map(|c| c.attempt).or(fix.map(|f| f.attempt)).unwrap_or_default();
-        if claim.attempt > highest {
+        let highest = card.map(|c| c.attempt).or(fix.map(|f| f.attempt));
+        if highest.is_some_and(|h| claim.attempt > h) {
             return Err(format!("{} has an attempt that {} never handed out", claim.id, claim.card.id()));
         }
         if claim.is_held() && claim.fix.is_some() != fix.is_some_and(|f| f.claim == Some(claim.id)) {
@@ -53,16 +54,19 @@ pub fn check(world: &World) -> Result<(), String> {
         }
     }
     for run in world.runs.values() {
-        let claim = world.claims.get(&run.claim);
+        let claim = run.claim.and_then(|id| world.claims.get(&id));
         let live_claim = claim.is_some_and(|c| c.is_held());
-        if run.state.is_live() && !live_claim && run.kill.is_none() {
+        if run.state.is_live() && run.claim.is_some() && !live_claim && run.kill.is_none() {
             return Err(format!("{} lives without a claim and is not being stopped", run.id));
         }
         if matches!(run.state, RunState::Ended(_))
             && live_claim
             && claim.is_some_and(|c| c.run == Some(run.id))
         {
-            return Err(format!("{} is over and {} is still held", run.id, run.claim));
+            return Err(format!("{} is over and {:?} is still held", run.id, run.claim));
+        }
+        if run.waiting && run.state != RunState::Live(Phase::Queued) {
+            return Err(format!("{} waits and is {}", run.id, run.state.word()));
         }
         if matches!(run.state, RunState::Ended(_)) != run.ended_at.is_some() {
             return Err(format!("{} is {} and ended at {:?}", run.id, run.state.word(), run.ended_at));

@@ -6,6 +6,7 @@
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
+//!   [`dispatch`]: runs started by hand;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
 //!   [`throttle`]: which request to GitHub goes when; [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
@@ -19,6 +20,7 @@ pub mod change;
 pub mod clerk;
 pub mod command;
 pub mod contract;
+pub mod dispatch;
 pub mod draft;
 pub mod fix;
 pub mod grooming;

@@ -7,7 +7,7 @@ use dispatch_shared::issue::{Flag, IssueState, Status};
 use dispatch_shared::protocol::control::{Problem, ProblemKind};
 use dispatch_shared::run::{EndClass, RunState};
 
-use super::record::{Card, Write};
+use super::record::{Card, Run, Write};
 use super::world::World;
 
 /// Whether a card may be a problem: the world keeps an index of these.
@@ -17,6 +17,7 @@ pub fn wants_look(card: &Card) -> bool {
         && card.state == IssueState::Open
         && (!card.flags.is_empty()
             || card.question.is_some()
+            || card.unverified.is_some()
             || matches!(card.write, Some(Write::Refused(_)))
             || matches!(card.status, Status::InReview | Status::InProgress))
 }
@@ -43,6 +44,7 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
             });
         }
     }
+    of_runs(world, now, &mut found);
     for (program, until, why) in world.meta.pools.iter().filter(|(_, until, _)| *until > now) {
         found.push(Problem {
             id: format!("pool-{program}"),
@@ -58,6 +60,40 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
     }
     found.sort_by(|a, b| (a.kind, a.since, &a.id).cmp(&(b.kind, b.since, &b.id)));
     found
+}
+
+/// Runs by hand that move no card: what went wrong shows until somebody starts another on the same, or for as long as closed
+/// cards stay on the board.
+fn of_runs(world: &World, now: Timestamp, found: &mut Vec<Problem>) {
+    let mut seen = std::collections::BTreeSet::new();
+    let recent = |r: &&std::sync::Arc<Run>| r.ended_at.is_none_or(|at| at + world.policy.done_retention >= now);
+    for run in world.runs.values().rev().filter(|r| !r.is_on_issue()).filter(recent) {
+        let Some(repo) = world.repos.get(&run.card.repo).filter(|r| r.tracked) else { continue };
+        let RunState::Ended(class) = run.state else {
+            seen.insert((&run.card.repo, run.place()));
+            continue;
+        };
+        if !seen.insert((&run.card.repo, run.place())) {
+            continue;
+        }
+        let (kind, action) = match class {
+            EndClass::Blocked => (ProblemKind::Question, "answer"),
+            EndClass::Succeeded | EndClass::NoChanges | EndClass::Killed | EndClass::Revoked => continue,
+            _ => (ProblemKind::Failed, "retry"),
+        };
+        let text = run.question.clone().or_else(|| run.reason.clone());
+        found.push(Problem {
+            id: format!("run-{}", run.id),
+            kind,
+            since: run.ended_at.unwrap_or(run.created_at),
+            subject: format!("{} {}", repo.name, run.subject()),
+            text: text.unwrap_or_else(|| class.to_string()),
+            action: action.into(),
+            issue_id: None,
+            run_id: Some(run.id),
+            repo_full_name: Some(repo.name.clone()),
+        });
+    }
 }
 
 fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
@@ -104,8 +140,13 @@ fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
         }
     }
     if card.status == Status::InReview && world.linked_pull(card).is_none() {
-        let text =
-            "in review, but no pull request is known; link one (`Fixes #n`) or move the card".to_owned();
+        let text = match &card.unverified {
+            None => "in review, but no pull request is known; link one (`Fixes #n`) or move the card".to_owned(),
+            Some(said) => format!(
+                "{} reported a pull request while the forge could not be asked; it is looked for at the next sync",
+                said.agent
+            ),
+        };
         found.push(problem(ProblemKind::Unverified, text, "move", None, card.since));
     }
     if card.status == Status::InProgress && card.flags.is_empty() && world.held(&card.key).is_none() {

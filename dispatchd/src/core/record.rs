@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::event::{Seq, What};
-use dispatch_shared::id::{IssueId, RepoKey, RepoName, RunId};
+use dispatch_shared::id::{AgentName, IssueId, RepoKey, RepoName, RunId};
 use dispatch_shared::issue::{Flag, IssueState, Status};
 use serde::{Deserialize, Serialize};
 
@@ -21,7 +21,7 @@ pub use super::grooming::Grooming;
 pub use super::seen::{SeenPull, SyncCursor};
 pub use claim::{Claim, ClaimState, HandOut};
 pub use intent::{Intent, IntentState, Wish};
-pub use run::{Kill, Run};
+pub use run::{Hand, Kill, Run, Target};
 
 /// Which forge a repository lives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -198,6 +198,22 @@ pub struct Card {
     /// What grooming knows of it.
     #[serde(default)]
     pub grooming: Grooming,
+    /// A report that was taken in while the forge could not be asked.
+    #[serde(default)]
+    pub unverified: Option<Unverified>,
+}
+
+/// What a report said of a pull request and nobody has seen yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unverified {
+    /// When it was reported.
+    pub since: Timestamp,
+    /// Who reported.
+    pub agent: AgentName,
+    /// The pull request's number, if the report named one.
+    pub pull: Option<u64>,
+    /// Where its head stood when the task was taken, if the report says that it has moved.
+    pub head_seen: Option<String>,
 }
 
 /// A pull request as last read.

@@ -109,13 +109,18 @@ pub fn issue(world: &World, card: &Card, body: Option<String>) -> Option<Issue> 
 #[must_use]
 pub fn run(world: &World, run: &Run) -> Option<wire_runs::Run> {
     let repo = world.repos.get(&run.card.repo)?;
+    let card = world.cards.get(&run.card);
     Some(wire_runs::Run {
         id: run.id,
         state: run.state.word().to_owned(),
         ended: !run.state.is_live(),
-        issue_id: run.card.id(),
+        issue_id: card.map(|c| c.key.id()),
         repo_full_name: repo.name.clone(),
-        issue_number: run.card.number,
+        issue_number: card.map(|c| c.key.number),
+        subject: run.subject(),
+        workspace: format!("{}/{}", repo.name, run.place()),
+        by_hand: run.hand.as_ref().map(|h| h.by.clone()),
+        waiting: run.waiting,
         title: run.title.clone(),
         agent_name: run.agent.clone(),
         program: run.program.clone(),
@@ -236,7 +241,11 @@ pub fn queue_issue(
         status: issue.status,
         lane: issue.lane,
         claimable,
-        ranking_reason: rank::reason(card, now, agent),
+        ranking_reason: world
+            .held(&card.key)
+            .filter(|c| c.agent == *agent)
+            .and_then(|c| c.ranking.clone())
+            .unwrap_or_else(|| rank::reason(card, now, agent)),
         decomposed: issue.decomposed,
         linked_pr_health: issue.linked_pr,
     })

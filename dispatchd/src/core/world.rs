@@ -16,7 +16,7 @@ use super::activity::Activity;
 use super::change::Change;
 use super::policy::Policy;
 use super::rank::Rule;
-use super::record::{Card, CardKey, Claim, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport};
+use super::record::{Card, CardKey, Claim, ClaimState, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport};
 
 /// How many ended runs stay in memory.
 const RUNS_KEPT: usize = 2_000;
@@ -56,7 +56,7 @@ pub struct World {
     pub cards: OrdMap<CardKey, Arc<Card>>,
     /// Pull requests by repository and number.
     pub pulls: OrdMap<(RepoKey, u64), Arc<Pull>>,
-    /// Held claims, and the newest ended one of each card.
+    /// Held claims, the newest ended one of each card, and the newest that was taken away.
     pub claims: OrdMap<ClaimId, Arc<Claim>>,
     /// Live runs and the newest ended ones.
     pub runs: OrdMap<RunId, Arc<Run>>,
@@ -69,6 +69,7 @@ pub struct World {
     /// What agents did.
     pub activity: Activity,
     newest_claim: OrdMap<CardKey, ClaimId>,
+    revoked: OrdMap<CardKey, ClaimId>,
     held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
     leases: OrdSet<(Timestamp, ClaimId)>,
     ready: OrdMap<Bucket, OrdSet<(Timestamp, u64)>>,
@@ -167,7 +168,7 @@ impl World {
         if let Some(previous) = self.newest_claim.insert(claim.card.clone(), claim.id)
             && previous != claim.id
         {
-            self.claims.remove(&previous);
+            self.forget_claim(&previous);
         }
         let held = self.held_by.entry(claim.agent.clone()).or_default();
         if claim.is_held() {
@@ -182,6 +183,17 @@ impl World {
         self.claims.insert(claim.id, Arc::new(claim.clone()));
         if let Some(card) = self.cards.get(&claim.card).cloned() {
             self.reindex(&card);
+        }
+    }
+
+    /// Forgets a claim that a newer one on the same card has followed. One that was taken away stays until the next such
+    /// one: its former holder has still to hear of it.
+    fn forget_claim(&mut self, id: &ClaimId) {
+        let Some(claim) = self.claims.get(id).cloned() else { return };
+        if !matches!(claim.state, ClaimState::Revoked(_)) {
+            self.claims.remove(id);
+        } else if let Some(older) = self.revoked.insert(claim.card.clone(), *id).filter(|older| older != id) {
+            self.claims.remove(&older);
         }
     }
 

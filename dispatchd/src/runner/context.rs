@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::agents::Agents;
 use super::log::RunLogs;
 use super::settings::Settings;
+use super::templates::Templates;
 use super::workspace::Workspaces;
 use crate::core::command::{Command, RunStep};
 use crate::core::record::{Card, Kill, Repo, Run};
@@ -24,6 +25,7 @@ pub(super) struct Context {
     pub(super) settings: Settings,
     pub(super) agents: Agents,
     pub(super) spaces: Workspaces,
+    pub(super) templates: Templates,
     pub(super) logs: Arc<RunLogs>,
     pub(super) shutdown: CancellationToken,
 }
@@ -55,13 +57,16 @@ impl Seat {
         world.runs.get(&self.run).filter(|r| r.attempt == self.attempt && r.state.is_live()).cloned()
     }
 
-    /// Repository and card of the run.
-    pub(super) fn subject(&self) -> Result<(Arc<Repo>, Arc<Card>), String> {
+    /// Repository and card of the run; a card only if it works on an issue.
+    pub(super) fn subject(&self) -> Result<(Arc<Repo>, Option<Arc<Card>>), String> {
         let world = self.ctx.ledger.snapshot();
         let run = world.runs.get(&self.run).ok_or("the run is not there any more")?;
         let repo = world.repos.get(&run.card.repo).ok_or("its repository is not there any more")?;
+        if !run.is_on_issue() {
+            return Ok((repo.clone(), None));
+        }
         let card = world.cards.get(&run.card).ok_or("its issue is not there any more")?;
-        Ok((repo.clone(), card.clone()))
+        Ok((repo.clone(), Some(card.clone())))
     }
 
     /// Tells the ledger how the run goes.
@@ -136,10 +141,13 @@ impl Context {
     /// Renews the claim of a live run for as long as it is polled: at once, for a daemon before this one may have left it
     /// shortly before its end, and then three times a lease.
     pub(super) async fn renew(&self, run: &Run) -> std::convert::Infallible {
+        if run.claim.is_none() {
+            return std::future::pending().await;
+        }
         loop {
             let world = self.ledger.snapshot();
             if world.runs.get(&run.id).is_some_and(|r| r.attempt == run.attempt && r.state.is_live()) {
-                let (agent, claim) = (run.agent.clone(), Some(run.claim));
+                let (agent, claim) = (run.agent.clone(), run.claim);
                 let command = Command::Renew { agent, claim, checkpoint: None };
                 if let Err(fault) = self.ledger.submit(command).await {
                     tracing::warn!(run = %run.id, %fault, "the lease was not renewed");

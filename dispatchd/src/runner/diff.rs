@@ -37,9 +37,9 @@ impl Diffs {
         if !ws.mirror.is_dir() {
             return Ok(String::new());
         }
-        let base = spaces.commit(&ws.mirror, &format!("refs/heads/{}", ws.base)).await?;
+        let base = spaces.commit(&ws.mirror, &ws.base_ref()).await?;
         let base =
-            base.ok_or_else(|| format!("the repository has no branch `{}` to compare with", ws.base))?;
+            base.ok_or_else(|| format!("the repository has no `{}` to compare with", ws.base_ref()))?;
         let live = branch_file(&ws.repo, &ws.branch);
         let head = match live {
             Some(sha) => Some(sha),

@@ -83,7 +83,7 @@ impl RunLogs {
         Arc::new(Self { dir: state_dir.join("runs"), limit, live: Mutex::default() })
     }
 
-    fn path(&self, run: RunId, stream: Stream) -> PathBuf {
+    pub(super) fn path(&self, run: RunId, stream: Stream) -> PathBuf {
         self.dir.join(run.to_string()).join(stream.file())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`settings`], [`agents`]: what the operator chose; programs as data.
 //! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
+//! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas.
 //! - `workspace`, `git`, `seal`: clones with borrowed objects, and git called so that an agent's leavings have no say.
 //! - [`runtime`]: the engines. [`stream`]: what programs say. [`log`]: where it is kept.
 //!
@@ -13,6 +14,7 @@ mod context;
 mod diff;
 mod follow;
 mod git;
+mod hand;
 mod hooks;
 pub mod log;
 mod prepare;
@@ -23,6 +25,7 @@ mod seal;
 pub mod settings;
 pub mod stream;
 mod supervise;
+mod templates;
 mod verify;
 mod workspace;
 
@@ -33,19 +36,21 @@ use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::{RepoKey, RunId};
-use dispatch_shared::run::RuntimeKind;
+use dispatch_shared::run::{Phase, RunState, RuntimeKind};
 use dispatch_shared::task::TaskType;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::command::{Command, Reply, Take};
+use crate::core::dispatch;
 use crate::core::record::Run;
 use crate::core::world::World;
 use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError};
 use crate::ledger::{Door, Fault};
 use context::Context;
 pub use diff::Diffs;
+pub use hand::Hands;
 use log::RunLogs;
 use settings::Settings;
 
@@ -80,6 +85,10 @@ impl Runner {
         logs: Arc<RunLogs>,
     ) -> Result<Self, String> {
         let agents = agents::Agents::new(&settings.agents)?;
+        let templates = templates::Templates::new(settings.templates.clone());
+        templates
+            .get(templates::Kind::Prompt, &settings.template)
+            .map_err(|e| format!("runner.template: {e}"))?;
         for name in &settings.env {
             agents::check_env(name).map_err(|e| format!("runner.env: {e}"))?;
         }
@@ -93,7 +102,7 @@ impl Runner {
             logs.announce(run.id);
         }
         let shutdown = CancellationToken::new();
-        let ctx = Context { ledger, forges, edges, settings, agents, spaces, logs, shutdown };
+        let ctx = Context { ledger, forges, edges, settings, agents, spaces, templates, logs, shutdown };
         let note = watch::Sender::new("looking for an engine".to_owned());
         Ok(Self { ctx: Arc::new(ctx), state_dir, engine: None, note })
     }
@@ -109,6 +118,12 @@ impl Runner {
     #[must_use]
     pub fn diffs(&self) -> Diffs {
         Diffs::new(self.ctx.clone())
+    }
+
+    /// What prepares runs by hand.
+    #[must_use]
+    pub fn hands(&self) -> Hands {
+        Hands::new(self.ctx.clone())
     }
 
     /// The engine in use, or why there is none; for the header.
@@ -176,7 +191,7 @@ impl Runner {
         let world = self.ctx.ledger.snapshot();
         let live: Vec<Arc<Run>> = world.live_runs().cloned().collect();
         self.ctx.spaces.sweep_homes(&live.iter().map(|r| r.id).collect::<Vec<_>>());
-        for run in live {
+        for run in live.into_iter().filter(|r| !r.waiting) {
             let (ctx, given) = (self.ctx.clone(), self.engine.clone());
             let (choice, dir) = (self.ctx.settings.runtime, self.state_dir.clone());
             let id = run.id;
@@ -192,19 +207,35 @@ impl Runner {
         }
     }
 
-    /// Takes tasks while there are some and a slot is free. Returns when time alone makes the next one eligible.
+    /// Starts what was asked for by hand, then takes tasks, while there are some and a slot is free. Returns when time alone
+    /// makes the next one eligible.
     async fn fill(&self, runs: &mut Runs) -> Option<Timestamp> {
         let Some(engine) = &self.engine else { return None };
         loop {
             let world = self.ctx.ledger.snapshot();
+            if world.waiting_runs().next().is_some()
+                && let Ok((Reply::Dispatched { .. }, _)) = self.ctx.ledger.submit(Command::Proceed).await
+            {
+                continue;
+            }
+            // What went ahead by hand has its slot already.
+            let begins = |r: &&Arc<Run>| {
+                r.hand.is_some() && !r.waiting && r.state == RunState::Live(Phase::Queued) && !runs.has(r.id)
+            };
+            let begun: Vec<Arc<Run>> = world.live_runs().filter(begins).cloned().collect();
+            for run in begun {
+                let (ctx, engine) = (self.ctx.clone(), engine.clone());
+                runs.spawn(run.id, supervise::supervise(ctx, engine, run, None));
+            }
+            let paused = dispatch::wakes_at(&world, self.ctx.edges.clock.now());
             let slots = self.ctx.settings.max_parallel.min(world.policy.runner_slots.max(1));
             if world.meta.frozen || runs.ids.len() >= slots {
-                return None;
+                return paused;
             }
             let repos: Vec<RepoKey> =
                 world.tracked().filter(|r| r.runner_enabled).map(|r| r.key.clone()).collect();
             let now = self.ctx.edges.clock.now();
-            let mut wake = None;
+            let mut wake = paused;
             if !eligible(&world, &repos, now, &mut wake) {
                 return wake;
             }
@@ -331,6 +362,10 @@ impl Runs {
     fn spawn(&mut self, run: RunId, life: impl Future<Output = ()> + Send + 'static) {
         let task = self.set.spawn(life);
         self.ids.insert(task.id(), run);
+    }
+
+    fn has(&self, run: RunId) -> bool {
+        self.ids.values().any(|id| *id == run)
     }
 
     fn forget(&mut self, ended: &Result<(tokio::task::Id, ()), tokio::task::JoinError>) {

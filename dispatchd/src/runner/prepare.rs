@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 use dispatch_shared::run::{EndClass, RuntimeKind};
 
 use super::agents::{Agent, SCRIPT_NAME};
-use super::context::Seat;
+use super::context::{Context, Seat};
 use super::hooks;
 use super::log::Writer;
 use super::prompt;
 use super::publish::{Failure, forge_failure, remote_failure};
 use super::seal;
 use super::workspace::{Workspace, Workspaces};
-use crate::core::record::{Card, Repo, Run};
+use crate::core::record::{Card, Repo, Run, Target};
 use crate::edges::{Limits, RunSpec};
 
 fn crashed(why: String) -> Failure {
@@ -35,27 +35,60 @@ pub(super) fn owner(seat: &Seat) -> (u32, u32) {
     (settings.uid, settings.gid)
 }
 
+/// Brings mirror and checkout up to date: all that a dry run prepares. Returns whether the checkout was made.
+pub(super) async fn checkout(
+    ctx: &Context,
+    repo: &Repo,
+    ws: &Workspace,
+    busy: impl Fn() -> Option<String>,
+) -> Result<bool, Failure> {
+    let forge = ctx.forges.for_repo(repo).map_err(|e| forge_failure("preparing", &e))?;
+    let remote = forge.remote(repo).await.map_err(|e| forge_failure("asking for the remote", &e))?;
+    ctx.edges.hook.before("runner.fetch").map_err(|e| crashed(format!("fetch: {e}")))?;
+    ctx.spaces.fetch(ws, &remote).await.map_err(remote_failure)?;
+    ctx.edges.hook.before("runner.workspace").map_err(|e| crashed(format!("workspace: {e}")))?;
+    let made = ctx.spaces.prepare(ws, busy).await.map_err(crashed)?;
+    if made {
+        hooks::run(&ctx.settings.hooks.after_create, &ws.repo, "after_create").await.map_err(crashed)?;
+    }
+    Ok(made)
+}
+
+/// What the prompt for `run` says.
+pub(super) fn prompt_of(
+    ctx: &Context,
+    repo: &Repo,
+    card: Option<&Card>,
+    run: &Run,
+    ws: &Workspace,
+) -> Result<String, String> {
+    let body = match card {
+        Some(card) => ctx.ledger.body(&card.key).map_err(|e| e.to_string())?,
+        None => String::new(),
+    };
+    let pull = match run.target {
+        Target::Pull(number) => ctx.ledger.snapshot().pulls.get(&(run.card.repo.clone(), number)).cloned(),
+        _ => None,
+    };
+    let about = prompt::About { repo, card, body: &body, pull: pull.as_ref().map(|p| &p.seen), run, ws };
+    prompt::render(&ctx.templates, &ctx.settings.template, &about)
+}
+
 /// Makes all that the run needs.
-#[expect(clippy::too_many_arguments, reason = "a run's whole subject; called once")]
 pub(super) async fn prepare(
     seat: &Seat,
     repo: &Repo,
-    card: &Card,
-    body: &str,
+    card: Option<&Card>,
     run: &Run,
     agent: &Agent,
     ws: &Workspace,
     writer: &mut Writer,
 ) -> Result<(), Failure> {
     let ctx = &seat.ctx;
-    let forge = ctx.forges.for_repo(repo).map_err(|e| forge_failure("preparing", &e))?;
-    let remote = forge.remote(repo).await.map_err(|e| forge_failure("asking for the remote", &e))?;
-    ctx.edges.hook.before("runner.fetch").map_err(|e| crashed(format!("fetch: {e}")))?;
-    ctx.spaces.fetch(ws, &remote).await.map_err(remote_failure)?;
-    ctx.edges.hook.before("runner.workspace").map_err(|e| crashed(format!("workspace: {e}")))?;
-    let made = ctx.spaces.prepare(ws).await.map_err(crashed)?;
+    checkout(ctx, repo, ws, || None).await?;
+    fs::create_dir_all(&ws.meta).map_err(|e| crashed(format!("{}: {e}", ws.meta.display())))?;
     let owner = owner(seat);
-    write_prompt(ws, &prompt::coding(repo, card, body, run, ws).map_err(crashed)?).map_err(crashed)?;
+    write_prompt(ws, &prompt_of(ctx, repo, card, run, ws).map_err(crashed)?).map_err(crashed)?;
     home(ws, agent, &ctx.spaces, owner).map_err(crashed)?;
     if seat.engine.kind() == RuntimeKind::Host {
         let as_root = if owner.0 == 0 { ", with the rights of root" } else { "" };
@@ -64,11 +97,7 @@ pub(super) async fn prepare(
             &format!("this run is not contained: it works on this machine itself{as_root}"),
         );
     }
-    let hooks = &ctx.settings.hooks;
-    if made {
-        hooks::run(&hooks.after_create, &ws.repo, "after_create").await.map_err(crashed)?;
-    }
-    hooks::run(&hooks.before_run, &ws.repo, "before_run").await.map_err(crashed)?;
+    hooks::run(&ctx.settings.hooks.before_run, &ws.repo, "before_run").await.map_err(crashed)?;
     ctx.spaces.give(ws, owner).map_err(crashed)
 }
 

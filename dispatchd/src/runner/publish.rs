@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::git::failed;
 use super::workspace::{Workspace, Workspaces};
-use crate::core::record::{Card, Repo, Run};
+use crate::core::record::{Card, Repo, Run, Target};
 use crate::core::seen::SeenPull;
 use crate::edges::{Edges, Forge, ForgeError, GitRemote, NewPull};
 use dispatch_shared::followup::PullState;
@@ -65,8 +65,7 @@ fn nested(dir: &Path, top: &Path, found: &mut Vec<String>) {
 pub(super) async fn commit_leftovers(
     spaces: &Workspaces,
     ws: &Workspace,
-    number: u64,
-    title: &str,
+    run: &Run,
 ) -> Result<usize, Failure> {
     spaces.seal(ws).map_err(fault)?;
     let mut add: Vec<String> = ["add", "--all", "--", "."].map(str::to_owned).into();
@@ -78,7 +77,11 @@ pub(super) async fn commit_leftovers(
     let changed = spaces.git.run(&ws.repo, &staged).await.map_err(fault)?;
     let count = changed.split('\0').filter(|n| !n.is_empty()).count();
     if count > 0 {
-        let message = format!("{title}\n\nRefs #{number}");
+        let message = match run.target {
+            Target::Issue => format!("{}\n\nRefs #{}", run.title, run.card.number),
+            Target::Pull(number) => format!("{}\n\nRefs #{number}", run.title),
+            Target::Branch(_) | Target::Tag(_) => run.title.clone(),
+        };
         spaces
             .git
             .run(&ws.repo, &["commit", "--quiet", "--no-verify", "-m", &message])
@@ -97,7 +100,8 @@ pub(super) struct Work {
     pub(super) commits: u64,
 }
 
-/// Takes the checkout's commits into the mirror, which no agent can write.
+/// Takes the checkout's commits into the mirror, which no agent can write. On a branch that is on the remote already, what
+/// counts is what goes beyond that.
 pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> Result<Work, Failure> {
     spaces.seal(ws).map_err(fault)?;
     let kept = format!("refs/dispatch/{}", run.id);
@@ -110,7 +114,11 @@ pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> R
         .await
         .map_err(fault)?
         .ok_or_else(|| fault("the checkout has no commit".into()))?;
-    let range = format!("refs/heads/{}..{head}", ws.base);
+    let own = format!("refs/heads/{}", ws.branch);
+    let pushed = matches!(run.target, Target::Pull(_) | Target::Branch(_))
+        && spaces.commit(&ws.mirror, &own).await.map_err(fault)?.is_some();
+    let since = if pushed { own } else { ws.base_ref() };
+    let range = format!("{since}..{head}");
     let count = spaces.git.run(&ws.mirror, &["rev-list", "--count", &range]).await.map_err(fault)?;
     Ok(Work { head, commits: count.trim().parse().unwrap_or(0) })
 }
@@ -147,6 +155,26 @@ pub(super) async fn push(
         return Ok(());
     }
     Err(remote_failure(failed(&args, &output)))
+}
+
+/// Finds the pull request that a run by hand on a pull request or a branch has pushed to, and reads it back. None is opened:
+/// nobody asked for one.
+pub(super) async fn pushed_to(
+    forge: &dyn Forge,
+    repo: &Repo,
+    run: &Run,
+    ws: &Workspace,
+) -> Result<Option<SeenPull>, Failure> {
+    let number = match run.target {
+        Target::Pull(number) => Some(number),
+        _ => {
+            let found = forge.find_pull(repo, &ws.branch).await;
+            found.map_err(|e| forge_failure("looking for a pull request", &e))?.map(|p| p.number)
+        }
+    };
+    let Some(number) = number else { return Ok(None) };
+    let pull = forge.pull(repo, number).await;
+    pull.map(Some).map_err(|e| forge_failure(&format!("reading pull request #{number} back"), &e))
 }
 
 /// Finds the open pull request of the branch, or opens it, and reads it back.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -58,6 +59,10 @@ pub struct Settings {
     pub env: Vec<String>,
     /// Programs by name, laid over the built-in ones field by field.
     pub agents: BTreeMap<String, Entry>,
+    /// The template of prompts, where a run by hand names no other.
+    pub template: String,
+    /// A directory with templates of one's own: `NAME.md`, `plans/NAME.md`, `personas/NAME.md`.
+    pub templates: Option<PathBuf>,
     /// The most that is kept of a run's log.
     pub log_limit: Size,
 }
@@ -87,6 +92,8 @@ impl Default for Settings {
             hooks: Hooks::default(),
             env: Vec::new(),
             agents: BTreeMap::new(),
+            template: "coding".into(),
+            templates: None,
             log_limit: Size(64 << 20),
         }
     }

@@ -116,8 +116,8 @@ impl Life {
                     return Err((EndClass::Lost, why).into());
                 }
                 self.seat.step(RunStep::Preparing).await?;
-                let body = ctx.ledger.body(&run.card).map_err(|e| crashed(e.to_string()))?;
-                let ready = prepare::prepare(&self.seat, &repo, &card, &body, run, &agent, &ws, &mut writer);
+                let ready =
+                    prepare::prepare(&self.seat, &repo, card.as_deref(), run, &agent, &ws, &mut writer);
                 self.or_halt(ready).await??;
                 self.start(&repo, run, &agent, &ws, &mut writer).await?;
             }
@@ -143,7 +143,8 @@ impl Life {
             if let Err((class, why)) = reader.judge(exit) {
                 return Ok(RunEnd { exit_code, ..end(class, Some(why)) });
             }
-            if agent.produces == Produces::Review {
+            // Nothing is published of a tag, so what the program says is all that comes of it.
+            if agent.produces == Produces::Review || ws.tag.is_some() {
                 let said = reader.summary.last_event.clone();
                 return Ok(RunEnd { exit_code, ..end(EndClass::Succeeded, said) });
             }
@@ -196,7 +197,7 @@ impl Life {
         self.seat.step(RunStep::Verifying).await?;
         // The program is over; its container would only stand in the way of the checks.
         self.remove().await;
-        let left = publish::commit_leftovers(&ctx.spaces, ws, run.card.number, &run.title);
+        let left = publish::commit_leftovers(&ctx.spaces, ws, run);
         let left = self.or_halt(left).await??;
         if left > 0 {
             let said = format!("{left} files were left uncommitted; they were committed for the program");
@@ -219,12 +220,21 @@ impl Life {
             let remote = remote.map_err(|e| publish::forge_failure("asking for the remote", &e))?;
             publish::push(&ctx.spaces, &ctx.edges, &remote, ws, &work).await?;
             let (_, card) = self.seat.subject().map_err(|e| (EndClass::Failed, e))?;
-            publish::pull(forge.as_ref(), &ctx.edges, repo, &card, run, ws, &work).await
+            match card {
+                Some(card) => {
+                    publish::pull(forge.as_ref(), &ctx.edges, repo, &card, run, ws, &work).await.map(Some)
+                }
+                None => publish::pushed_to(forge.as_ref(), repo, run, ws).await,
+            }
         };
         let pull = self.or_halt(publish).await??;
-        let _ =
-            writer.closing(ctx.edges.clock.now(), &format!("pull request #{}: {}", pull.number, pull.url));
-        Ok(RunEnd { pull: Some(Box::new(pull)), ..end(EndClass::Succeeded, None) })
+        let said = match &pull {
+            Some(pull) => format!("pull request #{}: {}", pull.number, pull.url),
+            None => format!("pushed to {}", ws.branch),
+        };
+        let _ = writer.closing(ctx.edges.clock.now(), &said);
+        let reason = pull.is_none().then_some(said);
+        Ok(RunEnd { pull: pull.map(Box::new), ..end(EndClass::Succeeded, reason) })
     }
 
     async fn verify(

@@ -1,6 +1,6 @@
-//! Workspaces: one clone an issue, sharing the objects of the repository's mirror, kept between attempts.
+//! Workspaces: one clone an issue (or pull request, branch, tag), sharing the objects of the repository's mirror, kept between attempts.
 //!
-//! `<state>/mirrors/<key>.git` is the daemon's own; `<state>/workspaces/<org>/<repo>/issue-N/` holds `repo/`, which the
+//! `<state>/mirrors/<key>.git` is the daemon's own; `<state>/workspaces/<org>/<repo>/issue-N/` (`pr-N`, `branch-…`, `tag-…`) holds `repo/`, which the
 //! agent may do anything with, and `.meta/`, which it never sees but for its prompt and its home. What an agent leaves in
 //! `repo/.git` is input like any other: before git is called there, [`seal`](super::seal::seal) takes out all that could
 //! make git do more than it was asked for.
@@ -17,7 +17,7 @@ use dispatch_shared::id::RunId;
 use super::git::{Git, failed};
 use super::seal::{self, seal};
 use super::settings::Settings;
-use crate::core::record::{Repo, Run};
+use crate::core::record::{Repo, Run, Target};
 use crate::edges::GitRemote;
 
 /// All workspaces.
@@ -30,9 +30,11 @@ pub(super) struct Workspaces {
     locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
 
-/// One issue's workspace and one run's part of it.
+/// One workspace and one run's part of it.
 #[derive(Clone, Debug)]
 pub(super) struct Workspace {
+    /// All of it.
+    pub(super) dir: PathBuf,
     /// The checkout.
     pub(super) repo: PathBuf,
     /// The run's own directory.
@@ -47,9 +49,19 @@ pub(super) struct Workspace {
     pub(super) branch: String,
     /// The branch that it starts from.
     pub(super) base: String,
+    /// The tag that it starts from instead.
+    pub(super) tag: Option<String>,
 }
 
 impl Workspace {
+    /// What the work is compared with, as git names it in the mirror.
+    pub(super) fn base_ref(&self) -> String {
+        match &self.tag {
+            Some(tag) => format!("refs/tags/{tag}"),
+            None => format!("refs/heads/{}", self.base),
+        }
+    }
+
     /// The mirror's objects, which the checkout reads.
     pub(super) fn objects(&self) -> PathBuf {
         self.mirror.join("objects")
@@ -110,13 +122,14 @@ impl Workspaces {
         super::prepare::passable(&self.root)
     }
 
-    /// Where the workspace of `run` is, made or not.
+    /// Where the workspace of `run` is, made or not. What was run on an issue is kept beside what is run on its pull
+    /// request: two runs that may go on at the same time never share a checkout.
     pub(super) fn of(&self, repo: &Repo, run: &Run) -> Workspace {
         let dir = self
             .root
             .join(safe(repo.name.owner()))
             .join(safe(repo.name.name()))
-            .join(format!("issue-{}", run.card.number));
+            .join(run.place());
         let meta = dir.join(".meta").join(run.id.to_string());
         let base =
             if run.base_branch.is_empty() { repo.default_branch.clone() } else { run.base_branch.clone() };
@@ -127,14 +140,19 @@ impl Workspaces {
             mirror: self.mirrors.join(format!("{}.git", safe(repo.key.as_str()))),
             meta,
             branch: run.branch.clone(),
+            tag: match &run.target {
+                Target::Tag(name) => Some(name.clone()),
+                _ => None,
+            },
             base,
+            dir,
         }
     }
 
-    /// One at a time for each mirror.
-    fn lock(&self, mirror: &Path) -> Arc<tokio::sync::Mutex<()>> {
+    /// One at a time for each mirror and each workspace.
+    fn lock(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
-        locks.entry(mirror.to_path_buf()).or_default().clone()
+        locks.entry(path.to_path_buf()).or_default().clone()
     }
 
     /// Brings the mirror up to date.
@@ -146,21 +164,30 @@ impl Workspaces {
             // Readable for the workspaces' user, whatever the daemon's umask.
             self.git.run(&ws.mirror, &["init", "--quiet", "--bare", "--shared=0644"]).await?;
         }
-        let args = [
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--no-tags",
-            "--no-write-fetch-head",
-            &remote.url,
-            "+refs/heads/*:refs/heads/*",
-        ];
+        let mut args = vec!["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head"];
+        args.extend([remote.url.as_str(), "+refs/heads/*:refs/heads/*"]);
+        // With all tags: one that is not there is then seen to be missing, and is no failure of the network.
+        args.extend(ws.tag.is_some().then_some("+refs/tags/*:refs/tags/*"));
         let output = self.git.remote(&ws.mirror, remote, &args).await?;
         if output.ok() { Ok(()) } else { Err(failed(&args, &output)) }
     }
 
-    /// Makes the workspace, or takes up the one of an earlier attempt. Returns whether it was made.
-    pub(super) async fn prepare(&self, ws: &Workspace) -> Result<bool, String> {
+    /// Makes the workspace, or takes up the one of an earlier attempt, unless `busy` says why not. Returns whether it was
+    /// made. Two never do it at the same time, and `busy` is asked when it is one's turn.
+    pub(super) async fn prepare(
+        &self,
+        ws: &Workspace,
+        busy: impl Fn() -> Option<String>,
+    ) -> Result<bool, String> {
+        let lock = self.lock(&ws.repo);
+        let _guard = lock.lock().await;
+        match busy() {
+            Some(why) => Err(why),
+            None => self.make(ws).await,
+        }
+    }
+
+    async fn make(&self, ws: &Workspace) -> Result<bool, String> {
         let io = |what: &Path| {
             let what = what.display().to_string();
             move |e: io::Error| format!("{what}: {e}")
@@ -199,7 +226,6 @@ impl Workspaces {
             let _ = self.git.try_run(&ws.repo, &["merge", "--quiet", "--ff-only", &theirs]).await?;
         }
         seal::forget(&ws.repo.join(seal::BLOCKED)).map_err(io(&ws.repo))?;
-        fs::create_dir_all(&ws.meta).map_err(io(&ws.meta))?;
         Ok(made)
     }
 
@@ -209,6 +235,10 @@ impl Workspaces {
 
     /// The commit that the branch starts from: itself if it is on the remote, else the base.
     async fn start_point(&self, ws: &Workspace) -> Result<String, String> {
+        if let Some(tag) = &ws.tag {
+            let found = self.commit(&ws.mirror, &ws.base_ref()).await?;
+            return found.ok_or_else(|| format!("the repository has no tag `{tag}`"));
+        }
         for name in [&ws.branch, &ws.base] {
             if let Some(sha) = self.commit(&ws.mirror, &format!("refs/heads/{name}")).await? {
                 return Ok(sha);

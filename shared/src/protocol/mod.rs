@@ -7,6 +7,7 @@ pub mod automation;
 pub mod cards;
 pub mod claims;
 pub mod control;
+pub mod dispatch;
 pub mod events;
 pub mod followup;
 pub mod grooming;

@@ -28,20 +28,32 @@ pub struct Run {
     pub state: String,
     /// Whether it is over.
     pub ended: bool,
-    /// The card.
-    pub issue_id: IssueId,
+    /// The card; null for a branch, a tag, and a pull request that no issue is known for.
+    pub issue_id: Option<IssueId>,
     /// `owner/name`.
     pub repo_full_name: RepoName,
-    /// The issue's number.
-    pub issue_number: u64,
-    /// The issue's title when the run began.
+    /// The issue's number; null where there is no card.
+    pub issue_number: Option<u64>,
+    /// What it works on, for people: `#7`, `pull request #7`, `branch x`, `tag v1`.
+    #[serde(default)]
+    pub subject: String,
+    /// Its workspace below the daemon's directory of workspaces: `owner/name/issue-7`.
+    #[serde(default)]
+    pub workspace: String,
+    /// Who started it by hand; null for a run that the queue started.
+    #[serde(default)]
+    pub by_hand: Option<String>,
+    /// It waits for a free slot, a thaw, or the end of a program's pause.
+    #[serde(default)]
+    pub waiting: bool,
+    /// The issue's title when the run began; by hand, the first line of what is to be done where there is no issue.
     pub title: String,
     /// Who holds the claim.
     pub agent_name: AgentName,
     /// `claude:opus`.
     pub program: String,
-    /// The claim.
-    pub claim_id: ClaimId,
+    /// The claim; null for a branch or a tag, which nobody can claim.
+    pub claim_id: Option<ClaimId>,
     /// The fence.
     pub attempt: Attempt,
     /// Docker, podman, host…; null until it is prepared.

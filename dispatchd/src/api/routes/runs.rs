@@ -15,7 +15,7 @@ use crate::api::error::{Result, failure};
 use crate::api::extract::{Actor, Json, Query};
 use crate::api::openapi::{Answers, Operation, Words};
 use crate::api::path::Path;
-use crate::core::command::Command;
+use crate::core::command::{Command, Reply};
 use crate::core::record;
 use crate::core::view;
 use crate::core::world::World;
@@ -96,8 +96,8 @@ pub(super) async fn retry(
     Path(run): Path<RunId>,
     Actor(actor): Actor,
 ) -> Result<Json<LabelsAnswer>> {
-    let (_, world) = app.ledger.submit(Command::Retry { run, actor }).await?;
-    issues::labels(&world, &record(&world, run)?.card).map(Json)
+    let (reply, world) = app.ledger.submit(Command::Retry { run, actor }).await?;
+    again(&world, run, &reply).map(Json)
 }
 
 pub(super) async fn answer(
@@ -106,6 +106,21 @@ pub(super) async fn answer(
     Actor(actor): Actor,
     Json(request): Json<AnswerRequest>,
 ) -> Result<Json<LabelsAnswer>> {
-    let (_, world) = app.ledger.submit(Command::Answer { run, text: request.text, actor }).await?;
-    issues::labels(&world, &record(&world, run)?.card).map(Json)
+    let (reply, world) = app.ledger.submit(Command::Answer { run, text: request.text, actor }).await?;
+    again(&world, run, &reply).map(Json)
+}
+
+/// The card's labels, where there is a card, and which run goes on where one was started by hand.
+fn again(world: &World, run: RunId, reply: &Reply) -> Result<LabelsAnswer> {
+    let card = &record(world, run)?.card;
+    let labels = match world.cards.contains_key(card) {
+        true => issues::labels(world, card)?,
+        false => LabelsAnswer { success: true, labels: Vec::new(), status: None, status_note: None },
+    };
+    let Reply::Dispatched { run, waits_for } = reply else { return Ok(labels) };
+    let note = match waits_for {
+        None => format!("{run} goes on"),
+        Some(why) => format!("{run} waits: {why}"),
+    };
+    Ok(LabelsAnswer { status_note: Some(note), ..labels })
 }

@@ -8,7 +8,7 @@ use dispatch_shared::issue::{Flag, IssueState};
 
 use super::{ESCALATED, Fix, FixKey};
 use crate::core::policy::Policy;
-use crate::core::record::{Card, CardKey, Pull};
+use crate::core::record::{Card, CardKey, Pull, Target};
 use crate::core::world::World;
 
 /// The pull request of an item, if it was read.
@@ -186,7 +186,10 @@ pub fn ours(world: &World, repo: &RepoKey, author: &str, branch: &str) -> bool {
             .iter()
             .any(|o| branch.strip_prefix(o.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/')))
         || branch.starts_with("fix/issue-")
-        || world.runs.values().any(|r| r.card.repo == *repo && r.branch == branch)
+        || world.runs.values().any(|r| {
+            // One run by hand on somebody's pull request does not make it ours.
+            r.card.repo == *repo && r.branch == branch && !matches!(r.target, Target::Pull(_))
+        })
 }
 
 /// Whether `login` is one of `identities`, however it is cased, with or without `[bot]`.

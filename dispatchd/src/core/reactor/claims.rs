@@ -58,7 +58,7 @@ pub(super) fn claim(
         }
     }
     let card = settle::card(d, key)?;
-    let (id, run) = take::make(d, card, &Maker { agent, actor, runner: false, key: None })?;
+    let (id, run) = take::make(d, card, &Maker { agent, actor, runner: false, key: None, clear: &[] })?;
     Ok(Reply::Claimed { claim: id, run, repeated: false })
 }
 
@@ -81,7 +81,7 @@ pub(super) fn unclaim(
         return Err(Refusal::Invalid(format!("{subject} is held by {}, not by {agent}", held.agent)));
     }
     settle::end_claim(d, &held, ClaimEvent::Release(actor.to_owned()))?;
-    if held.fix.is_some() {
+    if held.kind == TaskType::FollowupPr {
         d.audit(settle::row(d, actor, "unclaim_issue", key));
         return Ok(Reply::Done);
     }

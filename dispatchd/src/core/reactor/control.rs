@@ -4,8 +4,9 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::event::What;
 use dispatch_shared::id::RepoKey;
 use dispatch_shared::protocol::activity::AuditRow;
+use dispatch_shared::task::TaskType;
 
-use super::settle;
+use super::{claims, settle};
 use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, CardKey, Claim};
@@ -47,7 +48,12 @@ pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Repl
     let horizon = grace_until.unwrap_or(d.now);
     let due: Vec<_> = d.world.leases().take_while(|c| c.expires_at <= horizon).cloned().collect();
     for claim in due {
-        if claim.run.and_then(|id| d.world.runs.get(&id)).is_some_and(|r| r.state.is_live()) {
+        let run = claim.run.and_then(|id| d.world.runs.get(&id)).filter(|r| r.state.is_live()).cloned();
+        if let Some(run) = run {
+            // Nobody sees to a run that waits, so time itself renews its claim.
+            if run.waiting {
+                d.claim(claims::renewed(d, &claim));
+            }
             continue;
         }
         if let Some(until) = grace_until {
@@ -56,7 +62,7 @@ pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Repl
             settle::end_claim(d, &claim, ClaimEvent::Expire)?;
             let notes = format!("{} of {} was not renewed in time", claim.id, claim.agent);
             // A follow-up moved nothing, so nothing moves back.
-            if claim.fix.is_some() {
+            if claim.kind == TaskType::FollowupPr {
                 let row = settle::row(d, "dispatch", "expire_claim", &claim.card);
                 d.audit(AuditRow { notes: Some(notes), ..row });
                 continue;

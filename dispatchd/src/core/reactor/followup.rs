@@ -88,6 +88,7 @@ pub(super) fn hand_out(
         run: None,
         idempotency_key,
         issue_seen,
+        ranking: None,
         fix: Some(HandOut { pr: key.pr, generation: fix.generation }),
         head_seen: pick::pull(&d.world, key).map(|p| p.seen.head_sha.clone()).or_else(|| fix.head.clone()),
         notes: crate::core::work::Notes::default(),

@@ -86,6 +86,7 @@ pub(super) fn take(d: &mut Draft, take: &Take, lane: Option<&str>) -> Result<Rep
         state: ClaimState::Held,
         ended_at: None,
         checkpoint: None,
+        ranking: None,
         fix: None,
         run: None,
         idempotency_key: take.idempotency_key.clone(),

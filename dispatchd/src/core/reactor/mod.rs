@@ -2,7 +2,7 @@
 //! away.
 //!
 //! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
-//! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass.
+//! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass; `dispatch` starts runs by hand.
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
 //! one card by name.
@@ -11,6 +11,7 @@
 mod claims;
 mod clerk;
 mod control;
+mod dispatch;
 mod fix;
 mod followup;
 mod groom;
@@ -58,6 +59,8 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Kill { run, attempt, now, actor } => runs::kill(d, *run, *attempt, *now, actor)?,
         Command::Retry { run, actor } => runs::retry(d, *run, actor)?,
         Command::Answer { run, text, actor } => runs::answer(d, *run, text, actor)?,
+        Command::Dispatch(ask) => dispatch::dispatch(d, ask)?,
+        Command::Proceed => dispatch::proceed(d),
         Command::Work(ask) => work::work(d, ask)?,
         Command::Paper(paper) => clerk::paper(d, paper)?,
         Command::ResumePool { program, actor } => control::resume(d, program, actor),

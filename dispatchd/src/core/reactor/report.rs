@@ -1,7 +1,8 @@
 //! What came of a task, as its worker says, checked against what the forge shows.
 
+use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
-use dispatch_shared::id::IssueId;
+use dispatch_shared::id::{AgentName, IssueId, RepoKey};
 use dispatch_shared::issue::{Flag, Status};
 use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::tasks::{self as wire, PrFixResolution, ReportAnswer};
@@ -14,7 +15,7 @@ use super::sync;
 use crate::core::command::{Evidence, Refusal, Reply, Report};
 use crate::core::draft::Draft;
 use crate::core::fix::reported;
-use crate::core::record::{Card, CardKey, Claim, StoredReport};
+use crate::core::record::{Card, CardKey, Claim, StoredReport, Unverified};
 use crate::core::retry;
 use crate::core::transition::{CardEvent, ClaimEvent};
 use crate::core::work::{self, AgentRun};
@@ -52,6 +53,13 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
         )?;
     }
     let settled = apply(d, &key, report, &verdict)?;
+    if matches!(verdict, Verdict::Later) && report.request.task_type == TaskType::Implement {
+        let url = report.request.pull_request_url.as_deref();
+        let named = url.and_then(|url| url.rsplit('/').next()?.parse().ok());
+        let head = claim.as_ref().and_then(|c| c.head_seen.clone());
+        let head = head.filter(|_| report.request.outcome == Outcome::PrUpdated);
+        remember(d, &key, &report.agent, report.request.pull_request_number.or(named), head)?;
+    }
     let done = Accepted {
         issue_id: Some(key.id()),
         pull: settled,
@@ -174,7 +182,7 @@ fn holder(d: &Draft, report: &Report, key: &CardKey) -> Result<Option<Claim>, Re
     };
     let subject = settle::name(d, key);
     if claim.agent != report.agent {
-        return Err(Refusal::Held(format!("{subject} is held by {}, not by {}", claim.agent, report.agent)));
+        return Err(settle::held_by_another(d, &claim, &report.agent));
     }
     if let Some(run) = claim.run {
         return Err(Refusal::Held(format!(
@@ -279,6 +287,68 @@ fn apply(d: &mut Draft, key: &CardKey, report: &Report, verdict: &Verdict) -> Re
         _ => {}
     }
     Ok(settled)
+}
+
+/// Keeps what could not be seen, to be looked at after the next whole sync.
+pub(super) fn remember(
+    d: &mut Draft,
+    key: &CardKey,
+    agent: &AgentName,
+    pull: Option<u64>,
+    head_seen: Option<String>,
+) -> Result<(), Refusal> {
+    let card = settle::card(d, key)?;
+    let unverified = Unverified { since: d.now, agent: agent.clone(), pull, head_seen };
+    d.card(Card { unverified: Some(unverified), ..card });
+    Ok(())
+}
+
+/// After a whole sync: what was reported while the forge could not be asked is checked against what it shows now, and the
+/// card becomes what it would have become at once.
+pub(super) fn check_later(d: &mut Draft, repo: &RepoKey, read_at: Option<Timestamp>) -> Result<(), Refusal> {
+    let read = |card: &Card| {
+        card.unverified.as_ref().is_some_and(|u| read_at.is_some_and(|read| u.since < read))
+    };
+    let open: Vec<CardKey> =
+        d.world.attention().filter(|c| c.key.repo == *repo && read(c)).map(|c| c.key.clone()).collect();
+    for key in open {
+        let card = settle::card(d, &key)?;
+        let Some(said) = card.unverified.clone() else { continue };
+        d.card(Card { unverified: None, ..card.clone() });
+        // Somebody moved it, or works on it again: what was said before is past.
+        if card.status != Status::InReview || d.world.held(&key).is_some() {
+            continue;
+        }
+        let found = match said.pull {
+            Some(number) => d.world.pulls.get(&(key.repo.clone(), number)).map(|p| p.seen.clone()),
+            None => d.world.linked_pull(&card).map(|p| p.seen.clone()),
+        };
+        let why = match (&found, said.pull) {
+            (None, Some(number)) => format!("{} reported pull request #{number}, and it is not there", said.agent),
+            (None, None) => format!("{} reported a pull request, and none is there", said.agent),
+            (Some(seen), _) if said.head_seen.as_ref() == Some(&seen.head_sha) => {
+                format!("{} reported a push to pull request #{}, and its head has not moved", said.agent, seen.number)
+            }
+            (Some(seen), _) => {
+                link(d, &key, seen)?;
+                d.audit(AuditRow {
+                    notes: Some(format!("pull request #{} of {} is there", seen.number, said.agent)),
+                    ..settle::row(d, "dispatch", "verify_report", &key)
+                });
+                if seen.state != PullState::Open {
+                    needs_person(d, &key, "dispatch", "the pull request that was reported is not open")?;
+                }
+                continue;
+            }
+        };
+        d.audit(AuditRow {
+            notes: Some(why.clone()),
+            success: false,
+            ..settle::row(d, "dispatch", "verify_report", &key)
+        });
+        failed(d, &key, "dispatch", &why)?;
+    }
+    Ok(())
 }
 
 /// Puts the pull request that a worker made beside its card, whatever its text says, and keeps it there.

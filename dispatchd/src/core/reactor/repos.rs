@@ -70,6 +70,15 @@ pub(super) fn untrack(d: &mut Draft, key: &RepoKey, actor: &str) -> Result<Reply
     for subject in pulls {
         settle::revoke(d, &subject, "the repository is not tracked any more")?;
     }
+    let why = "the repository is not tracked any more";
+    let mut left: Vec<_> = d.world.live_runs().filter(|r| r.card.repo == *key).cloned().collect();
+    for run in &left {
+        settle::revoke(d, &run.card, why)?;
+    }
+    left.retain(|r| r.claim.is_none());
+    for run in left {
+        settle::stop_run(d, &run, why.to_owned());
+    }
     d.audit(row(d, actor, "remove_tracked_repo", &repo));
     d.tell(What::RepoGone(repo.name.clone()));
     d.repo(Repo { tracked: false, runner_enabled: false, ..repo });

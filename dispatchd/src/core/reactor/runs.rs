@@ -8,7 +8,7 @@ use dispatch_shared::run::{EndClass, Phase, RunState};
 use dispatch_shared::task::Outcome;
 
 use super::settle::{self, AgentLabel, Relabel};
-use super::{DONE, report};
+use super::{DONE, dispatch, report, sync};
 use crate::core::command::{Refusal, Reply, RunEnd, RunStep};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, Kill, Run};
@@ -79,6 +79,7 @@ fn ended(d: &mut Draft, mut run: Run, end: &RunEnd) -> Result<Reply, Refusal> {
     run.pull = end.pull.as_ref().map(|p| p.number);
     run.pull_url = end.pull.as_ref().map(|p| p.url.clone());
     run.kill = None;
+    run.waiting = false;
     d.run(run.clone());
     let notes = match &end.reason {
         Some(reason) => format!("{} {}: {reason}", run.id, end.class),
@@ -87,14 +88,19 @@ fn ended(d: &mut Draft, mut run: Run, end: &RunEnd) -> Result<Reply, Refusal> {
     d.audit(AuditRow {
         notes: Some(notes),
         success: end.class == EndClass::Succeeded,
-        ..settle::row(d, run.agent.as_str(), "report_task", &run.card)
+        ..settle::row_of_run(d, run.agent.as_str(), "report_task", &run)
     });
+    if let Some(pull) = end.pull.as_ref().filter(|_| !run.is_on_issue()) {
+        sync::pull(d, &run.card.repo, pull)?;
+    }
     // A claim that is not this run's any more was taken away: the card belongs to whoever took it.
-    let Some(claim) = d.world.held(&run.card).filter(|c| c.id == run.claim).cloned() else {
+    let Some(claim) = d.world.held(&run.card).filter(|c| Some(c.id) == run.claim).cloned() else {
         return Ok(DONE);
     };
     settle::end_claim(d, &claim, ClaimEvent::Finish(outcome(end.class)))?;
-    settle_card(d, &run, end)?;
+    if run.is_on_issue() {
+        settle_card(d, &run, end)?;
+    }
     Ok(DONE)
 }
 
@@ -120,6 +126,10 @@ fn settle_card(d: &mut Draft, run: &Run, end: &RunEnd) -> Result<(), Refusal> {
         return report::in_review(d, key, actor);
     }
     match retry::consequence(end.class) {
+        // Whoever started it by hand says what is next: the queue does not make something else of it.
+        Consequence::FailedAttempt | Consequence::TryLater if run.hand.is_some() => {
+            report::needs_person(d, key, actor, &format!("run {}: {}: {reason}", run.id, end.class))
+        }
         Consequence::Ask => report::ask(d, key, actor, end.question.as_deref().unwrap_or(reason)),
         Consequence::NeedsPerson => report::needs_person(d, key, actor, &format!("run {}: {reason}", run.id)),
         Consequence::FailedAttempt => report::failed(d, key, actor, &format!("{}: {reason}", end.class)),
@@ -157,18 +167,30 @@ pub(super) fn kill(
     if let RunState::Ended(class) = run.state {
         return Err(Refusal::Illegal(format!("run {id} is over: {class}")));
     }
+    if run.waiting {
+        d.audit(AuditRow {
+            notes: Some(format!("{id}, before it began")),
+            ..settle::row_of_run(d, actor, "kill_run", &run)
+        });
+        let reason = Some(format!("it was killed by {actor} before it began"));
+        let (class, usage) = (EndClass::Killed, run.usage);
+        return ended(d, run, &RunEnd { class, reason, exit_code: None, question: None, usage, pull: None });
+    }
     let before = run.kill.take();
     let again = before.is_some();
     run.kill =
         Some(Kill { by: actor.to_owned(), now: now || again, revoked: before.is_some_and(|k| k.revoked) });
     let notes = format!("{id}{}", if now || again { ", without grace" } else { "" });
-    d.audit(AuditRow { notes: Some(notes), ..settle::row(d, actor, "kill_run", &run.card) });
+    d.audit(AuditRow { notes: Some(notes), ..settle::row_of_run(d, actor, "kill_run", &run) });
     d.run(run);
     Ok(DONE)
 }
 
 pub(super) fn retry(d: &mut Draft, id: RunId, actor: &str) -> Result<Reply, Refusal> {
     let run = run(d, id)?;
+    if run.hand.is_some() {
+        return dispatch::again(d, &run, actor, "retry_run", None);
+    }
     make_ready(d, &run, actor, "retry_run", None)?;
     Ok(DONE)
 }
@@ -180,6 +202,9 @@ pub(super) fn answer(d: &mut Draft, id: RunId, text: &str, actor: &str) -> Resul
     }
     if run.state != RunState::Ended(EndClass::Blocked) {
         return Err(Refusal::Illegal(format!("run {id} asks nothing: it is {}", run.state.word())));
+    }
+    if run.hand.is_some() {
+        return dispatch::again(d, &run, actor, "answer_run", Some(text));
     }
     make_ready(d, &run, actor, "answer_run", Some(text))?;
     Ok(DONE)

@@ -8,10 +8,11 @@ use dispatch_shared::followup::PullState;
 use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
 use dispatch_shared::issue::{Flag, IssueState, Status, agent_label, read_labels};
 use dispatch_shared::protocol::activity::AuditRow;
+use dispatch_shared::run::{EndClass, RunState};
 
 use crate::core::command::Refusal;
 use crate::core::draft::Draft;
-use crate::core::record::{Card, CardKey, Claim, Kill, Wish, Write};
+use crate::core::record::{Card, CardKey, Claim, Kill, Run, Wish, Write};
 use crate::core::transition::{self, CardEvent, ClaimEvent, Illegal};
 use dispatch_shared::task::TaskType;
 
@@ -176,14 +177,37 @@ pub(super) fn end_claim(d: &mut Draft, claim: &Arc<Claim>, event: ClaimEvent) ->
     let state = transition::claim(&claim.state, event)?;
     d.claim(Claim { state, ended_at: Some(d.now), ..(**claim).clone() });
     super::followup::handed_back(d, claim, expired)?;
-    if revoked && let Some(run) = claim.run.and_then(|id| d.world.runs.get(&id)).filter(|r| r.state.is_live())
-    {
-        let mut run = (**run).clone();
-        let now = run.kill.as_ref().is_some_and(|k| k.now);
-        run.kill = Some(Kill { by, now, revoked: true });
-        d.run(run);
+    if revoked && let Some(run) = claim.run.and_then(|id| d.world.runs.get(&id)).cloned() {
+        stop_run(d, &run, by);
     }
     Ok(())
+}
+
+/// Tells a live run that what it works on was taken away. One that waits is over at once: nobody sees to it.
+pub(super) fn stop_run(d: &mut Draft, run: &Run, by: String) {
+    let mut run = run.clone();
+    if !run.state.is_live() {
+        return;
+    }
+    if run.waiting {
+        run.waiting = false;
+        run.state = RunState::Ended(EndClass::Revoked);
+        run.ended_at = Some(d.now);
+        run.reason = Some(format!("what it was to work on was taken away before it began: {by}"));
+    } else {
+        let now = run.kill.as_ref().is_some_and(|k| k.now);
+        run.kill = Some(Kill { by, now, revoked: true });
+    }
+    d.run(run);
+}
+
+/// An audit row about a run: it has no issue where the run has none.
+pub(super) fn row_of_run(d: &Draft, actor: &str, action: &str, run: &Run) -> AuditRow {
+    let row = row(d, actor, action, &run.card);
+    if d.world.cards.contains_key(&run.card) {
+        return row;
+    }
+    AuditRow { issue_id: None, issue_number: None, ..row }
 }
 
 /// Takes a live claim away because a person, or the forge, decided otherwise.
@@ -218,6 +242,18 @@ pub(super) fn not_revoked(d: &Draft, key: &CardKey, agent: &AgentName) -> Result
             Err(ended(d, key, claim.id))
         }
         _ => Ok(()),
+    }
+}
+
+/// Why `agent`, who names no claim, may do nothing on a card that `held` is held by: its own claim was taken away for it,
+/// or it never had one.
+pub(super) fn held_by_another(d: &Draft, held: &Claim, agent: &AgentName) -> Refusal {
+    match d.world.revoked_claim(&held.card).filter(|c| c.agent == *agent) {
+        Some(taken) => ended(d, &held.card, taken.id),
+        None => {
+            let subject = name(d, &held.card);
+            Refusal::Held(format!("{subject} is held by {}, not by {agent}", held.agent))
+        }
     }
 }
 
@@ -262,7 +298,7 @@ pub(super) fn give_back_claim(
     action: &str,
     notes: Option<&str>,
 ) -> Result<(), Refusal> {
-    if claim.kind == TaskType::Groom || claim.fix.is_some() {
+    if claim.kind != TaskType::Implement {
         let row = row(d, actor, action, &claim.card);
         d.audit(AuditRow { notes: notes.map(ToOwned::to_owned), ..row });
         return Ok(());

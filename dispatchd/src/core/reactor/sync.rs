@@ -39,6 +39,7 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
     }
     if let Some(cursor) = &synced.cursor {
         super::fix::check_later(d, key, synced.read_at)?;
+        super::report::check_later(d, key, synced.read_at)?;
         repo.cursor = cursor.clone();
         repo.last_synced_at = Some(d.now);
         repo.sync_error = None;
@@ -168,7 +169,7 @@ pub(super) fn after_person(d: &mut Draft, key: &CardKey, now: &LabelFacts) -> Re
     let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(()) };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
     // A follow-up puts no agent label on the card.
-    let unassigned = held.fix.is_none() && !now.agents.contains(&held.agent);
+    let unassigned = held.kind == TaskType::Implement && !now.agents.contains(&held.agent);
     if moved {
         settle::revoke(d, key, "a person moved the card")?;
     } else if unassigned {
@@ -235,6 +236,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         write: None,
         gone: false,
         grooming: Default::default(),
+        unverified: None,
     }
 }
 

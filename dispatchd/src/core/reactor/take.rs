@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::{AgentName, ClaimId, RunId};
+use dispatch_shared::issue::Flag;
 use dispatch_shared::run::{Phase, RunState, Usage};
 use dispatch_shared::task::TaskType;
 
@@ -15,7 +17,7 @@ use crate::core::draft::Draft;
 use crate::core::fix::pick;
 use crate::core::limits;
 use crate::core::rank::{self, Ask};
-use crate::core::record::{Card, CardKey, Claim, ClaimState, Run};
+use crate::core::record::{Card, CardKey, Claim, ClaimState, Run, Target};
 use crate::core::transition::{CardEvent, ClaimEvent};
 use crate::core::work::Notes;
 
@@ -53,6 +55,7 @@ pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
         actor: take.agent.as_str(),
         runner: take.runner,
         key: take.idempotency_key.clone(),
+        clear: &[],
     };
     let (claim, run) = make(d, card, &maker)?;
     Ok(Reply::Claimed { claim, run, repeated: false })
@@ -107,6 +110,8 @@ pub(super) struct Maker<'a> {
     pub(super) actor: &'a str,
     pub(super) runner: bool,
     pub(super) key: Option<String>,
+    /// Flags that are answered by it.
+    pub(super) clear: &'a [Flag],
 }
 
 /// Makes the claim, moves the card, and for the built-in runner makes the run.
@@ -118,6 +123,7 @@ pub(super) fn make(
     let id = d.next_claim();
     let run = maker.runner.then(|| d.next_run());
     card.attempt = card.attempt.next(d.world.meta.epoch);
+    card.unverified = None;
     if let Some(run) = run {
         card.last_run = Some(run);
     }
@@ -139,6 +145,8 @@ pub(super) fn make(
         issue_seen: card.updated_at,
         fix: None,
         notes: Notes::default(),
+        // The card is about to get the label of whoever takes it, and to begin another column.
+        ranking: Some(rank::reason(&card, d.now, maker.agent)),
         head_seen: d.world.linked_pull(&card).map(|p| p.seen.head_sha.clone()),
     };
     if let Some(run) = run {
@@ -150,6 +158,7 @@ pub(super) fn make(
     let change = Relabel {
         event: Some(CardEvent::Taken),
         agent: AgentLabel::Set(maker.agent),
+        clear: maker.clear,
         notes: Some(&notes),
         ..Relabel::new(maker.actor, "claim_issue")
     };
@@ -165,23 +174,40 @@ fn new_run(d: &Draft, card: &Card, claim: &Claim, id: RunId) -> Run {
         .filter(|p| !p.seen.from_fork && p.seen.state == dispatch_shared::followup::PullState::Open)
         .map_or_else(|| contract::branch_name(card.key.number, &card.title), |p| p.seen.head_branch.clone());
     Run {
-        id,
-        card: card.key.clone(),
         title: card.title.clone(),
-        claim: claim.id,
-        attempt: claim.attempt,
-        agent: claim.agent.clone(),
+        claim: Some(claim.id),
         program: d.world.policy.program_for(d.world.lane_of(card)).to_owned(),
+        branch,
+        base_branch: repo.map_or_else(|| "main".to_owned(), |r| r.default_branch.clone()),
+        previous: previous_failure(d, d.world.cards.get(&card.key).and_then(|c| c.last_run)),
+        answer: card.answer.clone(),
+        ..blank(d, id, card.key.clone(), claim.attempt, claim.agent.clone())
+    }
+}
+
+/// A run of which nothing is known yet.
+pub(super) fn blank(d: &Draft, id: RunId, card: CardKey, attempt: Attempt, agent: AgentName) -> Run {
+    Run {
+        id,
+        card,
+        target: Target::Issue,
+        hand: None,
+        waiting: false,
+        title: String::new(),
+        claim: None,
+        attempt,
+        agent,
+        program: String::new(),
         state: RunState::Live(Phase::Queued),
         phases: vec![(Phase::Queued, d.now)],
         created_at: d.now,
         ended_at: None,
         runtime: None,
         container: None,
-        branch,
-        base_branch: repo.map_or_else(|| "main".to_owned(), |r| r.default_branch.clone()),
-        previous: previous_failure(d, &card.key),
-        answer: card.answer.clone(),
+        branch: String::new(),
+        base_branch: String::new(),
+        previous: None,
+        answer: None,
         exit_code: None,
         reason: None,
         question: None,
@@ -194,10 +220,9 @@ fn new_run(d: &Draft, card: &Card, claim: &Claim, id: RunId) -> Run {
     }
 }
 
-/// How the card's last run failed, for the next prompt.
-fn previous_failure(d: &Draft, card: &CardKey) -> Option<String> {
-    let last = d.world.cards.get(card)?.last_run?;
-    let run = d.world.runs.get(&last)?;
+/// How an earlier run failed, for the next prompt.
+pub(super) fn previous_failure(d: &Draft, last: Option<RunId>) -> Option<String> {
+    let run = d.world.runs.get(&last?)?;
     let RunState::Ended(class) = run.state else { return None };
     class.counts_as_failure().then(|| match &run.reason {
         Some(reason) => format!("{class}: {reason}"),

@@ -255,7 +255,11 @@ fn done(d: &mut Draft, claim: &Arc<Claim>, said: Option<&str>, evidence: &Eviden
     if card.status == Status::Done {
         Ok(())
     } else if open {
-        report::in_review(d, key, actor)
+        report::in_review(d, key, actor)?;
+        if matches!(evidence, Evidence::Unreachable(_)) {
+            report::remember(d, key, &claim.agent, None, None)?;
+        }
+        Ok(())
     } else {
         let said = said.unwrap_or("no summary was given");
         report::needs_person(d, key, actor, &format!("done without a pull request, says {actor}: {said}"))

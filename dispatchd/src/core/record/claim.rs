@@ -70,6 +70,9 @@ pub struct Claim {
     pub fix: Option<HandOut>,
     /// The linked pull request's head when it was taken, to tell whether `pr_updated` moved it.
     pub head_seen: Option<String>,
+    /// Why the card stood where it stood when it was taken.
+    #[serde(default)]
+    pub ranking: Option<String>,
     /// What its worker told of its progress.
     #[serde(default)]
     pub notes: crate::core::work::Notes,

@@ -1,5 +1,7 @@
 //! Runs of the built-in runner.
 
+use std::collections::BTreeMap;
+
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::{AgentName, ClaimId, RunId};
@@ -8,17 +10,60 @@ use serde::{Deserialize, Serialize};
 
 use super::CardKey;
 
+/// What a run works on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Target {
+    /// The issue that its card is.
+    #[default]
+    Issue,
+    /// A pull request's branch.
+    Pull(u64),
+    /// A branch, which is made from the default branch if it is not there.
+    Branch(String),
+    /// A tag: nothing of it is ever published.
+    Tag(String),
+}
+
+/// What somebody wanted who started a run by hand.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hand {
+    /// What is to be done, in words.
+    pub task: String,
+    /// The prompt's template.
+    pub template: String,
+    /// The plan's template.
+    #[serde(default)]
+    pub plan: Option<String>,
+    /// The persona that is put before the prompt.
+    #[serde(default)]
+    pub persona: Option<String>,
+    /// What the templates' variables stand for.
+    #[serde(default)]
+    pub variables: BTreeMap<String, String>,
+    /// Who.
+    pub by: String,
+}
+
 /// A run of the built-in runner.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Its id.
     pub id: RunId,
-    /// The card.
+    /// The card, or the pull request where no card is linked to it; number 0 for a branch or a tag.
     pub card: CardKey,
-    /// The issue's title when it began.
+    /// What it works on.
+    #[serde(default)]
+    pub target: Target,
+    /// Set if somebody started it by hand.
+    #[serde(default)]
+    pub hand: Option<Hand>,
+    /// It waits for a free slot: nobody prepares it yet.
+    #[serde(default)]
+    pub waiting: bool,
+    /// The issue's title when it began, or the first line of what was asked by hand.
     pub title: String,
-    /// The claim.
-    pub claim: ClaimId,
+    /// The claim; none on a branch or a tag.
+    pub claim: Option<ClaimId>,
     /// The fence.
     pub attempt: Attempt,
     /// Whose name it works under.
@@ -74,4 +119,12 @@ pub struct Kill {
     pub now: bool,
     /// Whether the claim was taken away, rather than the run killed by an operator.
     pub revoked: bool,
+}
+
+impl Run {
+    /// Whether it counts for the card: only a run on an issue moves one.
+    #[must_use]
+    pub fn is_on_issue(&self) -> bool {
+        self.target == Target::Issue
+    }
 }

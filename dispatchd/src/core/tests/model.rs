@@ -161,7 +161,7 @@ fn play(hand: &mut Hand, model: &mut Model, step: &Step) {
         Step::Exit { nth, class } => {
             if let Some((run, attempt)) = Model::pick(&model.runs, *nth).copied() {
                 let record = hand.world.runs.get(&run).cloned().expect("runs are kept");
-                let held = hand.world.held(&record.card).is_some_and(|c| c.id == record.claim);
+                let held = hand.world.held(&record.card).is_some_and(|c| Some(c.id) == record.claim);
                 let class = if held { CLASSES[*class] } else { EndClass::Revoked };
                 let before = hand.card(record.card.number).status;
                 let end = RunEnd {

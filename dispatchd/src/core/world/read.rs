@@ -129,12 +129,14 @@ impl World {
     }
 
     /// When a lease runs out or a rest is over next, so that somebody lets time pass then. Leases of the built-in runner
-    /// are not among these while their run lives.
+    /// are not among these while their run lives, but for one that waits: nobody renews that but time.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let lease = self
             .leases()
-            .find(|c| !c.run.and_then(|id| self.runs.get(&id)).is_some_and(|r| r.state.is_live()))
+            .find(|c| {
+                !c.run.and_then(|id| self.runs.get(&id)).is_some_and(|r| r.state.is_live() && !r.waiting)
+            })
             .map(|c| c.expires_at);
         let rest = self.rests.get_min().map(|(until, _)| *until);
         [lease, rest].into_iter().flatten().min()
@@ -143,6 +145,17 @@ impl World {
     /// Runs that are not over, oldest first.
     pub fn live_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
         self.live_runs.iter().filter_map(|id| self.runs.get(id))
+    }
+
+    /// Runs that wait for a free slot, oldest first.
+    pub fn waiting_runs(&self) -> impl Iterator<Item = &Arc<Run>> {
+        self.live_runs().filter(|run| run.waiting)
+    }
+
+    /// The newest claim on a card that was taken away.
+    #[must_use]
+    pub fn revoked_claim(&self, card: &CardKey) -> Option<&Arc<Claim>> {
+        self.claims.get(self.revoked.get(card)?)
     }
 
     /// Open cards in review in a repository.

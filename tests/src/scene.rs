@@ -58,20 +58,28 @@ impl Scene {
         Self { place, repository, kind }
     }
 
-    /// Tracks the repository and switches its runner on. Doing it again is fine.
+    /// Tracks the repository, and leaves its runner off. Doing it again is fine.
     ///
     /// # Errors
     /// What the client says.
-    pub async fn switch_on(&self, client: &Client) -> Result<(), dispatch_shared::client::Error> {
+    pub async fn track(&self, client: &Client) -> Result<(), dispatch_shared::client::Error> {
         let add = AddRepoRequest {
             full_name: Some(NAME.into()),
             forge: Some("local".into()),
             path: Some(self.repository.path().display().to_string()),
         };
         match client.add_repo(&add).await {
-            Err(error) if error.code() != Some(Code::AlreadyExists) => return Err(error),
-            _ => {}
+            Err(error) if error.code() != Some(Code::AlreadyExists) => Err(error),
+            _ => Ok(()),
         }
+    }
+
+    /// Tracks the repository and switches its runner on. Doing it again is fine.
+    ///
+    /// # Errors
+    /// What the client says.
+    pub async fn switch_on(&self, client: &Client) -> Result<(), dispatch_shared::client::Error> {
+        self.track(client).await?;
         let name = NAME.parse().expect("a repository's name");
         let on = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
         client.patch_repo(&name, &on).await.map(drop)

@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use dispatch_shared::id::{AgentName, ClaimId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 
+use super::groom_args::{Children, Decompose, Groom};
 use super::work_args::{Checkpoint, Guard, Prompt, Run};
 
 /// Hands GitHub issues to coding agents. Without a command: the board.
@@ -13,7 +14,7 @@ use super::work_args::{Checkpoint, Guard, Prompt, Run};
     version,
     max_term_width = 100,
     after_help = "Exit codes: 0 done; 1 not done, with one sentence on standard error; 2 the command line makes no sense; 3 `next` \
-                  found nothing to do."
+                  or `groom --run` found nothing to do."
 )]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -81,6 +82,12 @@ pub(crate) enum Command {
         /// owner/repo#12, #12 if one repository is tracked, or an id
         issue: String,
     },
+    /// Decide about an issue that waits for grooming, or have the hosted groomer decide
+    Groom(Groom),
+    /// Show which children an issue would be split into, or make them
+    Children(Children),
+    /// Say that an issue is split into others, or is not any more
+    Decompose(Decompose),
     /// List runs, newest first
     Runs {
         /// live, ended, or one state
@@ -108,12 +115,12 @@ pub(crate) enum Command {
         #[arg(value_name = "RUN")]
         run: RunId,
     },
-    /// Make a run's issue ready again
+    /// Make a run's issue ready again; start a run by hand once more
     Retry {
         #[arg(value_name = "RUN")]
         run: RunId,
     },
-    /// Start one run by hand
+    /// Start one run of a program by hand, on an issue, a pull request, a branch or a tag
     Run(Run),
     /// End a run
     Kill {
@@ -123,7 +130,7 @@ pub(crate) enum Command {
         #[arg(long)]
         now: bool,
     },
-    /// Answer a blocked run's question; its issue is ready again
+    /// Answer a blocked run's question; its issue is ready again, a run by hand goes on
     Answer {
         #[arg(value_name = "RUN")]
         run: RunId,

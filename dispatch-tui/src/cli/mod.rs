@@ -4,6 +4,9 @@ pub(crate) mod args;
 mod board;
 mod connect;
 mod control;
+mod groom;
+mod groom_args;
+mod hand;
 mod issue;
 pub(crate) mod out;
 mod pages;
@@ -75,7 +78,7 @@ impl From<String> for Failure {
     }
 }
 
-/// The exit code of `next` if there is nothing to do.
+/// The exit code of `next` and `groom --run` if there is nothing to do.
 const IDLE: u8 = 3;
 
 /// Carries out one command line.
@@ -109,7 +112,10 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             return Ok(if found { ExitCode::SUCCESS } else { ExitCode::from(IDLE) });
         }
         Command::Checkpoint(checkpoint) => work::checkpoint(&client, checkpoint, out).await?,
-        Command::Run(run) => work::run(&client, run, out).await?,
+        Command::Run(run) => return hand::run(&client, run, out).await,
+        Command::Groom(asked) => return groom::groom(&client, asked, out).await,
+        Command::Children(asked) => groom::children(&client, asked, out).await?,
+        Command::Decompose(asked) => groom::decompose(&client, asked, out).await?,
         Command::Report(report) => tasks::report(&client, report, out).await?,
         Command::Release(claim) => tasks::release(&client, claim, out).await?,
         Command::Claim(claim) => tasks::claim(&client, claim, out).await?,

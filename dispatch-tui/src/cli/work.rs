@@ -1,4 +1,4 @@
-//! What harnesses use beside the plain loop: checkpoints, prompts, the guard, and a run started by hand.
+//! What harnesses use beside the plain loop: checkpoints, prompts, the guard.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -9,8 +9,8 @@ use dispatch_shared::error::Code;
 use dispatch_shared::protocol::tasks::Task;
 use serde_json::{Value, json};
 
-use super::out::{Colour, Out, dim};
-use super::work_args::{Checkpoint, Guard, Prompt, Run};
+use super::out::{Colour, Out};
+use super::work_args::{Checkpoint, Guard, Prompt};
 use super::{Failure, args, connect};
 use crate::{guard, prompt};
 
@@ -48,39 +48,6 @@ pub(super) async fn checkpoint(client: &Client, at: Checkpoint, out: &mut Out) -
         said.extend(word(&answer, field).into_iter().flat_map(|value| [before.to_owned(), value]));
     }
     Ok(out.tinted(&said, Colour::Plain)?)
-}
-
-pub(super) async fn run(client: &Client, run: Run, out: &mut Out) -> Result<(), Failure> {
-    let variables: serde_json::Map<_, _> =
-        run.variables.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
-    let body = json!({
-        "repo": run.repo,
-        "task": run.task.join(" "),
-        "agent": run.agent,
-        "issue": run.issue,
-        "pr": run.pr,
-        "branch": run.branch,
-        "tag": run.tag,
-        "template": run.template,
-        "plan_template": run.plan_template,
-        "persona": run.persona,
-        "variables": (!variables.is_empty()).then_some(variables),
-        "dry_run": run.dry_run.then_some(true),
-    });
-    let answer = post(client, "/api/dispatch", body, "runs started by hand").await?;
-    if out.json {
-        return Ok(out.json(&answer)?);
-    }
-    if run.dry_run
-        && let Some(prompt) = word(&answer, "prompt")
-    {
-        out.foreign(&prompt)?;
-        return Ok(out.flush()?);
-    }
-    let fields =
-        [("run", "run_id"), ("program", "agent"), ("repository", "repo"), ("workspace", "workspace_dir")];
-    let rows = fields.iter().filter_map(|(name, field)| Some(vec![dim(name), word(&answer, field)?.into()]));
-    Ok(out.table(&["", ""], rows.collect(), "started")?)
 }
 
 /// Keeps the task for `guard` and `prompt`.

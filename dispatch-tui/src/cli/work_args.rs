@@ -26,8 +26,17 @@ pub(crate) struct Checkpoint {
 
 #[derive(Debug, ClapArgs)]
 #[command(group = clap::ArgGroup::new("subject").args(["issue", "pr", "branch", "tag"]).required(true))]
+#[command(
+    after_help = "By hand is explicit: it works whether or not the built-in runner is on for the repository, and whatever column \
+                  and flags an issue has. Claims, limits and a freeze hold nevertheless: an issue that somebody holds is \
+                  refused, and without a free slot the run waits its turn.\n\nExamples:\n  \
+                  dispatch run acme/api 'Fix the flaky test' --issue 12 --follow\n  \
+                  dispatch run acme/api 'Bring it up to date with main' --pr 34\n  \
+                  dispatch run acme/api 'Port the parser' --branch port --plan-template port --var from=libfoo\n  \
+                  dispatch run acme/api 'What changed since 1.2?' --tag v1.3 --template reading --dry-run"
+)]
 pub(crate) struct Run {
-    /// owner/repo
+    /// owner/repo, or `.` if one repository is tracked
     #[arg(value_name = "REPO")]
     pub(crate) repo: String,
     /// What is to be done, in words
@@ -36,33 +45,36 @@ pub(crate) struct Run {
     /// The program that runs, `program` or `program:model` (default: the configured one)
     #[arg(long, short)]
     pub(crate) agent: Option<String>,
-    /// Work on this issue
+    /// Work on this issue: claims it, and opens a pull request
     #[arg(long, short, value_name = "NUMBER")]
     pub(crate) issue: Option<u64>,
-    /// Work on this pull request
+    /// Work on this pull request, and push to its branch
     #[arg(long, value_name = "NUMBER")]
     pub(crate) pr: Option<u64>,
-    /// Work on this branch
+    /// Work on this branch, and push to it; it is made from the default branch if it is new
     #[arg(long, value_name = "NAME")]
     pub(crate) branch: Option<String>,
-    /// Start from this tag
+    /// Work from this tag; nothing is pushed
     #[arg(long, value_name = "NAME")]
     pub(crate) tag: Option<String>,
-    /// The prompt's template
+    /// The prompt's template: coding, reading, or one of your own (default: the configured one)
     #[arg(long)]
     pub(crate) template: Option<String>,
-    /// The plan's template
+    /// Put a plan into the prompt: bug-fix, new-feature, refactor, port, or one of your own
     #[arg(long)]
     pub(crate) plan_template: Option<String>,
-    /// The persona put before the prompt
+    /// The persona put before the prompt: engineer, reviewer, security, tester, writer, or one of your own
     #[arg(long)]
     pub(crate) persona: Option<String>,
     /// A variable of the template; may be repeated
     #[arg(long = "var", value_name = "NAME=VALUE", value_parser = variable)]
     pub(crate) variables: Vec<(String, String)>,
-    /// Show the prompt; start nothing
+    /// Prepare the workspace and show the prompt; start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Print the log until the run is over; exit 0 only if it succeeded
+    #[arg(long, short, conflicts_with = "dry_run")]
+    pub(crate) follow: bool,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -57,6 +57,7 @@ fn the_defaults_it_names_are_the_defaults() {
         env: Vec::new(),
         hooks: real.runner.hooks.clone(),
         agents: real.runner.agents.clone(),
+        templates: None,
         ..shown.runner
     };
     assert_eq!(runner, real.runner);

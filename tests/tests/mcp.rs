@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use dispatch_shared::protocol::followup::EnqueueRequest;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use dispatch_tests::daemon::{Daemon, Place, wait_until};
 use rmcp::model::{CallToolRequestParams, CallToolResult, ClientConfig, CustomNotification, ProtocolVersion};
@@ -18,7 +19,15 @@ const DAEMON: &str = env!("CARGO_BIN_EXE_test-dispatchd");
 const CLIENT: &str = env!("CARGO_BIN_EXE_test-dispatch");
 const SOON: Duration = Duration::from_secs(20);
 
+/// A runner on this machine whose one program writes a file.
+const STUB: &str = "[runner]\nruntime = \"host\"\nagent = \"stub\"\n\n[runner.agents.stub]\nargv = [\"sh\", \"-c\", \
+    \"cat >/dev/null; echo hello from the program; echo hi >f\"]\nformat = \"plain\"\n";
+
 fn git(dir: &Path, args: &[&str]) {
+    git_out(dir, args);
+}
+
+fn git_out(dir: &Path, args: &[&str]) -> String {
     let done = Command::new("git")
         .arg("-C")
         .arg(dir)
@@ -28,6 +37,7 @@ fn git(dir: &Path, args: &[&str]) {
         .output()
         .expect("git is there");
     assert!(done.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).into_owned()
 }
 
 /// A daemon with `ready` issues of a local repository.
@@ -97,19 +107,6 @@ impl Session {
         result.structured_content.expect("a structured answer")
     }
 
-    /// The same, or nothing if the daemon has no such route: then the words have to say so.
-    async fn done_if_known(&self, tool: &'static str, arguments: Value) -> Option<Value> {
-        let result = self.call(tool, arguments).await;
-        let answer = result.structured_content.expect("a structured answer");
-        if matches!(answer["code"].as_str(), Some("no_route" | "method_not_allowed")) {
-            let said = answer["error"].as_str().unwrap_or_default();
-            assert!(said.contains("this daemon cannot do that"), "{said}");
-            return None;
-        }
-        assert_ne!(result.is_error, Some(true), "{tool}: {answer}");
-        Some(answer)
-    }
-
     /// The sentence of a call that fails.
     async fn refused(&self, tool: &'static str, arguments: Value) -> String {
         let result = self.call(tool, arguments).await;
@@ -126,8 +123,9 @@ impl Session {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_does_one_task_with_tools_alone() {
     let place = Place::new(DAEMON);
+    place.configure(STUB);
     let daemon = with_issues(&place, 2).await;
-    let ada = session(&place, &[("DISPATCH_AGENT_NAME", "saffron-ada")]).await;
+    let mut ada = session(&place, &[("DISPATCH_AGENT_NAME", "saffron-ada")]).await;
     assert_eq!(ada.tools().await.len(), 16);
     let queue = ada.done("get_queue", json!({})).await;
     assert_eq!(queue["count"], 2, "{queue}");
@@ -141,9 +139,8 @@ async fn an_agent_does_one_task_with_tools_alone() {
         .await;
     assert_eq!(found["issueId"], issue["id"]);
     assert_eq!(ada.done("heartbeat", json!({})).await["status"], "ok");
-    if let Some(at) = ada.done_if_known("checkpoint", json!({"checkpoint": "BRANCH_CREATED"})).await {
-        assert_eq!(at["checkpoint"], "BRANCH_CREATED", "{at}");
-    }
+    let at = ada.done("checkpoint", json!({"checkpoint": "BRANCH_CREATED"})).await;
+    assert_eq!(at["checkpoint"], "BRANCH_CREATED", "{at}");
     let branch = task["branch"].as_str().expect("a branch");
     let dir = place.path().join("sample");
     git(&dir, &["switch", "-q", "-c", branch]);
@@ -164,23 +161,52 @@ async fn an_agent_does_one_task_with_tools_alone() {
     assert_eq!(released["success"], true);
     let claimed = ada.done("claim_issue", json!({"issueId": other})).await;
     assert_eq!(claimed["claim"]["agentName"], "saffron-ada");
-    if let Some(refreshed) = ada.done_if_known("refresh_issue", json!({"issueId": other})).await {
-        assert_eq!(refreshed["issueId"], *other, "{refreshed}");
-    }
+    let refreshed = ada.done("refresh_issue", json!({"issueId": other})).await;
+    assert_eq!(refreshed["issueId"], *other, "{refreshed}");
     let status = json!({"issueId": other, "status": "blocked", "blockedReason": "Which colour?"});
-    if let Some(answer) = ada.done_if_known("set_issue_status", status).await {
-        assert_eq!(answer["success"], true, "{answer}");
-    }
+    let answer = ada.done("set_issue_status", status).await;
+    assert!(answer["labels"].as_array().is_some_and(|l| l.contains(&"status/blocked".into())), "{answer}");
     for (tool, arguments) in [
         ("agentic_dispatch", json!({"repo": "nobody/nothing", "task": "x", "issue": 1, "dry_run": true})),
         ("requeue_pr_fix", json!({"repo": "nobody/nothing", "pr": 1})),
         ("mark_pr_fix", json!({"repo": "nobody/nothing", "pr": 1, "status": "FIXED"})),
     ] {
-        // Whether or not the daemon has the route, there is nothing of that name: a sentence, and the session goes on.
-        assert!(!ada.refused(tool, arguments).await.is_empty(), "{tool}");
+        assert!(!ada.refused(tool, arguments).await.is_empty(), "there is nothing of that name: {tool}");
     }
     assert!(ada.done("sync_repo", json!({})).await["syncedCount"].is_number());
+    let repo = issue["repoFullName"].as_str().expect("a repository");
+    let enqueue = EnqueueRequest {
+        repo: Some(repo.to_owned()),
+        pr: Some(9),
+        reason: Some("a reviewer asks".into()),
+        evidence_key: Some("review:local/sample#9:1".into()),
+        ..EnqueueRequest::default()
+    };
+    daemon.client.enqueue_fix(&enqueue).await.expect("an item");
+    let item = json!({"repo": repo, "pr": 9, "status": "BLOCKED", "note": "Which colour?"});
+    assert_eq!(ada.done("mark_pr_fix", item).await["status"], "BLOCKED");
+    let item = ada.done("requeue_pr_fix", json!({"repo": repo, "pr": 9, "note": "Green"})).await;
+    assert_eq!((&item["status"], &item["generation"]), (&"QUEUED".into(), &2.into()), "{item}");
     assert_eq!(ada.done("list_runs", json!({})).await["count"], 0);
+    let dispatch = json!({"repo": repo, "task": "Say hello", "branch": "hello"});
+    let started = ada.done("agentic_dispatch", dispatch).await;
+    assert_eq!((&started["success"], &started["queued"]), (&true.into(), &false.into()), "{started}");
+    let of = |method: &str, status: &str| json!([method, {"agent": "stub", "repo": repo,
+        "workspace": format!("{repo}/branch-hello"), "status": status}]);
+    for (method, status) in [("agent.started", "running"), ("agent.completed", "succeeded")] {
+        let note = tokio::time::timeout(SOON, ada.notes.recv()).await;
+        let (told, note) = note.unwrap_or_else(|_| panic!("no {method}:\n{}", place.log())).expect("open");
+        let note = json!([told, {"agent": note["agent"], "repo": note["repo"], "workspace": note["workspace"],
+            "status": note["status"]}]);
+        assert_eq!(note, of(method, status));
+    }
+    let runs = ada.done("list_runs", json!({"state": "ended"})).await;
+    assert_eq!((&runs["count"], &runs["items"][0]["id"]), (&1.into(), &started["run_id"]), "{runs}");
+    let log = ada.call("run_log", json!({"runId": started["run_id"]})).await;
+    let log: String = log.content.iter().filter_map(|c| c.as_text()).map(|t| t.text.as_str()).collect();
+    assert!(log.contains("hello from the program"), "{log}");
+    let merged = git_out(&place.path().join("sample"), &["show", "hello:f"]);
+    assert_eq!(merged, "hi\n", "the branch is there");
     let audit = daemon.client.audit(&Default::default()).await.expect("audit");
     assert!(audit.iter().any(|r| r.action == "report_task" && r.actor == "saffron-ada"));
     ada.service.cancel().await.expect("the session ends");
@@ -254,9 +280,7 @@ async fn a_workers_token_shows_a_workers_tools() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_hears_of_runs_as_they_start_and_end() {
     let place = Place::new(DAEMON);
-    place.configure(
-        "[runner]\nruntime = \"host\"\nagent = \"stub\"\n\n[runner.agents.stub]\nargv = [\"sh\", \"-c\", \"cat >/dev/null; echo hi >f\"]\nformat = \"plain\"\n",
-    );
+    place.configure(STUB);
     let daemon = with_issues(&place, 1).await;
     let mut ada = session(&place, &[]).await;
     let repo = daemon.client.repos().await.expect("repos").remove(0).full_name;

@@ -25,8 +25,8 @@ use crate::forge::github::GithubForge;
 use crate::forge::sync::Syncer;
 use crate::groomer::{self, Groomer};
 use crate::ledger::{Door, Fault};
-use crate::runner::{Diffs, Hands};
 use crate::runner::log::{RunLogs, Stream};
+use crate::runner::{Diffs, Hands};
 
 /// The forges, as the API sees them.
 pub struct Desk {

@@ -115,16 +115,26 @@ async fn an_issue_then_its_pull_request_by_hand() {
             ..on_issue("Count them all")
         };
         let answer = client.dispatch(&request).await.expect("it starts");
-        assert_eq!((answer.agent.as_str(), answer.queued, answer.repo.as_str()), ("sample:big", Some(false), REPO));
+        assert_eq!(
+            (answer.agent.as_str(), answer.queued, answer.repo.as_str()),
+            ("sample:big", Some(false), REPO)
+        );
         assert_eq!(answer.workspace_dir, place(&scene, "issue-1").display().to_string());
         let run = over(&scene, client, &answer).await;
         assert_eq!(run.state, "succeeded", "{kind}: {run:?}\n{}", scene.place.log());
-        assert_eq!((run.subject.as_str(), run.by_hand.as_deref(), run.issue_number), ("#1", Some("operator"), Some(1)));
+        assert_eq!(
+            (run.subject.as_str(), run.by_hand.as_deref(), run.issue_number),
+            ("#1", Some("operator"), Some(1))
+        );
         scene.published_once(client).await;
-        let output = std::fs::read_to_string(answer.output_file.expect("a file")).expect("the output is there");
+        let output =
+            std::fs::read_to_string(answer.output_file.expect("a file")).expect("the output is there");
         assert!(output.starts_with("counted\n"), "{kind}: {output}");
-        let prompt = std::fs::read_to_string(place(&scene, "issue-1").join("repo/.git/prompt")).expect("the prompt");
-        for part in ["You are a test engineer", "Count them all", "It is about issue #1", "libcount", "Please."] {
+        let prompt =
+            std::fs::read_to_string(place(&scene, "issue-1").join("repo/.git/prompt")).expect("the prompt");
+        for part in
+            ["You are a test engineer", "Count them all", "It is about issue #1", "libcount", "Please."]
+        {
             assert!(prompt.contains(part), "{kind}: {part} is missing in:\n{prompt}");
         }
         let rows = scene.audit(client, "dispatch_run").await;
@@ -136,8 +146,15 @@ async fn an_issue_then_its_pull_request_by_hand() {
         let more = DispatchRequest { pr: Some(pull), ..ask("Count once more") };
         let answer = client.dispatch(&more).await.expect("it starts");
         let second = over(&scene, client, &answer).await;
-        assert_eq!((second.state.as_str(), second.pull_request_number), ("succeeded", Some(pull)), "{second:?}");
-        assert_eq!((second.workspace.as_str(), second.issue_number), (&*format!("{REPO}/pr-{pull}"), Some(1)));
+        assert_eq!(
+            (second.state.as_str(), second.pull_request_number),
+            ("succeeded", Some(pull)),
+            "{second:?}"
+        );
+        assert_eq!(
+            (second.workspace.as_str(), second.issue_number),
+            (&*format!("{REPO}/pr-{pull}"), Some(1))
+        );
         assert_eq!(scene.repository.pulls().len(), 1, "no other pull request is opened");
         let head = scene.repository.git(&["rev-parse", run.branch.as_deref().expect("a branch")]);
         assert_ne!(head, before, "its branch has moved");
@@ -170,9 +187,17 @@ async fn a_branch_is_made_pushed_to_and_taken_up_again() {
         let count = scene.repository.git(&["rev-list", "--count", "main..work/next"]);
         assert_eq!(count.trim(), "2", "{kind}");
         let idle = client.dispatch(&on_branch("Nothing", "work/next")).await.expect("it starts");
-        assert_eq!(over(&scene, client, &idle).await.state, "no-changes", "what is there already does not count");
+        assert_eq!(
+            over(&scene, client, &idle).await.state,
+            "no-changes",
+            "what is there already does not count"
+        );
         let card = scene.card(client).await;
-        assert_eq!((card.column, card.claim, card.last_run), (Status::Ready, None, None), "no card is touched");
+        assert_eq!(
+            (card.column, card.claim, card.last_run),
+            (Status::Ready, None, None),
+            "no card is touched"
+        );
         daemon.stop().await;
     }
 }
@@ -185,10 +210,16 @@ async fn a_tag_is_read_and_nothing_of_it_is_published() {
     let daemon = scene.place.start().await;
     let client = &daemon.client;
     tracked(&scene, client).await;
-    let request = DispatchRequest { tag: Some("v1.0".into()), template: Some("reading".into()), ..ask("Count") };
+    let request =
+        DispatchRequest { tag: Some("v1.0".into()), template: Some("reading".into()), ..ask("Count") };
     let answer = client.dispatch(&request).await.expect("it starts");
     let run = over(&scene, client, &answer).await;
-    assert_eq!((run.state.as_str(), run.subject.as_str()), ("succeeded", "tag v1.0"), "{}", scene.place.log());
+    assert_eq!(
+        (run.state.as_str(), run.subject.as_str()),
+        ("succeeded", "tag v1.0"),
+        "{}",
+        scene.place.log()
+    );
     assert_eq!((scene.repository.branches(), scene.repository.pulls()), (vec![], vec![]));
     let at = scene.repository.git(&["rev-parse", "v1.0^{commit}"]);
     let head = std::process::Command::new("git")
@@ -248,7 +279,11 @@ async fn without_a_slot_it_waits_also_over_a_restart() {
         assert!(second.waits_for.as_deref().is_some_and(|w| w.contains("1/1 slots")), "{second:?}");
         let waiting = daemon.client.run(second.run_id.expect("a run")).await.expect("the run");
         assert_eq!((waiting.state.as_str(), waiting.waiting), ("queued", true));
-        assert_eq!(scene.card(&daemon.client).await.claim.map(|c| Some(c.id)), Some(waiting.claim_id), "held meanwhile");
+        assert_eq!(
+            scene.card(&daemon.client).await.claim.map(|c| Some(c.id)),
+            Some(waiting.claim_id),
+            "held meanwhile"
+        );
         daemon.kill();
         let daemon = scene.place.start().await;
         let client = &daemon.client;
@@ -296,12 +331,12 @@ async fn what_a_program_asks_by_hand_is_answered_in_the_same_place() {
     assert_eq!((problems[0].action.as_str(), problems[0].run_id), ("answer", Some(RunId(1))));
     let answered = cli(&scene, &["answer", "r-1", "Green"]);
     assert!(said(&answered).contains("r-2 goes on"), "{}", said(&answered));
-    let second = wait_until("the second run", DEADLINE, async || {
-        client.run(RunId(2)).await.ok().filter(|r| r.ended)
-    })
-    .await;
+    let second =
+        wait_until("the second run", DEADLINE, async || client.run(RunId(2)).await.ok().filter(|r| r.ended))
+            .await;
     assert_eq!(second.state, "blocked", "it asks again, for the task has not changed");
-    let prompt = std::fs::read_to_string(place(&scene, "branch-next").join("repo/.git/prompt")).expect("the prompt");
+    let prompt =
+        std::fs::read_to_string(place(&scene, "branch-next").join("repo/.git/prompt")).expect("the prompt");
     assert!(prompt.contains("Green"), "{prompt}");
     let ran = cli(&scene, &["run", ".", "Count", "--branch", "other", "--follow"]);
     assert!(ran.status.success(), "{}", said(&ran));
@@ -329,8 +364,16 @@ async fn what_makes_no_sense_is_refused_in_words() {
         (on_issue(" "), Code::BadRequest, "task is missing"),
         (on_issue(&"x".repeat(70_000)), Code::BadRequest, "65536 bytes"),
         (DispatchRequest { agent: Some("cluade".into()), ..on_issue("x") }, Code::BadRequest, "claude"),
-        (DispatchRequest { template: Some("nope".into()), ..on_issue("x") }, Code::BadRequest, "coding, reading"),
-        (DispatchRequest { plan_template: Some("nope".into()), ..on_issue("x") }, Code::BadRequest, "bug-fix"),
+        (
+            DispatchRequest { template: Some("nope".into()), ..on_issue("x") },
+            Code::BadRequest,
+            "coding, reading",
+        ),
+        (
+            DispatchRequest { plan_template: Some("nope".into()), ..on_issue("x") },
+            Code::BadRequest,
+            "bug-fix",
+        ),
         (DispatchRequest { plan_template: Some("port".into()), ..on_issue("x") }, Code::BadRequest, "from"),
         (DispatchRequest { variables: vars("odd"), ..on_issue("x") }, Code::BadRequest, "odd"),
         (DispatchRequest { persona: Some("nope".into()), ..on_issue("x") }, Code::BadRequest, "engineer"),
@@ -358,7 +401,8 @@ async fn what_makes_no_sense_is_refused_in_words() {
         assert!(why.contains("held by kai"), "{why}");
     }
     assert!(client.runs(&RunsQuery::default()).await.expect("runs").is_empty(), "nothing was started");
-    let split = DispatchRequest { repo: "sample".into(), org: Some("local".into()), ..on_branch("Count", "b") };
+    let split =
+        DispatchRequest { repo: "sample".into(), org: Some("local".into()), ..on_branch("Count", "b") };
     assert_eq!(client.dispatch(&split).await.expect("it starts").repo, REPO);
     tokio::time::timeout(Duration::from_secs(20), daemon.stop()).await.expect("it stops");
 }

@@ -191,8 +191,10 @@ async fn an_agent_does_one_task_with_tools_alone() {
     let dispatch = json!({"repo": repo, "task": "Say hello", "branch": "hello"});
     let started = ada.done("agentic_dispatch", dispatch).await;
     assert_eq!((&started["success"], &started["queued"]), (&true.into(), &false.into()), "{started}");
-    let of = |method: &str, status: &str| json!([method, {"agent": "stub", "repo": repo,
-        "workspace": format!("{repo}/branch-hello"), "status": status}]);
+    let of = |method: &str, status: &str| {
+        json!([method, {"agent": "stub", "repo": repo,
+        "workspace": format!("{repo}/branch-hello"), "status": status}])
+    };
     for (method, status) in [("agent.started", "running"), ("agent.completed", "succeeded")] {
         let note = tokio::time::timeout(SOON, ada.notes.recv()).await;
         let (told, note) = note.unwrap_or_else(|_| panic!("no {method}:\n{}", place.log())).expect("open");

@@ -46,7 +46,8 @@ pub(super) async fn run(client: &Client, run: Run, out: &mut Out) -> Result<Exit
             out.json(&answer)?;
             return Ok(ExitCode::SUCCESS);
         }
-        let mut rows: Vec<(&str, String)> = answer.run_id.map(|id| ("run", id.to_string())).into_iter().collect();
+        let mut rows: Vec<(&str, String)> =
+            answer.run_id.map(|id| ("run", id.to_string())).into_iter().collect();
         rows.push(("program", answer.agent));
         rows.push(("repository", answer.repo));
         rows.push(("workspace", answer.workspace_dir));

@@ -144,7 +144,8 @@ pub(super) fn facts(model: &Model, issue: &Issue, width: usize) -> Vec<Line<'sta
     }
     lines.push(Line::default());
     lines.push(heading("Runs"));
-    let mut runs: Vec<_> = model.data.runs.values().filter(|r| r.issue_id.as_ref() == Some(&issue.issue_id)).collect();
+    let mut runs: Vec<_> =
+        model.data.runs.values().filter(|r| r.issue_id.as_ref() == Some(&issue.issue_id)).collect();
     runs.reverse();
     for run in runs.iter().take(5) {
         let mark = run_mark(run, model.now);

@@ -153,8 +153,25 @@ mod tests {
             assert!(is_ref_name(fine), "{fine}");
         }
         for bad in [
-            "", "-f", "a b", "a..b", "/a", "a/", "a//b", ".a", "a/.b", "a.lock", "a~1", "a:b", "HEAD", "@",
-            "a@{1}", "a\nb", "$(x)", "refs/heads/x", "a.",
+            "",
+            "-f",
+            "a b",
+            "a..b",
+            "/a",
+            "a/",
+            "a//b",
+            ".a",
+            "a/.b",
+            "a.lock",
+            "a~1",
+            "a:b",
+            "HEAD",
+            "@",
+            "a@{1}",
+            "a\nb",
+            "$(x)",
+            "refs/heads/x",
+            "a.",
         ] {
             assert!(!is_ref_name(bad), "{bad:?}");
         }

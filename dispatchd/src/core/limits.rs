@@ -170,9 +170,11 @@ impl Use {
             self.of_program(limits, &run.program),
         ];
         let full = |(used, limit, _): &(u32, u32, String)| *used > 0 && used + takes > *limit;
-        rooms.into_iter().flatten().find(full).map(|(used, limit, name)| {
-            format!("{name}: {used}/{limit} slots in use, this one takes {takes}")
-        })
+        rooms
+            .into_iter()
+            .flatten()
+            .find(full)
+            .map(|(used, limit, name)| format!("{name}: {used}/{limit} slots in use, this one takes {takes}"))
     }
 
     /// Whether `card` fits under the limit that `rule` speaks of.

@@ -66,7 +66,8 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
 /// cards stay on the board.
 fn of_runs(world: &World, now: Timestamp, found: &mut Vec<Problem>) {
     let mut seen = std::collections::BTreeSet::new();
-    let recent = |r: &&std::sync::Arc<Run>| r.ended_at.is_none_or(|at| at + world.policy.done_retention >= now);
+    let recent =
+        |r: &&std::sync::Arc<Run>| r.ended_at.is_none_or(|at| at + world.policy.done_retention >= now);
     for run in world.runs.values().rev().filter(|r| !r.is_on_issue()).filter(recent) {
         let Some(repo) = world.repos.get(&run.card.repo).filter(|r| r.tracked) else { continue };
         let RunState::Ended(class) = run.state else {
@@ -141,7 +142,9 @@ fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
     }
     if card.status == Status::InReview && world.linked_pull(card).is_none() {
         let text = match &card.unverified {
-            None => "in review, but no pull request is known; link one (`Fixes #n`) or move the card".to_owned(),
+            None => {
+                "in review, but no pull request is known; link one (`Fixes #n`) or move the card".to_owned()
+            }
             Some(said) => format!(
                 "{} reported a pull request while the forge could not be asked; it is looked for at the next sync",
                 said.agent

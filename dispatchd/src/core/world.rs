@@ -16,7 +16,9 @@ use super::activity::Activity;
 use super::change::Change;
 use super::policy::Policy;
 use super::rank::Rule;
-use super::record::{Card, CardKey, Claim, ClaimState, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport};
+use super::record::{
+    Card, CardKey, Claim, ClaimState, Intent, IntentState, Meta, Pull, Repo, Run, StoredReport,
+};
 
 /// How many ended runs stay in memory.
 const RUNS_KEPT: usize = 2_000;

@@ -81,7 +81,13 @@ fn variables(source: &str) -> BTreeSet<String> {
     all.filter_map(|name| name.strip_prefix("variables.").map(ToOwned::to_owned)).collect()
 }
 
-fn rendered(kind: Kind, name: &str, source: &str, values: &Value, given: Option<&Hand>) -> Result<String, String> {
+fn rendered(
+    kind: Kind,
+    name: &str,
+    source: &str,
+    values: &Value,
+    given: Option<&Hand>,
+) -> Result<String, String> {
     environment().render_str(source, values).map_err(|error| {
         let used = variables(source);
         let missing: Vec<&String> =
@@ -89,7 +95,11 @@ fn rendered(kind: Kind, name: &str, source: &str, values: &Value, given: Option<
         match (error.kind(), missing.as_slice()) {
             (ErrorKind::UndefinedError, [_, ..]) => {
                 let names: Vec<&str> = missing.iter().map(|m| m.as_str()).collect();
-                format!("the {} `{name}` needs variables that were not given: {}", kind.word(), names.join(", "))
+                format!(
+                    "the {} `{name}` needs variables that were not given: {}",
+                    kind.word(),
+                    names.join(", ")
+                )
             }
             _ => format!("the {} `{name}` cannot be filled: {error:#}", kind.word()),
         }
@@ -127,7 +137,8 @@ fn fill(templates: &Templates, default: &str, hand: Option<&Hand>, values: Value
 /// # Errors
 /// A sentence that says what is missing, unknown or given in vain.
 pub(super) fn check(templates: &Templates, target: &Target, hand: &Hand) -> Result<(), String> {
-    let mut sources = vec![(Kind::Prompt, hand.template.as_str(), templates.get(Kind::Prompt, &hand.template)?)];
+    let mut sources =
+        vec![(Kind::Prompt, hand.template.as_str(), templates.get(Kind::Prompt, &hand.template)?)];
     if let Some(name) = &hand.plan {
         sources.push((Kind::Plan, name, templates.get(Kind::Plan, name)?));
     }
@@ -156,7 +167,10 @@ pub(super) fn check(templates: &Templates, target: &Target, hand: &Hand) -> Resu
             .template_from_str(&sources[0].2)
             .is_ok_and(|template| template.undeclared_variables(false).contains(place));
         if wanted && !named {
-            return Err(format!("the template `{}` has no place for a {place}: `{{{{ {place} }}}}`", hand.template));
+            return Err(format!(
+                "the template `{}` has no place for a {place}: `{{{{ {place} }}}}`",
+                hand.template
+            ));
         }
     }
     Ok(())
@@ -214,7 +228,9 @@ mod tests {
         let said = |hand: Hand| check(&templates, &Target::Issue, &hand).unwrap_err();
         assert!(said(hand("nothing", None, &[])).contains("there are coding, reading"));
         assert!(said(hand("coding", Some("nothing"), &[])).contains("bug-fix"));
-        assert!(said(hand("coding", Some("port"), &[])).contains("needs variables that were not given: from"));
+        assert!(
+            said(hand("coding", Some("port"), &[])).contains("needs variables that were not given: from")
+        );
         let vain = said(hand("coding", Some("port"), &[("from", "x"), ("form", "y")]));
         assert!(vain.contains("no variable `form`") && vain.contains("from"), "{vain}");
         assert!(said(hand("coding", None, &[("x", "y")])).contains("uses none"));

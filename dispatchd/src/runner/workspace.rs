@@ -125,11 +125,7 @@ impl Workspaces {
     /// Where the workspace of `run` is, made or not. What was run on an issue is kept beside what is run on its pull
     /// request: two runs that may go on at the same time never share a checkout.
     pub(super) fn of(&self, repo: &Repo, run: &Run) -> Workspace {
-        let dir = self
-            .root
-            .join(safe(repo.name.owner()))
-            .join(safe(repo.name.name()))
-            .join(run.place());
+        let dir = self.root.join(safe(repo.name.owner())).join(safe(repo.name.name())).join(run.place());
         let meta = dir.join(".meta").join(run.id.to_string());
         let base =
             if run.base_branch.is_empty() { repo.default_branch.clone() } else { run.base_branch.clone() };

@@ -4,8 +4,8 @@ use super::{Client, Result};
 use crate::id::IssueId;
 use crate::protocol::dispatch::{DispatchAnswer, DispatchRequest};
 use crate::protocol::grooming::{
-    ChildrenAnswer, ChildrenRequest, DecomposeAnswer, DecomposeRequest, GroomAnswer, GroomRequest, GroomerRun,
-    GroomerRunRequest,
+    ChildrenAnswer, ChildrenRequest, DecomposeAnswer, DecomposeRequest, GroomAnswer, GroomRequest,
+    GroomerRun, GroomerRunRequest,
 };
 
 impl Client {

@@ -118,7 +118,11 @@ async fn becomes_a_pull_request(kind: RuntimeKind) {
     .await;
     assert!(!secret.is_in(&inspect(kind, &container)), "{kind} shows the token");
     let run = s.ended(None).await;
-    assert_eq!((run.state.as_str(), run.runtime, run.issue_number), ("succeeded", Some(kind), Some(1)), "{run:?}");
+    assert_eq!(
+        (run.state.as_str(), run.runtime, run.issue_number),
+        ("succeeded", Some(kind), Some(1)),
+        "{run:?}"
+    );
     s.labels(1, SOON, &["agent/dispatch", "status/in-review", FOREIGN]).await;
     let seen = watch.end();
     assert!(seen.leaks.is_empty(), "{kind}: {:#?}", seen.leaks);

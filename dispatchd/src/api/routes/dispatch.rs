@@ -31,14 +31,17 @@ fn repository<'a>(world: &'a World, repo: &str, org: Option<&str>) -> Result<&'a
     let text = match org.map(str::trim).filter(|o| !o.is_empty()) {
         Some(org) if !repo.contains('/') => format!("{org}/{repo}"),
         Some(org) if !repo.to_lowercase().starts_with(&format!("{}/", org.to_lowercase())) => {
-            return Err(bad(format!("repo {repo} is not in org {org}; leave org out, or name the repository alone")));
+            return Err(bad(format!(
+                "repo {repo} is not in org {org}; leave org out, or name the repository alone"
+            )));
         }
         _ => repo.to_owned(),
     };
     if text.is_empty() {
         return Err(bad("repo is missing: write owner/name"));
     }
-    let name: RepoName = text.parse().map_err(|e: String| bad(format!("repo: {e}, or name the org beside it")))?;
+    let name: RepoName =
+        text.parse().map_err(|e: String| bad(format!("repo: {e}, or name the org beside it")))?;
     world.repo_named(&name).map(AsRef::as_ref).ok_or_else(|| {
         let known: Vec<String> = world.tracked().map(|r| r.name.to_string()).collect();
         let there = if known.is_empty() {
@@ -77,7 +80,9 @@ pub(super) async fn dispatch(
     let variables = request.variables.unwrap_or_default();
     let size: usize = variables.iter().map(|(name, value)| name.len() + value.len()).sum();
     if task.len() > TEXT_MAX || size > TEXT_MAX {
-        return Err(bad(format!("task and variables may have {TEXT_MAX} bytes each; put more into a file of the repository")));
+        return Err(bad(format!(
+            "task and variables may have {TEXT_MAX} bytes each; put more into a file of the repository"
+        )));
     }
     let hand = Hand {
         task: task.to_owned(),
@@ -89,7 +94,14 @@ pub(super) async fn dispatch(
     };
     let program = given(request.agent);
     app.hands.check(program.as_deref(), &target, &hand).map_err(bad)?;
-    let ask = Command::Dispatch(Box::new(Dispatch { repo: repo.key.clone(), issue, target, program, hand, answer: None }));
+    let ask = Command::Dispatch(Box::new(Dispatch {
+        repo: repo.key.clone(),
+        issue,
+        target,
+        program,
+        hand,
+        answer: None,
+    }));
     if request.dry_run == Some(true) {
         // Decided as it would be, and thrown away.
         let decided = reactor::decide(&world, app.edges.clock.now(), &ask)?;
@@ -109,7 +121,9 @@ pub(super) async fn dispatch(
 
 fn made(world: &World, reply: &Reply) -> Result<(Run, Option<String>)> {
     let found = match reply {
-        Reply::Dispatched { run, waits_for } => world.runs.get(run).map(|r| ((**r).clone(), waits_for.clone())),
+        Reply::Dispatched { run, waits_for } => {
+            world.runs.get(run).map(|r| ((**r).clone(), waits_for.clone()))
+        }
         _ => None,
     };
     found.ok_or_else(|| failure(Code::Internal, "the run was made and is not there"))

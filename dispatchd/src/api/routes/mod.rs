@@ -180,7 +180,10 @@ fn table() -> Table {
             ),
         )
         .route("/api/overview", get(agent_runs::overview, "Everything in numbers.", &[]))
-        .route("/api/dispatch", post(dispatch::dispatch, "Starts one run by hand, or shows its prompt.", LIVE))
+        .route(
+            "/api/dispatch",
+            post(dispatch::dispatch, "Starts one run by hand, or shows its prompt.", LIVE),
+        )
         .route("/api/runs", get(runs::list, "Runs of the built-in runner, newest first.", &[]))
         .route("/api/runs/{id}", get(runs::one, "One run.", &[]))
         .route(

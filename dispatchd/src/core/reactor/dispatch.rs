@@ -78,9 +78,11 @@ fn free(d: &Draft, ask: &Dispatch, branch: &str) -> Result<(), Refusal> {
     };
     match d.world.live_runs().find(same) {
         None => Ok(()),
-        Some(run) if run.kill.is_some() => {
-            Err(Refusal::Held(format!("{} on {} is still being stopped; try again soon", run.id, run.subject())))
-        }
+        Some(run) if run.kill.is_some() => Err(Refusal::Held(format!(
+            "{} on {} is still being stopped; try again soon",
+            run.id,
+            run.subject()
+        ))),
         Some(run) => Err(Refusal::Held(format!(
             "{} works on {} already ({}); follow it with `dispatch logs {} -f`, or kill it first",
             run.id,
@@ -123,7 +125,8 @@ fn on_issue(d: &mut Draft, ask: &Dispatch) -> Result<Run, Refusal> {
     let (_, made) = take::make(d, card, &maker)?;
     let made = made.and_then(|id| d.world.runs.get(&id)).map(|r| (**r).clone());
     let run = made.ok_or_else(|| Refusal::Illegal(format!("no run was made for {subject}")))?;
-    let busy = d.world.live_runs().find(|r| r.id != run.id && r.card.repo == ask.repo && r.branch == run.branch);
+    let busy =
+        d.world.live_runs().find(|r| r.id != run.id && r.card.repo == ask.repo && r.branch == run.branch);
     if let Some(other) = busy {
         return Err(Refusal::Held(format!(
             "{} works on {}, the branch of {subject}; kill it first",
@@ -153,9 +156,10 @@ fn claimed_for(d: &Draft, repo: &dispatch_shared::id::RepoKey, seen: &SeenPull) 
     let own = CardKey { repo: repo.clone(), number: seen.number };
     let Some(pull) = d.world.pulls.get(&(repo.clone(), seen.number)) else { return own };
     let linked = |key: &CardKey| {
-        d.world.cards.get(key).is_some_and(|c| {
-            c.linked_pull == Some(seen.number) && c.state == IssueState::Open && !c.gone
-        })
+        d.world
+            .cards
+            .get(key)
+            .is_some_and(|c| c.linked_pull == Some(seen.number) && c.state == IssueState::Open && !c.gone)
     };
     pull.targets().into_iter().find(linked).unwrap_or(own)
 }

@@ -306,9 +306,8 @@ pub(super) fn remember(
 /// After a whole sync: what was reported while the forge could not be asked is checked against what it shows now, and the
 /// card becomes what it would have become at once.
 pub(super) fn check_later(d: &mut Draft, repo: &RepoKey, read_at: Option<Timestamp>) -> Result<(), Refusal> {
-    let read = |card: &Card| {
-        card.unverified.as_ref().is_some_and(|u| read_at.is_some_and(|read| u.since < read))
-    };
+    let read =
+        |card: &Card| card.unverified.as_ref().is_some_and(|u| read_at.is_some_and(|read| u.since < read));
     let open: Vec<CardKey> =
         d.world.attention().filter(|c| c.key.repo == *repo && read(c)).map(|c| c.key.clone()).collect();
     for key in open {
@@ -324,10 +323,15 @@ pub(super) fn check_later(d: &mut Draft, repo: &RepoKey, read_at: Option<Timesta
             None => d.world.linked_pull(&card).map(|p| p.seen.clone()),
         };
         let why = match (&found, said.pull) {
-            (None, Some(number)) => format!("{} reported pull request #{number}, and it is not there", said.agent),
+            (None, Some(number)) => {
+                format!("{} reported pull request #{number}, and it is not there", said.agent)
+            }
             (None, None) => format!("{} reported a pull request, and none is there", said.agent),
             (Some(seen), _) if said.head_seen.as_ref() == Some(&seen.head_sha) => {
-                format!("{} reported a push to pull request #{}, and its head has not moved", said.agent, seen.number)
+                format!(
+                    "{} reported a push to pull request #{}, and its head has not moved",
+                    said.agent, seen.number
+                )
             }
             (Some(seen), _) => {
                 link(d, &key, seen)?;

@@ -86,7 +86,10 @@ fn an_issue_by_hand_is_claimed_whatever_its_column_and_flags() {
     assert_eq!((card.status, card.flags.clone(), card.last_run), (Status::InProgress, vec![], Some(run.id)));
     let held = hand.world.held(&key(1)).expect("claimed").clone();
     assert_eq!((held.run, Some(held.id), held.attempt), (Some(run.id), run.claim, run.attempt));
-    assert!(matches!(hand.refused(&issue(1)), Refusal::Held(_)), "nobody else gets it, nor the same once more");
+    assert!(
+        matches!(hand.refused(&issue(1)), Refusal::Held(_)),
+        "nobody else gets it, nor the same once more"
+    );
     hand.end(&run, EndClass::Succeeded, Some(seen_pull(9, 1, PullState::Open, hand.now)));
     assert_eq!((hand.card(1).status, hand.card(1).linked_pull), (Status::InReview, Some(9)));
 }
@@ -174,7 +177,11 @@ fn a_failure_by_hand_is_a_persons_matter_and_can_be_tried_again() {
     let (first, _) = hand.started(&issue(1));
     hand.end(&first, EndClass::Network, None);
     let card = hand.card(1);
-    assert_eq!((card.status, card.flags), (Status::Backlog, vec![Flag::NeedsHuman]), "the queue does not take it");
+    assert_eq!(
+        (card.status, card.flags),
+        (Status::Backlog, vec![Flag::NeedsHuman]),
+        "the queue does not take it"
+    );
     let retry = Command::Retry { run: first.id, actor: "ben".into() };
     let (second, _) = hand.started(&retry);
     assert!(second.attempt > first.attempt && second.hand.is_some() && second.program == first.program);
@@ -209,7 +216,9 @@ fn a_branch_by_hand_shows_as_a_problem_until_it_is_tried_again() {
 #[test]
 fn neither_the_default_branch_nor_what_git_would_misread_is_taken() {
     let mut hand = Hand::new();
-    for (name, why) in [("main", "default branch"), ("-f", "no name"), ("a..b", "no name"), ("a b", "no name")] {
+    for (name, why) in
+        [("main", "default branch"), ("-f", "no name"), ("a..b", "no name"), ("a b", "no name")]
+    {
         let said = hand.refused(&branch(name)).to_string();
         assert!(said.contains(why), "{name}: {said}");
     }
@@ -223,11 +232,8 @@ fn a_pull_request_by_hand_is_held_and_moves_no_card() {
     let mut hand = Hand::new();
     let fork = SeenPull { from_fork: true, ..seen_pull(4, 3, PullState::Open, START) };
     let shut = seen_pull(5, 3, PullState::Closed, START);
-    let loose = SeenPull {
-        closes: vec![],
-        head_branch: "theirs".into(),
-        ..seen_pull(8, 3, PullState::Open, START)
-    };
+    let loose =
+        SeenPull { closes: vec![], head_branch: "theirs".into(), ..seen_pull(8, 3, PullState::Open, START) };
     hand.sync(
         vec![seen(1, &["status/in-review"], START)],
         vec![seen_pull(9, 1, PullState::Open, START), fork, shut, loose],
@@ -243,15 +249,26 @@ fn a_pull_request_by_hand_is_held_and_moves_no_card() {
     // The labels say nothing of it, and a sync that sees so takes nothing away.
     hand.sync(vec![seen(1, &["status/in-review", "priority/p1"], hand.now)], vec![]);
     assert!(hand.world.held(&key(1)).is_some());
-    assert!(matches!(hand.refused(&branch("fix/issue-1-x")), Refusal::Held(_)), "the same branch by another name");
+    assert!(
+        matches!(hand.refused(&branch("fix/issue-1-x")), Refusal::Held(_)),
+        "the same branch by another name"
+    );
     hand.end(&run, EndClass::Failed, None);
     assert_eq!((hand.card(1).status, hand.card(1).flags), (before.status, before.flags));
     assert!(hand.world.held(&key(1)).is_none());
     let (run, _) = hand.started(&pull(8));
     assert_eq!(run.card, key(8), "no issue is linked: the pull request itself is held");
     assert!(matches!(hand.refused(&pull(8)), Refusal::Held(_)));
-    let moved = SeenPull { head_sha: "sha8b".into(), updated_at: hand.now, ..seen_pull(8, 3, PullState::Open, START) };
-    hand.end(&run, EndClass::Succeeded, Some(SeenPull { closes: vec![], head_branch: "theirs".into(), ..moved }));
+    let moved = SeenPull {
+        head_sha: "sha8b".into(),
+        updated_at: hand.now,
+        ..seen_pull(8, 3, PullState::Open, START)
+    };
+    hand.end(
+        &run,
+        EndClass::Succeeded,
+        Some(SeenPull { closes: vec![], head_branch: "theirs".into(), ..moved }),
+    );
     assert_eq!(hand.world.pulls.get(&(repo(), 8)).map(|p| p.seen.head_sha.as_str()), Some("sha8b"));
 }
 

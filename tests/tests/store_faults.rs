@@ -12,9 +12,10 @@ use dispatch_shared::id::{ClaimId, RunId};
 use dispatch_shared::issue::Status;
 use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::Outcome;
-use dispatch_tests::ledger::{Stepping, agent, card, pull, renew, repo, report, shape, synced, take, track};
+use dispatch_tests::ledger::{Stepping, agent, card, issue, pull, renew, repo, report, shape, synced, take, track};
 use dispatchd::core::command::{Command, Evidence, IntentResult, Reply, RunEnd, RunStep, Take};
 use dispatchd::core::invariant;
+use dispatchd::core::seen::SeenIssue;
 use dispatchd::core::world::World;
 use dispatchd::edges::{Edges, NoHook};
 use dispatchd::ledger::{Fault, Ledger as _};
@@ -52,7 +53,8 @@ const DAY: &[(&str, Step)] = &[
     ("label written", |w| {
         let intent = w.intents.values().next().expect("taking wants labels written");
         let labels = w.cards[&intent.card].labels.clone();
-        Command::Intent { id: intent.id, result: IntentResult::Done { labels } }
+        let live = Box::new(SeenIssue { labels, ..issue(intent.card.number) });
+        Command::Intent { id: intent.id, result: IntentResult::Done { live } }
     }),
     ("runner takes", |_| Command::Take(Take { runner: true, repos: Some(vec![repo()]), ..take("dispatch") })),
     ("run prepares", |w| run(w, RunStep::Preparing)),

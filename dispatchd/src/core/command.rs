@@ -327,15 +327,15 @@ pub struct RunEnd {
 /// What became of trying to carry out an intent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IntentResult {
-    /// Done; the labels as read back.
+    /// Done.
     Done {
-        /// All labels of the issue now.
-        labels: Vec<String>,
+        /// The issue as read back.
+        live: Box<SeenIssue>,
     },
-    /// A person changed the status since; the live labels.
+    /// A person changed the status, or closed or reopened the issue, since; nothing was written.
     Superseded {
-        /// All labels of the issue now.
-        labels: Vec<String>,
+        /// The issue as it was looked at.
+        live: Box<SeenIssue>,
     },
     /// A child issue is there.
     Created {
@@ -344,15 +344,30 @@ pub enum IntentResult {
         /// Why its parent's text does not name it.
         unlinked: Option<String>,
     },
-    /// The forge said no (403, 404, 422); what it said.
-    Refused(String),
+    /// The forge said no (403, 404, 422).
+    Refused {
+        /// What it said.
+        why: String,
+        /// The issue as it was looked at afterwards, if something may have been written before the refusal.
+        live: Option<Box<SeenIssue>>,
+    },
     /// Not now: try again not before the time given.
     Later {
         /// When.
         due: Timestamp,
         /// Why.
         error: String,
+        /// Labels that this try is known to have put there.
+        wrote: Vec<String>,
     },
+}
+
+impl IntentResult {
+    /// Refused before anything was written.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        IntentResult::Refused { why: why.into(), live: None }
+    }
 }
 
 /// What a command answers, once it is durable.

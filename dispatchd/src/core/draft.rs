@@ -108,6 +108,7 @@ impl Draft {
             tries: 0,
             last_error: None,
             created_at: self.now,
+            wrote: Vec::new(),
         });
     }
 

@@ -1,6 +1,8 @@
-//! Whether a stored label change is still wanted, now that the live labels have been read.
+//! Whether a stored label change is still wanted, now that the live labels have been read, and what of the labels read
+//! back is a person's doing.
 //!
-//! A label is no lock: between the decision and the write a person may have moved the card. Then the person wins.
+//! A label is no lock: between the decision and the write, and between two requests of the write, a person may have moved
+//! the card. Then the person wins.
 
 use std::collections::BTreeSet;
 
@@ -22,31 +24,53 @@ pub enum Verdict {
     Superseded,
 }
 
+/// A label change as it was decided.
+#[derive(Clone, Copy, Debug)]
+pub struct Decided<'a> {
+    /// The labels as they were known then.
+    pub seen: &'a [String],
+    /// To be there.
+    pub add: &'a [String],
+    /// To be gone.
+    pub remove: &'a [String],
+    /// What earlier tries are known to have put there.
+    pub wrote: &'a [String],
+}
+
 fn has(labels: &[String], label: &str) -> bool {
     labels.iter().any(|l| l.eq_ignore_ascii_case(label))
 }
 
-/// Only real columns: `status/blocked` is a flag, and bare words are other people's labels.
-fn column(label: &str) -> Option<Status> {
+/// The column that a label names. Only real ones: `status/blocked` is a flag, and bare words are other people's labels.
+#[must_use]
+pub fn column(label: &str) -> Option<Status> {
     label.to_ascii_lowercase().starts_with("status/").then(|| Status::read(label)).flatten()
 }
 
-/// The columns that labels name; none is backlog.
+/// The columns that labels name; none if they name none.
+#[must_use]
+pub fn named(labels: &[String]) -> BTreeSet<Status> {
+    labels.iter().filter_map(|l| column(l)).collect()
+}
+
+/// The columns that labels stand for; none named is backlog.
 fn columns(labels: &[String]) -> BTreeSet<Status> {
-    let named: BTreeSet<Status> = labels.iter().filter_map(|l| column(l)).collect();
+    let named = named(labels);
     if named.is_empty() { [Status::Backlog].into() } else { named }
 }
 
-/// Judges `add` and `remove`, decided when the labels were `seen`, against the live issue.
+/// Judges a change against the live issue.
 ///
 /// A change without a status is always carried out, label by label. One with a status is, if the live status is still the
 /// one seen, or ours already, wholly or half (a crash between two writes), and the issue has not been closed or reopened
-/// against it.
+/// against it. What an earlier try put there and is not there any more is not put there again.
 #[must_use]
-pub fn judge_labels(seen: &[String], add: &[String], remove: &[String], live: &SeenIssue) -> Verdict {
-    let target: BTreeSet<Status> = add.iter().filter_map(|l| column(l)).collect();
+pub fn judge_labels(decided: Decided<'_>, live: &SeenIssue) -> Verdict {
+    let Decided { seen, add, remove, wrote } = decided;
+    let target = named(add);
     let moves = !target.is_empty() || remove.iter().any(|l| column(l).is_some());
     let (before, now) = (columns(seen), columns(&live.labels));
+    let undone = |label: &String| has(wrote, label) && !has(&live.labels, label);
     if moves {
         let kept: Vec<String> = seen.iter().filter(|l| !has(remove, l)).chain(add).cloned().collect();
         let wanted = columns(&kept);
@@ -56,18 +80,52 @@ pub fn judge_labels(seen: &[String], add: &[String], remove: &[String], live: &S
             IssueState::Closed => target.iter().any(|s| *s != Status::Done),
             IssueState::Open => target.contains(&Status::Done),
         };
-        if against || !(now == before || ours) {
+        let undone = add.iter().any(|l| column(l).is_some() && undone(l));
+        // Also the label of the column that the card stood in without one.
+        let theirs = named(&live.labels).iter().any(|s| !named(seen).contains(s) && !wanted.contains(s));
+        if against || undone || theirs || !(now == before || ours) {
             return Verdict::Superseded;
         }
     }
-    // A status label that stands for the column seen goes with it, also where the column had no label then.
-    let stale = |label: &str| {
-        !target.is_empty() && column(label).is_some_and(|s| before.contains(&s) && !target.contains(&s))
-    };
     Verdict::CarryOut {
-        add: add.iter().filter(|l| !has(&live.labels, l)).cloned().collect(),
-        remove: live.labels.iter().filter(|l| has(remove, l) || stale(l)).cloned().collect(),
+        add: add.iter().filter(|l| !has(&live.labels, l) && !undone(l)).cloned().collect(),
+        remove: live.labels.iter().filter(|l| has(remove, l)).cloned().collect(),
     }
+}
+
+/// The column that a person put an open card into, if the live labels say another one than `ours`. `removed` are labels
+/// that were taken away for sure: one that is there again was put there by a person.
+#[must_use]
+pub fn moved_by_person(
+    decided: Decided<'_>,
+    removed: &[String],
+    live: &[String],
+    ours: Status,
+) -> Option<Status> {
+    let mut there = named(live);
+    there.remove(&Status::Done);
+    if there.is_empty() {
+        return (ours != Status::Backlog).then_some(Status::Backlog);
+    }
+    let (seen, added, removed) = (named(decided.seen), named(decided.add), named(removed));
+    let last = |wanted: &dyn Fn(&Status) -> bool| there.iter().rev().copied().find(|s| *s != ours && wanted(s));
+    last(&|s| !seen.contains(s) && !added.contains(s))
+        .or_else(|| last(&|s| removed.contains(s)))
+        .or_else(|| last(&|_| !there.contains(&ours)))
+}
+
+/// The column that a person put an open card into, between labels as they were known `before` and as they are `now`: the
+/// one whose label is new, whatever else is still there.
+#[must_use]
+pub fn moved_between(before: &[String], now: &[String], ours: Status) -> Option<Status> {
+    let (before, mut now) = (named(before), named(now));
+    if before == now {
+        return None;
+    }
+    now.remove(&Status::Done);
+    let added = now.difference(&before).max().copied();
+    let left = || if now.contains(&ours) { Some(ours) } else { now.last().copied() };
+    Some(added.or_else(left).unwrap_or(Status::Backlog))
 }
 
 #[cfg(test)]
@@ -94,7 +152,8 @@ mod tests {
             updated_at: Timestamp(0),
             closed_at: None,
         };
-        judge_labels(&list(seen), &list(add), &list(remove), &live)
+        let (seen, add, remove) = (list(seen), list(add), list(remove));
+        judge_labels(Decided { seen: &seen, add: &add, remove: &remove, wrote: &[] }, &live)
     }
 
     /// The usual wish: kai takes a ready card.
@@ -133,14 +192,14 @@ mod tests {
         assert_eq!(take(&["status/ready"], IssueState::Closed), Verdict::Superseded);
         let done = |state| judge(&["status/in-review"], &["status/done"], &[], &["status/in-review"], state);
         assert_eq!(done(IssueState::Open), Verdict::Superseded);
-        assert_eq!(done(IssueState::Closed), carry(&["status/done"], &["status/in-review"]));
+        assert_eq!(done(IssueState::Closed), carry(&["status/done"], &[]));
     }
 
     #[test]
     fn no_status_is_backlog() {
         let promote = |live: &[&str]| judge(&[], &["status/ready"], &[], live, IssueState::Open);
-        assert_eq!(promote(&["status/backlog"]), carry(&["status/ready"], &["status/backlog"]));
         assert_eq!(promote(&[]), carry(&["status/ready"], &[]));
+        assert_eq!(promote(&["status/backlog"]), Verdict::Superseded, "somebody has said so since");
     }
 
     #[test]

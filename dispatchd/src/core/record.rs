@@ -153,7 +153,8 @@ pub struct Card {
     /// The labels as last read from the forge: a difference to these is somebody else's change.
     #[serde(default)]
     pub forge_labels: Vec<String>,
-    /// When our last write reached the forge: what was read before says nothing of it.
+    /// When the outbox last looked at the live labels, after a write or instead of one: what was read before says nothing
+    /// of them.
     #[serde(default)]
     pub wrote_at: Option<Timestamp>,
     /// Logins.

@@ -109,9 +109,9 @@ impl Outbox {
         let result = match repo {
             Some(repo) => match carry::out(&self.forges, &repo, intent).await {
                 Ok(result) => result,
-                Err(error) => carry::failed(error, |until| self.retry_at(intent, until)),
+                Err(broken) => carry::failed(broken, |until| self.retry_at(intent, until)),
             },
-            None => IntentResult::Refused(format!("the repository of {} is not known", intent.card.id())),
+            None => IntentResult::refused(format!("the repository of {} is not known", intent.card.id())),
         };
         tracing::info!(intent = %intent.id, card = %intent.card.id(), result = carry::word(&result), "intent");
         self.ledger.submit(Command::Intent { id: intent.id, result }).await.map(drop)

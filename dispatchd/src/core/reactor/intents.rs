@@ -1,13 +1,15 @@
 //! What became of a write to the forge.
 
 use dispatch_shared::id::IntentId;
-use dispatch_shared::issue::{IssueState, LabelFacts, Status, read_labels};
+use dispatch_shared::issue::{IssueState, Status, agent_label, read_labels};
 use dispatch_shared::protocol::activity::AuditRow;
 
 use super::{DONE, settle, sync, umbrella};
 use crate::core::command::{IntentResult, Refusal, Reply};
 use crate::core::draft::Draft;
+use crate::core::intent::{Decided, moved_by_person, named};
 use crate::core::record::{Card, Intent, IntentState, Wish, Write};
+use crate::core::seen::SeenIssue;
 use crate::core::transition::{self, CardEvent};
 
 pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Result<Reply, Refusal> {
@@ -17,69 +19,25 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
     let (to, error) = match result {
         IntentResult::Done { .. } | IntentResult::Created { .. } => (IntentState::Done, None),
         IntentResult::Superseded { .. } => (IntentState::Superseded, None),
-        IntentResult::Refused(why) => (IntentState::Refused(why.clone()), Some(why.clone())),
-        IntentResult::Later { due, error } => (IntentState::Pending(*due), Some(error.clone())),
+        IntentResult::Refused { why, .. } => (IntentState::Refused(why.clone()), Some(why.clone())),
+        IntentResult::Later { due, error, .. } => (IntentState::Pending(*due), Some(error.clone())),
     };
     let state = transition::intent(&intent.state, to)?;
-    d.intent(Intent { state, tries: intent.tries + 1, last_error: error, ..(*intent).clone() });
+    let mut wrote = intent.wrote.clone();
+    if let IntentResult::Later { wrote: now, .. } = result {
+        wrote.extend(now.iter().filter(|l| !intent.wrote.contains(l)).cloned());
+    }
+    d.intent(Intent { state, tries: intent.tries + 1, last_error: error, wrote, ..(*intent).clone() });
     match result {
-        IntentResult::Done { labels } => done(d, &intent, labels)?,
-        IntentResult::Superseded { labels } => superseded(d, &intent, labels)?,
+        IntentResult::Done { live } => done(d, &intent, live)?,
+        IntentResult::Superseded { live } => superseded(d, &intent, live)?,
         IntentResult::Created { child, unlinked } => {
             umbrella::created(d, &intent, child, unlinked.as_deref())?;
         }
-        IntentResult::Refused(why) => refused(d, &intent, why)?,
+        IntentResult::Refused { why, live } => refused(d, &intent, why, live.as_deref())?,
         IntentResult::Later { .. } => {}
     }
     Ok(DONE)
-}
-
-/// The write is there; the read-back is the newest that is known of the forge's labels. What it shows beside our own
-/// change somebody else did, between the look before the write and the look after it, or while the write waited.
-fn done(d: &mut Draft, intent: &Intent, labels: &[String]) -> Result<(), Refusal> {
-    let Some(mut card) = known(d, intent) else { return Ok(()) };
-    let last = d.world.pending(&intent.card).next().is_none();
-    if last {
-        card.write = None;
-    }
-    if !matches!(intent.wish, Wish::Labels { .. }) {
-        d.card(card);
-        return Ok(());
-    }
-    card.forge_labels = labels.to_vec();
-    card.labels = sync::overlaid(d, &intent.card, labels);
-    settle::read_flags(&mut card);
-    card.wrote_at = Some(d.now);
-    let facts = read_labels(labels.iter().map(String::as_str));
-    let theirs = theirs(intent, labels, card.status);
-    if !last || card.state == IssueState::Closed {
-        d.card(card);
-        return Ok(());
-    }
-    if let Some(to) = theirs {
-        card.status = transition::card(card.status, CardEvent::Moved(to))?;
-        card.since = d.now;
-    }
-    d.card(card);
-    sync::after_person(d, &intent.card, &LabelFacts { status: theirs.or(facts.status), ..facts })
-}
-
-/// The column that a person put the card into, if the labels read back name another one than `ours` that was not there
-/// before our write, or that our write took away.
-fn theirs(intent: &Intent, labels: &[String], ours: Status) -> Option<Status> {
-    let Wish::Labels { remove, .. } = &intent.wish else { return None };
-    let named = columns(labels);
-    if named.is_empty() {
-        return (ours != Status::Backlog).then_some(Status::Backlog);
-    }
-    let (seen, removed) = (columns(&intent.seen_labels), columns(remove));
-    named.into_iter().find(|s| *s != ours && (!seen.contains(s) || removed.contains(s)))
-}
-
-/// The columns that labels name; one that says done on an open issue names none.
-fn columns(labels: &[String]) -> Vec<Status> {
-    let named = labels.iter().filter(|l| l.to_ascii_lowercase().starts_with("status/"));
-    named.filter_map(|l| Status::read(l)).filter(|s| *s != Status::Done).collect()
 }
 
 /// The intent's card; none if it is gone, and then there is nothing to change.
@@ -87,45 +45,158 @@ fn known(d: &Draft, intent: &Intent) -> Option<Card> {
     d.world.cards.get(&intent.card).filter(|c| !c.gone).map(|c| (**c).clone())
 }
 
-/// A person changed the status meanwhile: the card stands where the person put it.
-fn superseded(d: &mut Draft, intent: &Intent, labels: &[String]) -> Result<(), Refusal> {
-    let facts = read_labels(labels.iter().map(String::as_str));
+fn decided(intent: &Intent) -> Option<Decided<'_>> {
+    let Wish::Labels { add, remove } = &intent.wish else { return None };
+    Some(Decided { seen: &intent.seen_labels, add, remove, wrote: &intent.wrote })
+}
+
+/// The live labels are the newest that is known of the card.
+fn looked(d: &Draft, card: &mut Card, live: &SeenIssue) {
+    card.forge_labels.clone_from(&live.labels);
+    card.labels = sync::overlaid(d, &card.key, &live.labels);
+    settle::read_flags(card);
+    card.wrote_at = Some(d.now);
+}
+
+/// The write is there; the read-back is the newest that is known of the forge's labels. What it shows beside our own
+/// change somebody else did, between the look before the write and the look after it, or while the write waited.
+fn done(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Refusal> {
     let Some(mut card) = known(d, intent) else { return Ok(()) };
-    card.forge_labels = labels.to_vec();
-    card.labels = sync::overlaid(d, &intent.card, labels);
-    settle::read_flags(&mut card);
-    card.write = None;
-    let before = card.status;
-    if card.state == IssueState::Open {
-        let to = facts.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog);
+    let last = d.world.pending(&intent.card).next().is_none();
+    // A refusal that came since stays on the card until something is asked of it again.
+    if last && card.write == Some(Write::Pending) {
+        card.write = None;
+    }
+    let Some(decided) = decided(intent) else {
+        d.card(card);
+        // As good as any other reading of it.
+        return sync::issue(d, &intent.card.repo, live, Some(d.now));
+    };
+    looked(d, &mut card, live);
+    let turned = card.state != live.state;
+    let theirs = moved_by_person(decided, decided.remove, &live.labels, card.status)
+        .filter(|_| last && live.state == IssueState::Open);
+    if let Some(to) = theirs.filter(|_| !turned) {
+        overruled(d, intent, &mut card, to)?;
+    }
+    let open = card.state == IssueState::Open && last && !turned;
+    let status = card.status;
+    d.card(card);
+    if turned {
+        return self::turned(d, intent, live, theirs);
+    }
+    if open {
+        person(d, intent, live, theirs.is_some().then_some(status))?;
+    }
+    Ok(())
+}
+
+/// The issue was closed or reopened meanwhile.
+fn turned(
+    d: &mut Draft,
+    intent: &Intent,
+    live: &SeenIssue,
+    theirs: Option<Status>,
+) -> Result<(), Refusal> {
+    sync::issue(d, &intent.card.repo, live, Some(d.now))?;
+    let Some(mut card) = known(d, intent) else { return Ok(()) };
+    if card.state == IssueState::Closed {
+        return Ok(());
+    }
+    // Reopened: of what its labels say only what a person said since counts.
+    let before = named(&intent.seen_labels);
+    if let Some(to) = theirs.filter(|s| named(&live.labels).contains(s) && !before.contains(s)) {
         card.status = transition::card(card.status, CardEvent::Moved(to))?;
     }
+    d.card(card);
+    settle::follow(d, &intent.card, &[])
+}
+
+/// What a person changed beside our write: a claim that does not fit any more goes, and so do labels that say otherwise.
+fn person(d: &mut Draft, intent: &Intent, live: &SeenIssue, moved: Option<Status>) -> Result<(), Refusal> {
+    let mut facts = read_labels(live.labels.iter().map(String::as_str));
+    facts.status = moved.or(facts.status);
+    let agent = sync::after_person(d, &intent.card, &facts)?;
+    if moved.is_some() {
+        let label: Vec<String> = agent.iter().map(agent_label).collect();
+        settle::follow(d, &intent.card, &label)?;
+    }
+    Ok(())
+}
+
+/// Puts the card where a person put it, and says so.
+fn overruled(d: &mut Draft, intent: &Intent, card: &mut Card, to: Status) -> Result<(), Refusal> {
+    let before = card.status;
+    card.status = transition::card(card.status, CardEvent::Moved(to))?;
     if card.status != before {
         card.since = d.now;
     }
-    let status = card.status;
-    d.card(card);
+    say_superseded(d, intent, card);
+    Ok(())
+}
+
+fn say_superseded(d: &mut Draft, intent: &Intent, card: &Card) {
     d.audit(AuditRow {
         success: false,
-        error_message: Some("superseded: a person changed the status first".into()),
-        notes: Some(format!("{} of {}; the card stands in {status}", intent.id, intent.actor)),
-        after_labels: Some(labels.to_vec()),
+        error_message: Some("superseded: a person changed the issue first".into()),
+        notes: Some(format!("{} of {}; the card stands in {}", intent.id, intent.actor, card.status)),
+        before_labels: Some(intent.seen_labels.clone()),
+        after_labels: Some(card.forge_labels.clone()),
         ..settle::row(d, "dispatch", "supersede_write", &intent.card)
     });
-    sync::after_person(d, &intent.card, &facts)
+}
+
+/// A person changed the status meanwhile: the card stands where the person put it.
+fn superseded(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Refusal> {
+    let Some(mut card) = known(d, intent) else { return Ok(()) };
+    let Some(decided) = decided(intent) else { return Ok(()) };
+    looked(d, &mut card, live);
+    card.write = None;
+    let theirs = moved_by_person(decided, &[], &live.labels, card.status);
+    if card.state != live.state {
+        d.card(card.clone());
+        turned(d, intent, live, theirs)?;
+        if let Some(card) = known(d, intent) {
+            say_superseded(d, intent, &card);
+        }
+        return Ok(());
+    }
+    if card.state == IssueState::Closed {
+        say_superseded(d, intent, &card);
+        d.card(card);
+        return Ok(());
+    }
+    let to = theirs.unwrap_or(card.status);
+    overruled(d, intent, &mut card, to)?;
+    d.card(card);
+    person(d, intent, live, Some(to))
 }
 
 /// The forge said no: the card goes back to what the forge and the writes that still wait say, but a live claim is left
 /// alone.
-fn refused(d: &mut Draft, intent: &Intent, why: &str) -> Result<(), Refusal> {
+fn refused(d: &mut Draft, intent: &Intent, why: &str, live: Option<&SeenIssue>) -> Result<(), Refusal> {
     let Some(mut card) = known(d, intent) else { return Ok(()) };
     let labels = card.labels.clone();
-    card.labels = sync::overlaid(d, &intent.card, &card.forge_labels);
-    settle::read_flags(&mut card);
+    match live {
+        Some(live) => looked(d, &mut card, live),
+        None => {
+            card.labels = sync::overlaid(d, &intent.card, &card.forge_labels);
+            settle::read_flags(&mut card);
+        }
+    }
     card.write = Some(Write::Refused(why.to_owned()));
-    let facts = read_labels(card.labels.iter().map(String::as_str));
-    let to = facts.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog);
-    if d.world.held(&intent.card).is_none() && card.state == IssueState::Open && card.status != to {
+    let half = decided(intent).filter(|_| live.is_some());
+    let to = match half {
+        // Half of it may be there: the card goes where it was before, unless a person moved it.
+        Some(half) => {
+            let before = column_of(half.seen);
+            moved_by_person(half, &[], &card.labels, before).unwrap_or(before)
+        }
+        None => column_of(&card.labels),
+    };
+    let held = d.world.held(&intent.card).is_some();
+    let free = !held && card.state == IssueState::Open;
+    if free && card.status != to {
         card.status = transition::card(card.status, CardEvent::Moved(to))?;
         card.since = d.now;
     }
@@ -142,5 +213,21 @@ fn refused(d: &mut Draft, intent: &Intent, why: &str) -> Result<(), Refusal> {
         notes: Some(format!("{} of {}", intent.id, intent.actor)),
         ..settle::row(d, "dispatch", "refuse_write", &intent.card)
     });
-    Ok(())
+    let Some(live) = live else { return Ok(()) };
+    if known(d, intent).is_some_and(|c| c.state != live.state) {
+        return turned(d, intent, live, None);
+    }
+    // What was added and is not wanted now is taken back, once: that adds nothing itself.
+    match half.filter(|half| free && !half.add.is_empty()) {
+        Some(half) => {
+            let ours: Vec<String> = half.add.iter().filter(|l| !half.seen.contains(l)).cloned().collect();
+            settle::follow(d, &intent.card, &ours)
+        }
+        None => Ok(()),
+    }
+}
+
+fn column_of(labels: &[String]) -> Status {
+    let facts = read_labels(labels.iter().map(String::as_str));
+    facts.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog)
 }

@@ -12,6 +12,7 @@ use dispatch_shared::run::{EndClass, RunState};
 
 use crate::core::command::Refusal;
 use crate::core::draft::Draft;
+use crate::core::intent::column;
 use crate::core::record::{Card, CardKey, Claim, Kill, Run, Wish, Write};
 use crate::core::transition::{self, CardEvent, ClaimEvent, Illegal};
 use dispatch_shared::task::TaskType;
@@ -159,6 +160,43 @@ fn wanted_labels(before: &[String], status: Status, change: &Relabel<'_>) -> Vec
         want(label.clone());
     }
     labels
+}
+
+/// Has labels follow the column of an open card that a person chose: those of other columns go, and those of `extra`, but
+/// for an agent's while the card stands where agents work. Nothing is added.
+pub(super) fn follow(d: &mut Draft, key: &CardKey, extra: &[String]) -> Result<(), Refusal> {
+    let mut card = card(d, key)?;
+    if card.state == IssueState::Closed {
+        return Ok(());
+    }
+    let works = matches!(card.status, Status::InProgress | Status::InReview);
+    let goes = |label: &String| match column(label) {
+        Some(column) => column != card.status,
+        None => {
+            let agents = label.to_ascii_lowercase().starts_with("agent/");
+            !(agents && works) && extra.iter().any(|l| l.eq_ignore_ascii_case(label))
+        }
+    };
+    let remove: Vec<String> = card.labels.iter().filter(|l| goes(l)).cloned().collect();
+    if remove.is_empty() {
+        return Ok(());
+    }
+    let before = card.labels.clone();
+    card.labels.retain(|l| !remove.contains(l));
+    read_flags(&mut card);
+    if card.write.is_none() {
+        card.write = Some(Write::Pending);
+    }
+    d.wish(&card, before.clone(), Wish::Labels { add: Vec::new(), remove }, "dispatch");
+    let row = AuditRow {
+        before_labels: Some(before),
+        after_labels: Some(card.labels.clone()),
+        notes: Some(format!("labels follow the card, which stands in {}", card.status)),
+        ..row(d, "dispatch", "follow_labels", key)
+    };
+    d.card(card);
+    d.audit(row);
+    Ok(())
 }
 
 /// Takes the card's flags from its labels.

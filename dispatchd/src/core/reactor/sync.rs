@@ -6,13 +6,14 @@
 
 use dispatch_shared::event::What;
 use dispatch_shared::followup::PullState;
-use dispatch_shared::id::RepoKey;
-use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, read_labels};
+use dispatch_shared::id::{AgentName, RepoKey};
+use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, agent_label, read_labels};
 
 use super::settle::{self, AgentLabel, Relabel};
 use super::umbrella;
 use crate::core::command::{Refusal, Reply, Synced};
 use crate::core::draft::Draft;
+use crate::core::intent::moved_between;
 use crate::core::record::{Card, CardKey, Pull, Repo, Wish};
 use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::transition::{self, CardEvent};
@@ -69,9 +70,9 @@ fn tracked(d: &Draft, key: &RepoKey) -> Result<Repo, Refusal> {
     }
 }
 
-/// Whether a person changed what Dispatch goes by.
+/// Whether a person changed what Dispatch goes by, beside the column.
 fn touched(old: &LabelFacts, new: &LabelFacts) -> bool {
-    old.status != new.status || old.flags != new.flags || old.agents != new.agents
+    old.flags != new.flags || old.agents != new.agents
 }
 
 pub(super) fn issue(
@@ -106,7 +107,8 @@ pub(super) fn issue(
     let stale = old.wrote_at.is_some_and(|wrote| read_at.is_none_or(|read| read <= wrote));
     let waiting = d.world.pending(&key).any(|i| matches!(i.wish, Wish::Labels { .. }));
     let before = read_labels(card.forge_labels.iter().map(String::as_str));
-    let now = read_labels(seen.labels.iter().map(String::as_str));
+    let mut now = read_labels(seen.labels.iter().map(String::as_str));
+    let moved = moved_between(&card.forge_labels, &seen.labels, card.status);
     if !stale {
         card.forge_labels.clone_from(&seen.labels);
         card.labels = overlaid(d, &key, &seen.labels);
@@ -128,10 +130,11 @@ pub(super) fn issue(
             enter(&mut card, d.now, CardEvent::Moved(status))?;
         }
     }
-    let by_person = !stale && !waiting && touched(&before, &now) && card.state == IssueState::Open;
-    if by_person && !opened_now && before.status != now.status {
-        let to = now.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog);
+    let changed = moved.is_some() || touched(&before, &now);
+    let by_person = !stale && !waiting && changed && card.state == IssueState::Open;
+    if let Some(to) = moved.filter(|_| by_person && !opened_now) {
         enter(&mut card, d.now, CardEvent::Moved(to))?;
+        now.status = Some(to);
     }
     // A lane that a person names on the forge is newer than what was set here.
     if !stale && before.lane != now.lane && now.lane.is_some() {
@@ -158,27 +161,36 @@ pub(super) fn issue(
         };
         settle::relabel(d, &mut card, &change)?;
     } else if by_person {
-        after_person(d, &key, &now)?;
+        let agent = after_person(d, &key, &now)?;
+        if moved.is_some() {
+            settle::follow(d, &key, &agent.iter().map(agent_label).collect::<Vec<_>>())?;
+        }
     }
     Ok(())
 }
 
-/// A person changed status, flags or agent label: a live claim that does not fit any more is taken away.
-pub(super) fn after_person(d: &mut Draft, key: &CardKey, now: &LabelFacts) -> Result<(), Refusal> {
+/// A person changed status, flags or agent label: a live claim that does not fit any more is taken away. Returns whose it
+/// was, if its label is still to go.
+pub(super) fn after_person(
+    d: &mut Draft,
+    key: &CardKey,
+    now: &LabelFacts,
+) -> Result<Option<AgentName>, Refusal> {
     // A groomer changes labels itself; its claim moves nothing and is not lost by that.
-    let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(()) };
+    let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(None) };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
     // A follow-up puts no agent label on the card.
     let unassigned = held.kind == TaskType::Implement && !now.agents.contains(&held.agent);
     if moved {
         settle::revoke(d, key, "a person moved the card")?;
+        return Ok(Some(held.agent.clone()));
     } else if unassigned {
         settle::revoke(d, key, "a person removed the agent label")?;
         if now.status == Some(Status::InProgress) {
             settle::give_back(d, key, "dispatch", "unclaim_issue", Some("a person removed the agent label"))?;
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn enter(card: &mut Card, now: Timestamp, event: CardEvent) -> Result<(), Refusal> {

@@ -60,4 +60,7 @@ pub struct Intent {
     pub last_error: Option<String>,
     /// When it was decided.
     pub created_at: Timestamp,
+    /// Labels that earlier tries are known to have put there: one that is missing now was taken away by somebody.
+    #[serde(default)]
+    pub wrote: Vec<String>,
 }

@@ -206,10 +206,8 @@ fn an_intent_that_a_person_overtook_is_superseded() {
     hand.sync(vec![seen(1, &["status/ready"], START)], vec![]);
     hand.take("kai").unwrap();
     let id = *hand.world.intents.keys().next().unwrap();
-    hand.ok(&Command::Intent {
-        id,
-        result: IntentResult::Superseded { labels: vec!["status/backlog".into()] },
-    });
+    let live = hand.live(1, &["status/backlog"]);
+    hand.ok(&Command::Intent { id, result: IntentResult::Superseded { live } });
     assert_eq!(hand.card(1).status, Status::Backlog);
     assert!(hand.world.held(&key(1)).is_none(), "the person wins, the claim goes");
 }
@@ -220,12 +218,12 @@ fn a_refused_write_reverts_a_free_card_and_leaves_a_claim_alone() {
     hand.sync(vec![seen(1, &["status/backlog"], START), seen(2, &["status/ready"], START)], vec![]);
     hand.ok(&move_to(1, Status::Ready));
     let id = *hand.world.intents.keys().next().unwrap();
-    hand.ok(&Command::Intent { id, result: IntentResult::Refused("403".into()) });
+    hand.ok(&Command::Intent { id, result: IntentResult::refused("403") });
     let card = hand.card(1);
     assert_eq!((card.status, card.write), (Status::Backlog, Some(Write::Refused("403".into()))));
     hand.take("kai").unwrap();
     let id = *hand.world.intents.keys().next().unwrap();
-    hand.ok(&Command::Intent { id, result: IntentResult::Refused("403".into()) });
+    hand.ok(&Command::Intent { id, result: IntentResult::refused("403") });
     assert_eq!(hand.card(2).status, Status::InProgress);
     assert!(hand.world.held(&key(2)).is_some());
     hand.sync(vec![seen(2, &["status/ready"], hand.now)], vec![]);

@@ -197,7 +197,16 @@ impl Hand {
                 labels.extend(add.iter().cloned());
             }
             self.pass(1);
-            self.ok(&Command::Intent { id: intent.id, result: IntentResult::Done { labels } });
+            let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
+            let live = self.live(intent.card.number, &labels);
+            self.ok(&Command::Intent { id: intent.id, result: IntentResult::Done { live } });
         }
+    }
+
+    /// The issue of a card as a look at the forge shows it, with other labels.
+    pub(super) fn live(&self, number: u64, labels: &[&str]) -> Box<SeenIssue> {
+        let card = self.card(number);
+        let seen = seen(number, labels, card.updated_at);
+        Box::new(SeenIssue { state: card.state, closed_at: card.closed_at, ..seen })
     }
 }

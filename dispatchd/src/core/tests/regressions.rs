@@ -14,10 +14,10 @@ fn move_to(number: u64, to: Status) -> Command {
 }
 
 fn intent_done(hand: &mut Hand, labels: &[&str]) {
-    let id = *hand.world.intents.keys().next().expect("a pending intent");
-    let labels = labels.iter().map(|l| (*l).to_owned()).collect();
+    let intent = hand.world.intents.values().next().expect("a pending intent").clone();
+    let live = hand.live(intent.card.number, labels);
     hand.pass(1);
-    hand.ok(&Command::Intent { id, result: IntentResult::Done { labels } });
+    hand.ok(&Command::Intent { id: intent.id, result: IntentResult::Done { live } });
 }
 
 fn from_kai(outcome: Outcome, evidence: Evidence) -> Command {
@@ -118,7 +118,7 @@ fn two_refused_writes_leave_the_card_where_the_forge_has_it() {
     hand.ok(&move_to(1, Status::InProgress));
     for _ in 0..2 {
         let id = *hand.world.intents.keys().next().expect("a pending intent");
-        hand.ok(&Command::Intent { id, result: IntentResult::Refused("403".into()) });
+        hand.ok(&Command::Intent { id, result: IntentResult::refused("403") });
     }
     assert_eq!(hand.card(1).status, Status::Backlog);
 }
@@ -153,7 +153,7 @@ fn an_intent_of_a_card_that_is_gone_ends() {
         ..Default::default()
     }));
     let id = *hand.world.intents.keys().next().expect("a pending intent");
-    hand.ok(&Command::Intent { id, result: IntentResult::Refused("404".into()) });
+    hand.ok(&Command::Intent { id, result: IntentResult::refused("404") });
     assert!(hand.world.intents.is_empty());
 }
 

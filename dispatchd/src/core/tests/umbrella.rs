@@ -68,7 +68,7 @@ fn a_child_that_the_forge_refuses_leaves_no_umbrella_behind() {
     hand.sync(vec![seen(1, &["status/ready"], START)], vec![]);
     hand.ok(&make(&["Only"]));
     let intent = hand.world.intents.values().next().cloned().unwrap();
-    hand.ok(&Command::Intent { id: intent.id, result: IntentResult::Refused("403".into()) });
+    hand.ok(&Command::Intent { id: intent.id, result: IntentResult::refused("403") });
     assert_eq!(hand.card(1).grooming.split(), None);
     assert_eq!(hand.take("kai").map(|c| c.card), Some(key(1)));
 }

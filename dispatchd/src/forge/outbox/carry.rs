@@ -4,7 +4,7 @@ use dispatch_shared::Timestamp;
 
 use crate::core::command::IntentResult;
 use crate::core::grooming::NewChild;
-use crate::core::intent::{Verdict, judge_labels};
+use crate::core::intent::{Decided, Verdict, judge_labels};
 use crate::core::record::{Intent, Repo, Wish};
 use crate::core::seen::SeenIssue;
 use crate::core::throttle::Priority;
@@ -12,8 +12,24 @@ use crate::core::umbrella;
 use crate::edges::{Forge, ForgeError, Forges as _, NewIssue};
 use crate::forge::Forges;
 
+/// A try that broke off.
+#[derive(Debug)]
+pub(super) struct Broken {
+    error: ForgeError,
+    /// Labels that are known to have been put there before.
+    wrote: Vec<String>,
+    /// The issue as it was looked at afterwards, if something may have been written.
+    live: Option<Box<SeenIssue>>,
+}
+
+impl From<ForgeError> for Broken {
+    fn from(error: ForgeError) -> Self {
+        Self { error, wrote: Vec::new(), live: None }
+    }
+}
+
 /// Carries out `intent` at the repository's forge.
-pub(super) async fn out(forges: &Forges, repo: &Repo, intent: &Intent) -> Result<IntentResult, ForgeError> {
+pub(super) async fn out(forges: &Forges, repo: &Repo, intent: &Intent) -> Result<IntentResult, Broken> {
     let forge = forges.for_repo_at(repo, Priority::Write)?;
     let number = intent.card.number;
     match &intent.wish {
@@ -21,9 +37,9 @@ pub(super) async fn out(forges: &Forges, repo: &Repo, intent: &Intent) -> Result
         Wish::Comment { body } => {
             let marker = format!("<!-- dispatch:{} -->", intent.id);
             forge.comment(repo, number, &format!("{body}\n\n{marker}"), &marker).await?;
-            Ok(IntentResult::Done { labels: forge.issue(repo, number).await?.labels })
+            Ok(IntentResult::Done { live: Box::new(forge.issue(repo, number).await?) })
         }
-        Wish::Child(child) => make(forge.as_ref(), repo, intent, child).await,
+        Wish::Child(child) => Ok(make(forge.as_ref(), repo, intent, child).await?),
     }
 }
 
@@ -69,39 +85,66 @@ async fn labels(
     intent: &Intent,
     add: &[String],
     remove: &[String],
-) -> Result<IntentResult, ForgeError> {
+) -> Result<IntentResult, Broken> {
     let number = intent.card.number;
-    let live = forge.issue(repo, number).await?;
-    let Verdict::CarryOut { add, remove } = judge_labels(&intent.seen_labels, add, remove, &live) else {
-        return Ok(IntentResult::Superseded { labels: live.labels });
+    let live = Box::new(forge.issue(repo, number).await?);
+    let decided = Decided { seen: &intent.seen_labels, add, remove, wrote: &intent.wrote };
+    let Verdict::CarryOut { add, remove } = judge_labels(decided, &live) else {
+        return Ok(IntentResult::Superseded { live });
     };
     if add.is_empty() && remove.is_empty() {
-        return Ok(IntentResult::Done { labels: live.labels });
+        return Ok(IntentResult::Done { live });
     }
     // First what is wanted, then away with the rest: a break in between leaves a card that is still in a column.
-    if !add.is_empty() {
-        forge.add_labels(repo, number, &add).await?;
+    if !add.is_empty()
+        && let Err(error) = forge.add_labels(repo, number, &add).await
+    {
+        // The answer may be lost and the labels there: what is there now and missing later, a person took away.
+        let live = look_again(forge, repo, number, &error).await;
+        let there = |label: &&String| {
+            live.as_ref().is_some_and(|live| live.labels.iter().any(|l| l.eq_ignore_ascii_case(label)))
+        };
+        let wrote = add.iter().filter(there).cloned().collect();
+        return Err(Broken { error, wrote, live });
     }
     for label in &remove {
-        forge.remove_label(repo, number, label).await?;
+        if let Err(error) = forge.remove_label(repo, number, label).await {
+            let live = look_again(forge, repo, number, &error).await;
+            return Err(Broken { error, wrote: add, live });
+        }
     }
-    Ok(IntentResult::Done { labels: forge.issue(repo, number).await?.labels })
+    match forge.issue(repo, number).await {
+        Ok(live) => Ok(IntentResult::Done { live: Box::new(live) }),
+        Err(error) => Err(Broken { error, wrote: add, live: None }),
+    }
+}
+
+/// The issue after a write that failed, where the forge may be asked.
+async fn look_again(
+    forge: &dyn Forge,
+    repo: &Repo,
+    number: u64,
+    error: &ForgeError,
+) -> Option<Box<SeenIssue>> {
+    if matches!(error, ForgeError::RateLimited { .. } | ForgeError::Unauthorized(_)) {
+        return None;
+    }
+    forge.issue(repo, number).await.ok().map(Box::new)
 }
 
 /// What a failure means for the intent; `retry_at` says when to try again, given until when the forge wants silence.
 pub(super) fn failed(
-    error: ForgeError,
+    broken: Broken,
     retry_at: impl FnOnce(Option<Timestamp>) -> Timestamp,
 ) -> IntentResult {
-    match error {
-        ForgeError::NotFound(said) | ForgeError::Refused(said) => IntentResult::Refused(said),
+    let Broken { error, wrote, live } = broken;
+    let (until, said) = match error {
+        ForgeError::NotFound(why) | ForgeError::Refused(why) => return IntentResult::Refused { why, live },
+        ForgeError::RateLimited { until, .. } => (Some(until), error.to_string()),
         // A token that expired, or is missing at this start, comes back; what was wanted is not thrown away for it.
-        ForgeError::Unauthorized(said) => IntentResult::Later { due: retry_at(None), error: said },
-        ForgeError::RateLimited { until, .. } => {
-            IntentResult::Later { due: retry_at(Some(until)), error: error.to_string() }
-        }
-        ForgeError::Unreachable(said) => IntentResult::Later { due: retry_at(None), error: said },
-    }
+        ForgeError::Unauthorized(said) | ForgeError::Unreachable(said) => (None, said),
+    };
+    IntentResult::Later { due: retry_at(until), error: said, wrote }
 }
 
 /// One word for the log.
@@ -110,7 +153,7 @@ pub(super) fn word(result: &IntentResult) -> &'static str {
         IntentResult::Done { .. } => "done",
         IntentResult::Created { .. } => "created",
         IntentResult::Superseded { .. } => "superseded",
-        IntentResult::Refused(_) => "refused",
+        IntentResult::Refused { .. } => "refused",
         IntentResult::Later { .. } => "later",
     }
 }

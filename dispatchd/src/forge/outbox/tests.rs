@@ -62,8 +62,8 @@ impl Scene {
 async fn labels_are_added_then_removed_and_read_back() {
     let s = scene();
     s.ledger.put(&intent(7, "lo1", 1, take()));
-    let labels: Vec<String> = ["bug", "status/in-progress", "agent/kai"].map(Into::into).into();
-    assert_eq!(s.results(1).await, [(IntentId(7), IntentResult::Done { labels })]);
+    let live = Box::new(issue(1, &["bug", "status/in-progress", "agent/kai"]));
+    assert_eq!(s.results(1).await, [(IntentId(7), IntentResult::Done { live })]);
     assert_eq!(s.forge.done(), ["add status/in-progress agent/kai", "remove status/ready"]);
 }
 
@@ -73,7 +73,7 @@ async fn a_person_who_moved_the_card_wins() {
     let live = issue(1, &["status/backlog"]);
     s.forge.issues.lock().unwrap().insert(1, live.clone());
     s.ledger.put(&intent(7, "lo1", 1, take()));
-    let expected = IntentResult::Superseded { labels: live.labels };
+    let expected = IntentResult::Superseded { live: Box::new(live) };
     assert_eq!(s.results(1).await, [(IntentId(7), expected)]);
     assert_eq!(s.forge.done(), [] as [&str; 0], "nothing was written");
 }
@@ -83,15 +83,17 @@ async fn a_refusal_is_final_and_an_outage_is_not() {
     let s = scene();
     s.forge.failures.lock().unwrap().push(ForgeError::Refused("no permission".into()));
     s.ledger.put(&intent(1, "lo1", 1, take()));
-    assert_eq!(s.results(1).await[0].1, IntentResult::Refused("no permission".into()));
+    let IntentResult::Refused { why, live } = s.results(1).await[0].1.clone() else { panic!("not refused") };
+    let labels = live.map(|live| live.labels);
+    assert_eq!((why.as_str(), labels), ("no permission", Some(vec!["bug".into(), "status/ready".into()])));
 
     s.ledger.put(&intent(2, "lo1", 9, take()));
-    assert_eq!(s.results(2).await[1].1, IntentResult::Refused("no #9".into()));
+    assert_eq!(s.results(2).await[1].1, IntentResult::refused("no #9"));
 
     s.forge.failures.lock().unwrap().push(ForgeError::Unreachable("down".into()));
     let before = Edges::default().clock.now();
     s.ledger.put(&intent(3, "lo1", 2, take()));
-    let IntentResult::Later { due, error } = s.results(3).await[2].1.clone() else { panic!("not later") };
+    let IntentResult::Later { due, error, .. } = s.results(3).await[2].1.clone() else { panic!("not later") };
     assert_eq!(error, "down");
     let wait = due.since(before).as_secs_f64();
     assert!((4.0..10.0).contains(&wait), "{wait} s");

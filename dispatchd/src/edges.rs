@@ -120,6 +120,17 @@ pub struct IssuePage {
     pub requests: usize,
 }
 
+/// A label that came to an issue or went from it, whoever did it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelEvent {
+    /// As the forge spells it.
+    pub label: String,
+    /// It came; else it went.
+    pub added: bool,
+    /// When, on the forge.
+    pub at: Timestamp,
+}
+
 /// A pull request to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPull {
@@ -195,6 +206,16 @@ pub trait Forge: Send + Sync {
 
     /// Removes one label; fine if it was not there.
     async fn remove_label(&self, repo: &Repo, number: u64, label: &str) -> Result<(), ForgeError>;
+
+    /// What came to the labels of an issue and went from them since, oldest first; none where that is not kept.
+    async fn label_events(
+        &self,
+        _repo: &Repo,
+        _number: u64,
+        _since: Timestamp,
+    ) -> Result<Vec<LabelEvent>, ForgeError> {
+        Ok(Vec::new())
+    }
 
     /// The labels of the repository; `None` where a label need not be made before it is used.
     async fn labels(&self, _repo: &Repo) -> Result<Option<Vec<String>>, ForgeError> {

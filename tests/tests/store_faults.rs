@@ -54,7 +54,7 @@ const DAY: &[(&str, Step)] = &[
         let intent = w.intents.values().next().expect("taking wants labels written");
         let labels = w.cards[&intent.card].labels.clone();
         let live = Box::new(SeenIssue { labels, ..issue(intent.card.number) });
-        Command::Intent { id: intent.id, result: IntentResult::Done { live } }
+        Command::Intent { id: intent.id, result: IntentResult::Done { live, same: Vec::new() } }
     }),
     ("runner takes", |_| Command::Take(Take { runner: true, repos: Some(vec![repo()]), ..take("dispatch") })),
     ("run prepares", |w| run(w, RunStep::Preparing)),

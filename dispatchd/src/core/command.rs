@@ -331,6 +331,8 @@ pub enum IntentResult {
     Done {
         /// The issue as read back.
         live: Box<SeenIssue>,
+        /// What of it somebody else had done already.
+        same: Vec<String>,
     },
     /// A person changed the status, or closed or reopened the issue, since; nothing was written.
     Superseded {

@@ -93,6 +93,14 @@ pub fn judge_labels(decided: Decided<'_>, live: &SeenIssue) -> Verdict {
     }
 }
 
+/// What of a change somebody else had done already when it was looked at.
+#[must_use]
+pub fn already(decided: Decided<'_>, live: &[String]) -> Vec<String> {
+    let came = |l: &&String| has(live, l) && !has(decided.seen, l) && !has(decided.wrote, l);
+    let went = |l: &&String| !has(live, l) && has(decided.seen, l);
+    decided.add.iter().filter(came).chain(decided.remove.iter().filter(went)).cloned().collect()
+}
+
 /// The column that a person put an open card into, if the live labels say another one than `ours`. `removed` are labels
 /// that were taken away for sure: one that is there again was put there by a person.
 #[must_use]

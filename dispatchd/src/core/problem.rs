@@ -19,7 +19,13 @@ pub fn wants_look(card: &Card) -> bool {
             || card.question.is_some()
             || card.unverified.is_some()
             || matches!(card.write, Some(Write::Refused(_)))
+            || agents(card).len() > 1
             || matches!(card.status, Status::InReview | Status::InProgress))
+}
+
+/// The labels that assign agents.
+fn agents(card: &Card) -> Vec<&str> {
+    card.labels.iter().map(String::as_str).filter(|l| super::rank::is_agent(l)).collect()
 }
 
 /// All problems: by kind, then oldest first.
@@ -139,6 +145,13 @@ fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
                 found.push(problem(kind, why, "move", None, since));
             }
         }
+    }
+    let agents = agents(card);
+    if agents.len() > 1 {
+        let text = format!("labelled for several agents ({}); it is withheld until one is left", agents.join(", "));
+        let mut found_agents = problem(ProblemKind::Unverified, text, "move", None, card.updated_at);
+        found_agents.id.push_str("-agents");
+        found.push(found_agents);
     }
     if card.status == Status::InReview && world.linked_pull(card).is_none() {
         let text = match &card.unverified {

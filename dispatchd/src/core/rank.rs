@@ -117,7 +117,8 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
     }
 }
 
-fn is_agent(label: &str) -> bool {
+/// Whether a label assigns an agent.
+pub(super) fn is_agent(label: &str) -> bool {
     label.get(..6).is_some_and(|head| head.eq_ignore_ascii_case("agent/"))
 }
 

@@ -38,6 +38,8 @@ pub struct Outbox {
     ledger: Door,
     forges: Arc<Forges>,
     edges: Edges,
+    /// What was decided before may have been tried by an earlier life of the daemon, which told nobody.
+    began: Timestamp,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -50,7 +52,8 @@ impl Outbox {
     /// An outbox that does nothing until [`Outbox::run`].
     #[must_use]
     pub fn new(ledger: Door, forges: Arc<Forges>, edges: Edges) -> Self {
-        Self { ledger, forges, edges }
+        let began = edges.clock.now();
+        Self { ledger, forges, edges, began }
     }
 
     /// Carries out until `shutdown` or until the ledger closes; what is under way is finished first, which takes as long
@@ -107,10 +110,13 @@ impl Outbox {
     async fn settle(&self, intent: &Intent) -> Result<(), Fault> {
         let repo = self.ledger.snapshot().repos.get(&intent.card.repo).cloned();
         let result = match repo {
-            Some(repo) => match carry::out(&self.forges, &repo, intent).await {
-                Ok(result) => result,
-                Err(broken) => carry::failed(broken, |until| self.retry_at(intent, until)),
-            },
+            Some(repo) => {
+                let again = intent.tries > 0 || intent.created_at < self.began;
+                match carry::out(&self.forges, &repo, intent, again).await {
+                    Ok(result) => result,
+                    Err(broken) => carry::failed(broken, |until| self.retry_at(intent, until)),
+                }
+            }
             None => IntentResult::refused(format!("the repository of {} is not known", intent.card.id())),
         };
         tracing::info!(intent = %intent.id, card = %intent.card.id(), result = carry::word(&result), "intent");

@@ -7,7 +7,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use super::{DONE, settle, sync, umbrella};
 use crate::core::command::{IntentResult, Refusal, Reply};
 use crate::core::draft::Draft;
-use crate::core::intent::{Decided, moved_by_person, named};
+use crate::core::intent::{Decided, column, moved_by_person, named};
 use crate::core::record::{Card, Intent, IntentState, Wish, Write};
 use crate::core::seen::SeenIssue;
 use crate::core::transition::{self, CardEvent};
@@ -29,7 +29,10 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
     }
     d.intent(Intent { state, tries: intent.tries + 1, last_error: error, wrote, ..(*intent).clone() });
     match result {
-        IntentResult::Done { live } => done(d, &intent, live)?,
+        IntentResult::Done { live, same } => {
+            done(d, &intent, live)?;
+            yield_to(d, &intent, same)?;
+        }
         IntentResult::Superseded { live } => superseded(d, &intent, live)?,
         IntentResult::Created { child, unlinked } => {
             umbrella::created(d, &intent, child, unlinked.as_deref())?;
@@ -87,8 +90,46 @@ fn done(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Refusal>
     }
     if open {
         person(d, intent, live, theirs.is_some().then_some(status))?;
+        // Reopened after it was labelled as done, which a sync has told already.
+        if named(&live.labels).contains(&Status::Done) {
+            settle::follow(d, &intent.card, &[])?;
+        }
     }
     Ok(())
+}
+
+/// Somebody else did the `same` as `intent` meanwhile, and so has said what further changes, decided before that, must not
+/// undo.
+fn yield_to(d: &mut Draft, intent: &Intent, same: &[String]) -> Result<(), Refusal> {
+    let said = named(same).into_iter().find(|s| decided(intent).is_some_and(|w| named(w.add).contains(s)));
+    if !let_go(d, intent, |label| same.contains(label) || said.is_some() && column(label).is_some()) {
+        return Ok(());
+    }
+    let Some(mut card) = known(d, intent) else { return Ok(()) };
+    card.labels = sync::overlaid(d, &intent.card, &card.forge_labels);
+    settle::read_flags(&mut card);
+    match said.filter(|_| card.state == IssueState::Open) {
+        Some(to) => overruled(d, intent, &mut card, to)?,
+        None => say_superseded(d, intent, &card),
+    }
+    d.card(card);
+    Ok(())
+}
+
+/// Changes of the same card that wait behind `intent` let go of labels. Whether there were any.
+fn let_go(d: &mut Draft, intent: &Intent, of: impl Fn(&String) -> bool) -> bool {
+    let later: Vec<_> = d.world.pending(&intent.card).cloned().collect();
+    let mut any = false;
+    for later in later {
+        let Wish::Labels { add, remove } = &later.wish else { continue };
+        let keep = |labels: &[String]| labels.iter().filter(|l| !of(l)).cloned().collect::<Vec<_>>();
+        let wish = Wish::Labels { add: keep(add), remove: keep(remove) };
+        if wish != later.wish {
+            any = true;
+            d.intent(Intent { wish, ..(*later).clone() });
+        }
+    }
+    any
 }
 
 /// The issue was closed or reopened meanwhile.
@@ -150,6 +191,9 @@ fn say_superseded(d: &mut Draft, intent: &Intent, card: &Card) {
 fn superseded(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Refusal> {
     let Some(mut card) = known(d, intent) else { return Ok(()) };
     let Some(decided) = decided(intent) else { return Ok(()) };
+    // What was decided after it, and before the person's change was known, goes with it.
+    let agents = |label: &String| label.to_ascii_lowercase().starts_with("agent/");
+    let_go(d, intent, |label| column(label).is_some() || agents(label) && !live.labels.contains(label));
     looked(d, &mut card, live);
     card.write = None;
     let theirs = moved_by_person(decided, &[], &live.labels, card.status);

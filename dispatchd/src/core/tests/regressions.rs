@@ -17,7 +17,7 @@ fn intent_done(hand: &mut Hand, labels: &[&str]) {
     let intent = hand.world.intents.values().next().expect("a pending intent").clone();
     let live = hand.live(intent.card.number, labels);
     hand.pass(1);
-    hand.ok(&Command::Intent { id: intent.id, result: IntentResult::Done { live } });
+    hand.ok(&Command::Intent { id: intent.id, result: IntentResult::Done { live, same: Vec::new() } });
 }
 
 fn from_kai(outcome: Outcome, evidence: Evidence) -> Command {

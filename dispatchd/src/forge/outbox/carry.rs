@@ -4,7 +4,7 @@ use dispatch_shared::Timestamp;
 
 use crate::core::command::IntentResult;
 use crate::core::grooming::NewChild;
-use crate::core::intent::{Decided, Verdict, judge_labels};
+use crate::core::intent::{Decided, Verdict, already, judge_labels};
 use crate::core::record::{Intent, Repo, Wish};
 use crate::core::seen::SeenIssue;
 use crate::core::throttle::Priority;
@@ -28,16 +28,21 @@ impl From<ForgeError> for Broken {
     }
 }
 
-/// Carries out `intent` at the repository's forge.
-pub(super) async fn out(forges: &Forges, repo: &Repo, intent: &Intent) -> Result<IntentResult, Broken> {
+/// Carries out `intent` at the repository's forge; `again` if it may have been tried before.
+pub(super) async fn out(
+    forges: &Forges,
+    repo: &Repo,
+    intent: &Intent,
+    again: bool,
+) -> Result<IntentResult, Broken> {
     let forge = forges.for_repo_at(repo, Priority::Write)?;
     let number = intent.card.number;
     match &intent.wish {
-        Wish::Labels { add, remove } => labels(forge.as_ref(), repo, intent, add, remove).await,
+        Wish::Labels { add, remove } => labels(forge.as_ref(), repo, intent, (add, remove), again).await,
         Wish::Comment { body } => {
             let marker = format!("<!-- dispatch:{} -->", intent.id);
             forge.comment(repo, number, &format!("{body}\n\n{marker}"), &marker).await?;
-            Ok(IntentResult::Done { live: Box::new(forge.issue(repo, number).await?) })
+            Ok(IntentResult::Done { live: Box::new(forge.issue(repo, number).await?), same: Vec::new() })
         }
         Wish::Child(child) => Ok(make(forge.as_ref(), repo, intent, child).await?),
     }
@@ -83,17 +88,23 @@ async fn labels(
     forge: &dyn Forge,
     repo: &Repo,
     intent: &Intent,
-    add: &[String],
-    remove: &[String],
+    (add, remove): (&[String], &[String]),
+    again: bool,
 ) -> Result<IntentResult, Broken> {
     let number = intent.card.number;
     let live = Box::new(forge.issue(repo, number).await?);
-    let decided = Decided { seen: &intent.seen_labels, add, remove, wrote: &intent.wrote };
+    let mut wrote = intent.wrote.clone();
+    if again {
+        wrote.extend(taken_away(forge, repo, intent, add, &live.labels).await?);
+    }
+    let decided = Decided { seen: &intent.seen_labels, add, remove, wrote: &wrote };
     let Verdict::CarryOut { add, remove } = judge_labels(decided, &live) else {
         return Ok(IntentResult::Superseded { live });
     };
+    // What an earlier try may have put there is not somebody else's.
+    let same = if again { Vec::new() } else { already(decided, &live.labels) };
     if add.is_empty() && remove.is_empty() {
-        return Ok(IntentResult::Done { live });
+        return Ok(IntentResult::Done { live, same });
     }
     // First what is wanted, then away with the rest: a break in between leaves a card that is still in a column.
     if !add.is_empty()
@@ -114,9 +125,35 @@ async fn labels(
         }
     }
     match forge.issue(repo, number).await {
-        Ok(live) => Ok(IntentResult::Done { live: Box::new(live) }),
+        Ok(live) => Ok(IntentResult::Done { live: Box::new(live), same }),
+        // It is written; only what it led to is not known yet.
+        Err(ForgeError::Refused(said)) => {
+            Err(Broken { error: ForgeError::Unreachable(said), wrote: add, live: None })
+        }
         Err(error) => Err(Broken { error, wrote: add, live: None }),
     }
+}
+
+/// Which of `add` is missing because it was there since the change was decided and somebody took it away. Only worth
+/// asking where an earlier try may have put it there.
+async fn taken_away(
+    forge: &dyn Forge,
+    repo: &Repo,
+    intent: &Intent,
+    add: &[String],
+    live: &[String],
+) -> Result<Vec<String>, ForgeError> {
+    let lacks = |label: &&String| !live.iter().any(|l| l.eq_ignore_ascii_case(label));
+    let missing: Vec<&String> = add.iter().filter(lacks).collect();
+    if missing.is_empty() {
+        return Ok(Vec::new());
+    }
+    let events = forge.label_events(repo, intent.card.number, intent.created_at).await?;
+    let gone = |label: &str| {
+        let last = events.iter().rfind(|e| e.label.eq_ignore_ascii_case(label));
+        last.is_some_and(|e| !e.added) && !intent.seen_labels.iter().any(|l| l.eq_ignore_ascii_case(label))
+    };
+    Ok(missing.into_iter().filter(|l| gone(l)).cloned().collect())
 }
 
 /// The issue after a write that failed, where the forge may be asked.

@@ -1,4 +1,7 @@
-//! The outbox against a ledger and a forge in memory.
+//! The outbox against a ledger and a forge in memory. `race`: a person against it, in every interleaving, on `ground`.
+
+mod ground;
+mod race;
 
 use std::sync::Arc;
 
@@ -63,7 +66,7 @@ async fn labels_are_added_then_removed_and_read_back() {
     let s = scene();
     s.ledger.put(&intent(7, "lo1", 1, take()));
     let live = Box::new(issue(1, &["bug", "status/in-progress", "agent/kai"]));
-    assert_eq!(s.results(1).await, [(IntentId(7), IntentResult::Done { live })]);
+    assert_eq!(s.results(1).await, [(IntentId(7), IntentResult::Done { live, same: Vec::new() })]);
     assert_eq!(s.forge.done(), ["add status/in-progress agent/kai", "remove status/ready"]);
 }
 

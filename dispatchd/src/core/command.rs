@@ -338,6 +338,8 @@ pub enum IntentResult {
     Superseded {
         /// The issue as it was looked at.
         live: Box<SeenIssue>,
+        /// Labels that had been taken away since the change was decided; those that are there were put back.
+        took: Vec<String>,
     },
     /// A child issue is there.
     Created {
@@ -352,6 +354,8 @@ pub enum IntentResult {
         why: String,
         /// The issue as it was looked at afterwards, if something may have been written before the refusal.
         live: Option<Box<SeenIssue>>,
+        /// What of it somebody else had done already.
+        same: Vec<String>,
     },
     /// Not now: try again not before the time given.
     Later {
@@ -368,7 +372,7 @@ impl IntentResult {
     /// Refused before anything was written.
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {
-        IntentResult::Refused { why: why.into(), live: None }
+        IntentResult::Refused { why: why.into(), live: None, same: Vec::new() }
     }
 }
 

@@ -35,6 +35,8 @@ pub struct Decided<'a> {
     pub remove: &'a [String],
     /// What earlier tries are known to have put there.
     pub wrote: &'a [String],
+    /// What is known to have been taken away since.
+    pub took: &'a [String],
 }
 
 fn has(labels: &[String], label: &str) -> bool {
@@ -63,14 +65,16 @@ fn columns(labels: &[String]) -> BTreeSet<Status> {
 ///
 /// A change without a status is always carried out, label by label. One with a status is, if the live status is still the
 /// one seen, or ours already, wholly or half (a crash between two writes), and the issue has not been closed or reopened
-/// against it. What an earlier try put there and is not there any more is not put there again.
+/// against it. What an earlier try put there and is not there any more is not put there again, and what was taken away and
+/// is there again stays.
 #[must_use]
 pub fn judge_labels(decided: Decided<'_>, live: &SeenIssue) -> Verdict {
-    let Decided { seen, add, remove, wrote } = decided;
+    let Decided { seen, add, remove, wrote, took } = decided;
     let target = named(add);
     let moves = !target.is_empty() || remove.iter().any(|l| column(l).is_some());
     let (before, now) = (columns(seen), columns(&live.labels));
     let undone = |label: &String| has(wrote, label) && !has(&live.labels, label);
+    let back = |label: &String| has(took, label) && has(&live.labels, label);
     if moves {
         let kept: Vec<String> = seen.iter().filter(|l| !has(remove, l)).chain(add).cloned().collect();
         let wanted = columns(&kept);
@@ -80,7 +84,8 @@ pub fn judge_labels(decided: Decided<'_>, live: &SeenIssue) -> Verdict {
             IssueState::Closed => target.iter().any(|s| *s != Status::Done),
             IssueState::Open => target.contains(&Status::Done),
         };
-        let undone = add.iter().any(|l| column(l).is_some() && undone(l));
+        let undone = add.iter().any(|l| column(l).is_some() && undone(l))
+            || remove.iter().any(|l| column(l).is_some() && back(l));
         // Also the label of the column that the card stood in without one.
         let theirs = named(&live.labels).iter().any(|s| !named(seen).contains(s) && !wanted.contains(s));
         if against || undone || theirs || !(now == before || ours) {
@@ -89,7 +94,7 @@ pub fn judge_labels(decided: Decided<'_>, live: &SeenIssue) -> Verdict {
     }
     Verdict::CarryOut {
         add: add.iter().filter(|l| !has(&live.labels, l) && !undone(l)).cloned().collect(),
-        remove: live.labels.iter().filter(|l| has(remove, l)).cloned().collect(),
+        remove: live.labels.iter().filter(|l| has(remove, l) && !back(l)).cloned().collect(),
     }
 }
 
@@ -120,6 +125,20 @@ pub fn moved_by_person(
     last(&|s| !seen.contains(s) && !added.contains(s))
         .or_else(|| last(&|s| removed.contains(s)))
         .or_else(|| last(&|_| !there.contains(&ours)))
+}
+
+/// The column that a person put an open card into while a change was refused, of which some may have been written.
+#[must_use]
+pub fn moved_beside(decided: Decided<'_>, live: &[String]) -> Option<Status> {
+    let mut there = named(live);
+    there.remove(&Status::Done);
+    let (seen, added) = (named(decided.seen), named(decided.add));
+    let foreign = there.iter().rev().copied().find(|s| !seen.contains(s) && !added.contains(s));
+    let written = !added.is_empty() && added.is_subset(&there);
+    foreign.or_else(|| {
+        let gone = there != seen && !written;
+        gone.then(|| there.last().copied().unwrap_or(Status::Backlog))
+    })
 }
 
 /// The column that a person put an open card into, between labels as they were known `before` and as they are `now`: the
@@ -161,7 +180,7 @@ mod tests {
             closed_at: None,
         };
         let (seen, add, remove) = (list(seen), list(add), list(remove));
-        judge_labels(Decided { seen: &seen, add: &add, remove: &remove, wrote: &[] }, &live)
+        judge_labels(Decided { seen: &seen, add: &add, remove: &remove, wrote: &[], took: &[] }, &live)
     }
 
     /// The usual wish: kai takes a ready card.

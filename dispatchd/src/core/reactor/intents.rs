@@ -7,7 +7,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 use super::{DONE, settle, sync, umbrella};
 use crate::core::command::{IntentResult, Refusal, Reply};
 use crate::core::draft::Draft;
-use crate::core::intent::{Decided, column, moved_by_person, named};
+use crate::core::intent::{Decided, column, moved_beside, moved_by_person, named};
 use crate::core::record::{Card, Intent, IntentState, Wish, Write};
 use crate::core::seen::SeenIssue;
 use crate::core::transition::{self, CardEvent};
@@ -33,11 +33,13 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
             done(d, &intent, live)?;
             yield_to(d, &intent, same)?;
         }
-        IntentResult::Superseded { live } => superseded(d, &intent, live)?,
+        IntentResult::Superseded { live, took } => superseded(d, &intent, live, took)?,
         IntentResult::Created { child, unlinked } => {
             umbrella::created(d, &intent, child, unlinked.as_deref())?;
         }
-        IntentResult::Refused { why, live } => refused(d, &intent, why, live.as_deref())?,
+        IntentResult::Refused { why, live, same } => {
+            refused(d, &intent, why, live.as_deref().map(|live| (live, same.as_slice())))?;
+        }
         IntentResult::Later { .. } => {}
     }
     Ok(DONE)
@@ -50,7 +52,7 @@ fn known(d: &Draft, intent: &Intent) -> Option<Card> {
 
 fn decided(intent: &Intent) -> Option<Decided<'_>> {
     let Wish::Labels { add, remove } = &intent.wish else { return None };
-    Some(Decided { seen: &intent.seen_labels, add, remove, wrote: &intent.wrote })
+    Some(Decided { seen: &intent.seen_labels, add, remove, wrote: &intent.wrote, took: &[] })
 }
 
 /// The live labels are the newest that is known of the card.
@@ -83,13 +85,14 @@ fn done(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Refusal>
         overruled(d, intent, &mut card, to)?;
     }
     let open = card.state == IssueState::Open && last && !turned;
-    let status = card.status;
     d.card(card);
     if turned {
         return self::turned(d, intent, live, theirs);
     }
     if open {
-        person(d, intent, live, theirs.is_some().then_some(status))?;
+        let had: Vec<String> = decided.seen.iter().chain(decided.add).cloned().collect();
+        let had: Vec<String> = had.into_iter().filter(|l| !decided.remove.contains(l)).collect();
+        person(d, intent, &had, live, theirs.is_some())?;
         // Reopened after it was labelled as done, which a sync has told already.
         if named(&live.labels).contains(&Status::Done) {
             settle::follow(d, &intent.card, &[])?;
@@ -132,6 +135,22 @@ fn let_go(d: &mut Draft, intent: &Intent, of: impl Fn(&String) -> bool) -> bool 
     any
 }
 
+/// Changes of the same card that wait behind `intent` were decided as if it had been carried out. It was not: they start
+/// from `base`, and what needs no change there is not theirs to change later.
+fn rebase(d: &mut Draft, intent: &Intent, base: &[String]) {
+    let later: Vec<_> = d.world.pending(&intent.card).cloned().collect();
+    let mut labels = base.to_vec();
+    for later in later {
+        let Wish::Labels { add, remove } = &later.wish else { continue };
+        let add: Vec<String> = add.iter().filter(|l| !labels.contains(l)).cloned().collect();
+        let remove: Vec<String> = remove.iter().filter(|l| labels.contains(l)).cloned().collect();
+        let seen_labels = labels.clone();
+        labels.retain(|l| !remove.contains(l));
+        labels.extend(add.iter().cloned());
+        d.intent(Intent { wish: Wish::Labels { add, remove }, seen_labels, ..(*later).clone() });
+    }
+}
+
 /// The issue was closed or reopened meanwhile.
 fn turned(
     d: &mut Draft,
@@ -154,11 +173,20 @@ fn turned(
 }
 
 /// What a person changed beside our write: a claim that does not fit any more goes, and so do labels that say otherwise.
-fn person(d: &mut Draft, intent: &Intent, live: &SeenIssue, moved: Option<Status>) -> Result<(), Refusal> {
+/// `had` are the labels that there would be without the person.
+fn person(
+    d: &mut Draft,
+    intent: &Intent,
+    had: &[String],
+    live: &SeenIssue,
+    moved: bool,
+) -> Result<(), Refusal> {
+    let Some(card) = known(d, intent) else { return Ok(()) };
+    let agents = read_labels(had.iter().map(String::as_str)).agents;
     let mut facts = read_labels(live.labels.iter().map(String::as_str));
-    facts.status = moved.or(facts.status);
-    let agent = sync::after_person(d, &intent.card, &facts)?;
-    if moved.is_some() {
+    facts.status = Some(card.status);
+    let agent = sync::after_person(d, &intent.card, &agents, &facts)?;
+    if moved {
         let label: Vec<String> = agent.iter().map(agent_label).collect();
         settle::follow(d, &intent.card, &label)?;
     }
@@ -188,15 +216,16 @@ fn say_superseded(d: &mut Draft, intent: &Intent, card: &Card) {
 }
 
 /// A person changed the status meanwhile: the card stands where the person put it.
-fn superseded(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Refusal> {
+fn superseded(d: &mut Draft, intent: &Intent, live: &SeenIssue, took: &[String]) -> Result<(), Refusal> {
     let Some(mut card) = known(d, intent) else { return Ok(()) };
     let Some(decided) = decided(intent) else { return Ok(()) };
     // What was decided after it, and before the person's change was known, goes with it.
     let agents = |label: &String| label.to_ascii_lowercase().starts_with("agent/");
     let_go(d, intent, |label| column(label).is_some() || agents(label) && !live.labels.contains(label));
+    rebase(d, intent, &live.labels);
     looked(d, &mut card, live);
     card.write = None;
-    let theirs = moved_by_person(decided, &[], &live.labels, card.status);
+    let theirs = moved_by_person(decided, took, &live.labels, card.status);
     if card.state != live.state {
         d.card(card.clone());
         turned(d, intent, live, theirs)?;
@@ -213,62 +242,92 @@ fn superseded(d: &mut Draft, intent: &Intent, live: &SeenIssue) -> Result<(), Re
     let to = theirs.unwrap_or(card.status);
     overruled(d, intent, &mut card, to)?;
     d.card(card);
-    person(d, intent, live, Some(to))
+    // A claim whose label was not written for it is as good as one whose label was taken away.
+    let had: Vec<String> = decided.seen.iter().chain(decided.add).cloned().collect();
+    person(d, intent, &had, live, true)
 }
 
 /// The forge said no: the card goes back to what the forge and the writes that still wait say, but a live claim is left
-/// alone.
-fn refused(d: &mut Draft, intent: &Intent, why: &str, live: Option<&SeenIssue>) -> Result<(), Refusal> {
+/// alone. Of what was looked at afterwards, `same` had been done by somebody else.
+fn refused(
+    d: &mut Draft,
+    intent: &Intent,
+    why: &str,
+    looked_at: Option<(&SeenIssue, &[String])>,
+) -> Result<(), Refusal> {
     let Some(mut card) = known(d, intent) else { return Ok(()) };
     let labels = card.labels.clone();
-    match live {
-        Some(live) => looked(d, &mut card, live),
+    rebase(d, intent, looked_at.map_or(&card.forge_labels, |(live, _)| &live.labels));
+    match looked_at {
+        Some((live, _)) => looked(d, &mut card, live),
         None => {
             card.labels = sync::overlaid(d, &intent.card, &card.forge_labels);
             settle::read_flags(&mut card);
         }
     }
     card.write = Some(Write::Refused(why.to_owned()));
-    let half = decided(intent).filter(|_| live.is_some());
-    let to = match half {
-        // Half of it may be there: the card goes where it was before, unless a person moved it.
-        Some(half) => {
-            let before = column_of(half.seen);
-            moved_by_person(half, &[], &card.labels, before).unwrap_or(before)
-        }
-        None => column_of(&card.labels),
-    };
-    let held = d.world.held(&intent.card).is_some();
-    let free = !held && card.state == IssueState::Open;
-    if free && card.status != to {
-        card.status = transition::card(card.status, CardEvent::Moved(to))?;
-        card.since = d.now;
-    }
-    let after = card.labels.clone();
-    d.card(card);
-    if let Wish::Child(child) = &intent.wish {
-        umbrella::not_created(d, intent, &child.title)?;
-    }
     d.audit(AuditRow {
         success: false,
         error_message: Some(why.to_owned()),
         before_labels: Some(labels),
-        after_labels: Some(after),
+        after_labels: Some(card.labels.clone()),
         notes: Some(format!("{} of {}", intent.id, intent.actor)),
         ..settle::row(d, "dispatch", "refuse_write", &intent.card)
     });
-    let Some(live) = live else { return Ok(()) };
-    if known(d, intent).is_some_and(|c| c.state != live.state) {
+    if let Wish::Child(child) = &intent.wish {
+        d.card(card);
+        return umbrella::not_created(d, intent, &child.title);
+    }
+    let free = d.world.held(&intent.card).is_none() && card.state == IssueState::Open;
+    let (Some(decided), Some((live, same))) = (decided(intent), looked_at) else {
+        let to = column_of(&card.labels);
+        if free && card.status != to {
+            card.status = transition::card(card.status, CardEvent::Moved(to))?;
+            card.since = d.now;
+        }
+        d.card(card);
+        return Ok(());
+    };
+    if card.state != live.state {
+        d.card(card);
         return turned(d, intent, live, None);
     }
-    // What was added and is not wanted now is taken back, once: that adds nothing itself.
-    match half.filter(|half| free && !half.add.is_empty()) {
-        Some(half) => {
-            let ours: Vec<String> = half.add.iter().filter(|l| !half.seen.contains(l)).cloned().collect();
-            settle::follow(d, &intent.card, &ours)
+    half_written(d, intent, decided, card, (live, same))
+}
+
+/// Some of a change that was refused may be there. The card goes where a person put it meanwhile, else where it was; what
+/// was added and is not wanted now is taken back, once: that adds nothing itself.
+fn half_written(
+    d: &mut Draft,
+    intent: &Intent,
+    decided: Decided<'_>,
+    mut card: Card,
+    (live, same): (&SeenIssue, &[String]),
+) -> Result<(), Refusal> {
+    let add: Vec<String> = decided.add.iter().filter(|l| !same.contains(l)).cloned().collect();
+    let half = Decided { add: &add, ..decided };
+    let free = d.world.held(&intent.card).is_none();
+    let theirs = moved_beside(half, &live.labels).filter(|_| card.state == IssueState::Open);
+    if let Some(to) = theirs {
+        overruled(d, intent, &mut card, to)?;
+    } else if free && card.state == IssueState::Open && !half.add.is_empty() {
+        let there = named(&card.labels);
+        let before = column_of(half.seen);
+        let to = if there.contains(&before) || there.is_empty() { before } else { column_of(&card.labels) };
+        if card.status != to {
+            card.status = transition::card(card.status, CardEvent::Moved(to))?;
+            card.since = d.now;
         }
-        None => Ok(()),
     }
+    d.card(card);
+    // What was to be added and was not says nothing of a person.
+    let had: Vec<String> = half.seen.iter().filter(|l| !half.remove.contains(l)).cloned().collect();
+    person(d, intent, &had, live, theirs.is_some())?;
+    if add.is_empty() || d.world.held(&intent.card).is_some() {
+        return Ok(());
+    }
+    let ours: Vec<String> = add.iter().filter(|l| !half.seen.contains(l)).cloned().collect();
+    settle::follow(d, &intent.card, &ours)
 }
 
 fn column_of(labels: &[String]) -> Status {

@@ -134,8 +134,8 @@ pub(super) fn issue(
     let by_person = !stale && !waiting && changed && card.state == IssueState::Open;
     if let Some(to) = moved.filter(|_| by_person && !opened_now) {
         enter(&mut card, d.now, CardEvent::Moved(to))?;
-        now.status = Some(to);
     }
+    now.status = Some(card.status);
     // A lane that a person names on the forge is newer than what was set here.
     if !stale && before.lane != now.lane && now.lane.is_some() {
         card.lane_override = None;
@@ -161,26 +161,32 @@ pub(super) fn issue(
         };
         settle::relabel(d, &mut card, &change)?;
     } else if by_person {
-        let agent = after_person(d, &key, &now)?;
+        let agent = after_person(d, &key, &before.agents, &now)?;
         if moved.is_some() {
             settle::follow(d, &key, &agent.iter().map(agent_label).collect::<Vec<_>>())?;
         }
     }
+    if opened_now {
+        settle::follow(d, &key, &[])?;
+    }
     Ok(())
 }
 
-/// A person changed status, flags or agent label: a live claim that does not fit any more is taken away. Returns whose it
-/// was, if its label is still to go.
+/// A person changed status, flags or agent label: a live claim that does not fit any more is taken away. `had` are the
+/// agents whose label was there. Returns whose claim it was, if that label is still to go.
 pub(super) fn after_person(
     d: &mut Draft,
     key: &CardKey,
+    had: &[AgentName],
     now: &LabelFacts,
 ) -> Result<Option<AgentName>, Refusal> {
     // A groomer changes labels itself; its claim moves nothing and is not lost by that.
     let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(None) };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
     // A follow-up puts no agent label on the card.
-    let unassigned = held.kind == TaskType::Implement && !now.agents.contains(&held.agent);
+    let unassigned = held.kind == TaskType::Implement
+        && had.contains(&held.agent)
+        && !now.agents.contains(&held.agent);
     if moved {
         settle::revoke(d, key, "a person moved the card")?;
         return Ok(Some(held.agent.clone()));

@@ -207,7 +207,7 @@ fn an_intent_that_a_person_overtook_is_superseded() {
     hand.take("kai").unwrap();
     let id = *hand.world.intents.keys().next().unwrap();
     let live = hand.live(1, &["status/backlog"]);
-    hand.ok(&Command::Intent { id, result: IntentResult::Superseded { live } });
+    hand.ok(&Command::Intent { id, result: IntentResult::Superseded { live, took: Vec::new() } });
     assert_eq!(hand.card(1).status, Status::Backlog);
     assert!(hand.world.held(&key(1)).is_none(), "the person wins, the claim goes");
 }

@@ -20,11 +20,13 @@ pub(super) struct Broken {
     wrote: Vec<String>,
     /// The issue as it was looked at afterwards, if something may have been written.
     live: Option<Box<SeenIssue>>,
+    /// What somebody else had done already.
+    same: Vec<String>,
 }
 
 impl From<ForgeError> for Broken {
     fn from(error: ForgeError) -> Self {
-        Self { error, wrote: Vec::new(), live: None }
+        Self { error, wrote: Vec::new(), live: None, same: Vec::new() }
     }
 }
 
@@ -93,13 +95,14 @@ async fn labels(
 ) -> Result<IntentResult, Broken> {
     let number = intent.card.number;
     let live = Box::new(forge.issue(repo, number).await?);
+    let events = if again { forge.label_events(repo, number, intent.created_at).await? } else { Vec::new() };
+    let took: Vec<String> = events.iter().filter(|e| !e.added).map(|e| e.label.clone()).collect();
     let mut wrote = intent.wrote.clone();
-    if again {
-        wrote.extend(taken_away(forge, repo, intent, add, &live.labels).await?);
-    }
-    let decided = Decided { seen: &intent.seen_labels, add, remove, wrote: &wrote };
+    // Added since, and not there any more; what it was before that says nothing.
+    wrote.extend(events.iter().filter(|e| e.added).map(|e| e.label.clone()));
+    let decided = Decided { seen: &intent.seen_labels, add, remove, wrote: &wrote, took: &took };
     let Verdict::CarryOut { add, remove } = judge_labels(decided, &live) else {
-        return Ok(IntentResult::Superseded { live });
+        return Ok(IntentResult::Superseded { live, took });
     };
     // What an earlier try may have put there is not somebody else's.
     let same = if again { Vec::new() } else { already(decided, &live.labels) };
@@ -116,44 +119,22 @@ async fn labels(
             live.as_ref().is_some_and(|live| live.labels.iter().any(|l| l.eq_ignore_ascii_case(label)))
         };
         let wrote = add.iter().filter(there).cloned().collect();
-        return Err(Broken { error, wrote, live });
+        return Err(Broken { error, wrote, live, same });
     }
     for label in &remove {
         if let Err(error) = forge.remove_label(repo, number, label).await {
             let live = look_again(forge, repo, number, &error).await;
-            return Err(Broken { error, wrote: add, live });
+            return Err(Broken { error, wrote: add, live, same });
         }
     }
     match forge.issue(repo, number).await {
         Ok(live) => Ok(IntentResult::Done { live: Box::new(live), same }),
         // It is written; only what it led to is not known yet.
         Err(ForgeError::Refused(said)) => {
-            Err(Broken { error: ForgeError::Unreachable(said), wrote: add, live: None })
+            Err(Broken { error: ForgeError::Unreachable(said), wrote: add, live: None, same })
         }
-        Err(error) => Err(Broken { error, wrote: add, live: None }),
+        Err(error) => Err(Broken { error, wrote: add, live: None, same }),
     }
-}
-
-/// Which of `add` is missing because it was there since the change was decided and somebody took it away. Only worth
-/// asking where an earlier try may have put it there.
-async fn taken_away(
-    forge: &dyn Forge,
-    repo: &Repo,
-    intent: &Intent,
-    add: &[String],
-    live: &[String],
-) -> Result<Vec<String>, ForgeError> {
-    let lacks = |label: &&String| !live.iter().any(|l| l.eq_ignore_ascii_case(label));
-    let missing: Vec<&String> = add.iter().filter(lacks).collect();
-    if missing.is_empty() {
-        return Ok(Vec::new());
-    }
-    let events = forge.label_events(repo, intent.card.number, intent.created_at).await?;
-    let gone = |label: &str| {
-        let last = events.iter().rfind(|e| e.label.eq_ignore_ascii_case(label));
-        last.is_some_and(|e| !e.added) && !intent.seen_labels.iter().any(|l| l.eq_ignore_ascii_case(label))
-    };
-    Ok(missing.into_iter().filter(|l| gone(l)).cloned().collect())
 }
 
 /// The issue after a write that failed, where the forge may be asked.
@@ -174,9 +155,9 @@ pub(super) fn failed(
     broken: Broken,
     retry_at: impl FnOnce(Option<Timestamp>) -> Timestamp,
 ) -> IntentResult {
-    let Broken { error, wrote, live } = broken;
+    let Broken { error, wrote, live, same } = broken;
     let (until, said) = match error {
-        ForgeError::NotFound(why) | ForgeError::Refused(why) => return IntentResult::Refused { why, live },
+        ForgeError::NotFound(why) | ForgeError::Refused(why) => return IntentResult::Refused { why, live, same },
         ForgeError::RateLimited { until, .. } => (Some(until), error.to_string()),
         // A token that expired, or is missing at this start, comes back; what was wanted is not thrown away for it.
         ForgeError::Unauthorized(said) | ForgeError::Unreachable(said) => (None, said),

@@ -76,7 +76,7 @@ async fn a_person_who_moved_the_card_wins() {
     let live = issue(1, &["status/backlog"]);
     s.forge.issues.lock().unwrap().insert(1, live.clone());
     s.ledger.put(&intent(7, "lo1", 1, take()));
-    let expected = IntentResult::Superseded { live: Box::new(live) };
+    let expected = IntentResult::Superseded { live: Box::new(live), took: Vec::new() };
     assert_eq!(s.results(1).await, [(IntentId(7), expected)]);
     assert_eq!(s.forge.done(), [] as [&str; 0], "nothing was written");
 }
@@ -86,7 +86,7 @@ async fn a_refusal_is_final_and_an_outage_is_not() {
     let s = scene();
     s.forge.failures.lock().unwrap().push(ForgeError::Refused("no permission".into()));
     s.ledger.put(&intent(1, "lo1", 1, take()));
-    let IntentResult::Refused { why, live } = s.results(1).await[0].1.clone() else { panic!("not refused") };
+    let IntentResult::Refused { why, live, .. } = s.results(1).await[0].1.clone() else { panic!("not refused") };
     let labels = live.map(|live| live.labels);
     assert_eq!((why.as_str(), labels), ("no permission", Some(vec!["bug".into(), "status/ready".into()])));
 

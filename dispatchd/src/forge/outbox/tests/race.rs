@@ -19,6 +19,7 @@ use crate::core::clerk::{Deed as Doing, Paper, Standing};
 use crate::core::command::{Command, Evidence, Report, Take};
 use crate::core::intent::{column, named};
 use crate::core::problem::problems;
+use crate::core::record::Write;
 use crate::core::seen::SeenIssue;
 
 /// Brings a ground to where something of ours waits to be written.
@@ -281,10 +282,19 @@ fn judge(ground: &Ground, in_the_end: bool) -> Result<(), String> {
     }
     let columns = named(&live.labels);
     let held = world.held(&key());
+    // Under a live claim a refusal leaves the card where the work is, and is shown.
+    let refused = matches!(card.write, Some(Write::Refused(_)));
+    if held.is_some() && refused {
+        return Ok(());
+    }
     if live.state == IssueState::Open {
         let stands = columns.iter().next_back().copied().unwrap_or(Status::Backlog);
-        if columns.len() > 1 {
+        if columns.len() > 1 && !refused {
             return Err("it has two status labels".into());
+        }
+        // The forge would not let go of the other one, and that is shown.
+        if columns.len() > 1 && columns.contains(&card.status) {
+            return Ok(());
         }
         if card.status != stands {
             return Err(format!("its label says {stands}"));

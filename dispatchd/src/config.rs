@@ -18,6 +18,7 @@ use url::Url;
 
 use crate::core::limits;
 use crate::core::policy::Policy;
+use crate::core::reconcile::Reconcile;
 use crate::credentials::{self, Credentials};
 use crate::groomer::settings as groomer;
 use crate::runner::settings::{Settings as Runner, Span};
@@ -67,11 +68,13 @@ pub struct Github {
 pub struct Sync {
     /// How often a repository is looked at.
     pub every: Span,
+    /// What is done about labels that contradict what is known.
+    pub reconcile: Reconcile,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { every: Span(Duration::from_secs(60)) }
+        Self { every: Span(Duration::from_secs(60)), reconcile: Reconcile::default() }
     }
 }
 
@@ -363,6 +366,7 @@ fn policy(
     let limits = file.limits.policy(&lanes, &aliases).map_err(wrong)?;
     Ok(Policy {
         limits,
+        reconcile: file.sync.reconcile,
         lanes,
         lane_aliases: aliases,
         lease: file.queue.lease.0,

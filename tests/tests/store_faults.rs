@@ -12,7 +12,9 @@ use dispatch_shared::id::{ClaimId, RunId};
 use dispatch_shared::issue::Status;
 use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::Outcome;
-use dispatch_tests::ledger::{Stepping, agent, card, issue, pull, renew, repo, report, shape, synced, take, track};
+use dispatch_tests::ledger::{
+    Stepping, agent, card, issue, pull, renew, repo, report, shape, synced, take, track,
+};
 use dispatchd::core::command::{Command, Evidence, IntentResult, Reply, RunEnd, RunStep, Take};
 use dispatchd::core::invariant;
 use dispatchd::core::seen::SeenIssue;

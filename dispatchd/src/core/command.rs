@@ -188,6 +188,11 @@ pub enum Command {
         /// Who.
         actor: String,
     },
+    /// Put right what contradicts, as far as the operator wants that. Reply: [`Reply::Reconciled`].
+    Reconcile {
+        /// Who.
+        actor: String,
+    },
     /// Time has passed: leases may have run out, pauses may be over. Reply: [`Reply::NextTick`].
     Tick {
         /// Leases that ran out before this are given this much longer (a suspend, a clock jump).
@@ -365,6 +370,8 @@ pub enum IntentResult {
         error: String,
         /// Labels that this try is known to have put there.
         wrote: Vec<String>,
+        /// Whether it may have written anything.
+        touched: bool,
     },
 }
 
@@ -421,6 +428,8 @@ pub enum Reply {
     },
     /// What an agent did was recorded.
     AgentRun(AgentRunId),
+    /// How many cards were put right.
+    Reconciled(usize),
     /// When to tick next; `None` if nothing is due.
     NextTick(Option<Timestamp>),
 }

@@ -109,6 +109,7 @@ impl Draft {
             last_error: None,
             created_at: self.now,
             wrote: Vec::new(),
+            touched: false,
         });
     }
 

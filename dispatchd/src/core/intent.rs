@@ -121,7 +121,8 @@ pub fn moved_by_person(
         return (ours != Status::Backlog).then_some(Status::Backlog);
     }
     let (seen, added, removed) = (named(decided.seen), named(decided.add), named(removed));
-    let last = |wanted: &dyn Fn(&Status) -> bool| there.iter().rev().copied().find(|s| *s != ours && wanted(s));
+    let last =
+        |wanted: &dyn Fn(&Status) -> bool| there.iter().rev().copied().find(|s| *s != ours && wanted(s));
     last(&|s| !seen.contains(s) && !added.contains(s))
         .or_else(|| last(&|s| removed.contains(s)))
         .or_else(|| last(&|_| !there.contains(&ours)))

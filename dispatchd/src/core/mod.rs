@@ -4,7 +4,7 @@
 //! - [`world`]: the state in memory, with its indexes; [`draft`]: a decision being made on a copy of it.
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
-//!   [`intent`]: whether a stored write is still wanted;
+//!   [`intent`]: whether a stored write is still wanted; [`reconcile`]: what contradicts;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`dispatch`]: runs started by hand;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
@@ -32,6 +32,7 @@ pub mod policy;
 pub mod problem;
 pub mod rank;
 pub mod reactor;
+pub mod reconcile;
 pub mod record;
 pub mod retry;
 pub mod seen;

@@ -40,6 +40,8 @@ pub struct Policy {
     pub default_program: String,
     /// How much may be under way at once.
     pub limits: Limits,
+    /// What is done about labels that contradict what is known.
+    pub reconcile: super::reconcile::Reconcile,
 }
 
 fn lane(id: &str, title: &str, claimable: bool, role: Option<&str>, description: &str, color: &str) -> Lane {
@@ -87,6 +89,7 @@ impl Default for Policy {
             followup: super::fix::FixPolicy::default(),
             default_program: "claude".into(),
             limits: Limits::default(),
+            reconcile: Default::default(),
         }
     }
 }

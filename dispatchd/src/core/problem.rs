@@ -7,6 +7,7 @@ use dispatch_shared::issue::{Flag, IssueState, Status};
 use dispatch_shared::protocol::control::{Problem, ProblemKind};
 use dispatch_shared::run::{EndClass, RunState};
 
+use super::reconcile::{Reconcile, finding, undone};
 use super::record::{Card, Run, Write};
 use super::world::World;
 
@@ -14,12 +15,13 @@ use super::world::World;
 #[must_use]
 pub fn wants_look(card: &Card) -> bool {
     !card.gone
-        && card.state == IssueState::Open
+        && (card.state == IssueState::Open || super::reconcile::suspect(card))
         && (!card.flags.is_empty()
             || card.question.is_some()
             || card.unverified.is_some()
             || matches!(card.write, Some(Write::Refused(_)))
             || agents(card).len() > 1
+            || super::reconcile::suspect(card)
             || matches!(card.status, Status::InReview | Status::InProgress))
 }
 
@@ -33,7 +35,7 @@ fn agents(card: &Card) -> Vec<&str> {
 pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
     let mut found: Vec<Problem> = Vec::new();
     for card in world.attention().filter(|c| world.is_tracked(&c.key.repo)) {
-        of_card(world, card, &mut found);
+        of_card(world, card, now, &mut found);
     }
     for repo in world.tracked() {
         if let Some(error) = repo.sync_error.as_ref().filter(|_| repo.sync_failures >= 2) {
@@ -103,7 +105,7 @@ fn of_runs(world: &World, now: Timestamp, found: &mut Vec<Problem>) {
     }
 }
 
-fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
+fn of_card(world: &World, card: &Card, now: Timestamp, found: &mut Vec<Problem>) {
     let id = card.key.id();
     let repo = world.repos.get(&card.key.repo);
     let subject = repo.map_or_else(|| id.to_string(), |r| format!("{}#{}", r.name, card.key.number));
@@ -120,6 +122,18 @@ fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
             run_id: run,
             repo_full_name: repo.map(|r| r.name.clone()),
         };
+    let told = world.policy.reconcile == Reconcile::Report || undone(card);
+    if let Some(finding) =
+        finding(world, card, now).filter(|_| told && world.policy.reconcile != Reconcile::Off)
+    {
+        let text = format!("{}; {}", finding.text, finding.wanted());
+        let mut found_now = problem(ProblemKind::Unverified, text, "move", None, card.updated_at);
+        found_now.id.push_str("-labels");
+        found.push(found_now);
+    }
+    if card.state == IssueState::Closed {
+        return;
+    }
     if let Some(Write::Refused(why)) = &card.write {
         let text = format!("the forge refused a change of labels: {why}");
         found.push(problem(ProblemKind::WriteRefused, text, "move", None, card.updated_at));
@@ -148,7 +162,8 @@ fn of_card(world: &World, card: &Card, found: &mut Vec<Problem>) {
     }
     let agents = agents(card);
     if agents.len() > 1 {
-        let text = format!("labelled for several agents ({}); it is withheld until one is left", agents.join(", "));
+        let text =
+            format!("labelled for several agents ({}); it is withheld until one is left", agents.join(", "));
         let mut found_agents = problem(ProblemKind::Unverified, text, "move", None, card.updated_at);
         found_agents.id.push_str("-agents");
         found.push(found_agents);

@@ -202,6 +202,9 @@ pub struct Card {
     /// A report that was taken in while the forge could not be asked.
     #[serde(default)]
     pub unverified: Option<Unverified>,
+    /// The last time that a contradiction was put right.
+    #[serde(default)]
+    pub repaired: Option<super::reconcile::Repaired>,
 }
 
 /// What a report said of a pull request and nobody has seen yet.

@@ -88,6 +88,7 @@ pub struct World {
     /// What waits for grooming, whose parent is who, and what the hosted groomer did.
     pub grooming: super::grooming::Index,
     aside: OrdSet<CardKey>,
+    suspects: OrdSet<CardKey>,
 }
 
 impl World {
@@ -152,6 +153,11 @@ impl World {
             self.attention.insert(card.key.clone());
         } else {
             self.attention.remove(&card.key);
+        }
+        if super::reconcile::suspect(&card) {
+            self.suspects.insert(card.key.clone());
+        } else {
+            self.suspects.remove(&card.key);
         }
         self.reindex(&card);
     }

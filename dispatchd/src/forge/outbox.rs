@@ -111,7 +111,7 @@ impl Outbox {
         let repo = self.ledger.snapshot().repos.get(&intent.card.repo).cloned();
         let result = match repo {
             Some(repo) => {
-                let again = intent.tries > 0 || intent.created_at < self.began;
+                let again = intent.touched || intent.created_at < self.began;
                 match carry::out(&self.forges, &repo, intent, again).await {
                     Ok(result) => result,
                     Err(broken) => carry::failed(broken, |until| self.retry_at(intent, until)),

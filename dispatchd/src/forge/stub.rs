@@ -293,5 +293,6 @@ pub(super) fn intent(id: u64, key: &str, number: u64, wish: Wish) -> Change {
         last_error: None,
         created_at: Timestamp(0),
         wrote: Vec::new(),
+        touched: false,
     })
 }

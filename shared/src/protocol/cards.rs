@@ -109,12 +109,15 @@ pub struct ReconcileAnswer {
     pub success: bool,
     /// Repositories read.
     pub repos_processed: usize,
-    /// Issues read.
+    /// Issues whose labels or column were put right.
     pub issues_reconciled: usize,
     /// Issues found closed.
     pub issues_closed: usize,
-    /// Issues whose labels were found changed.
+    /// Issues whose labels differ from before, by what was read or by what was put right.
     pub labels_changed: usize,
     /// What failed, in words.
     pub errors: Vec<String>,
+    /// What contradicts and was not put right, with what would be done.
+    #[serde(default)]
+    pub findings: Vec<String>,
 }

@@ -20,6 +20,7 @@ use crate::api::extract::{self, Actor, Json, Query};
 use crate::api::tier::Tier;
 use crate::core::clerk::{Deed, Paper, Standing};
 use crate::core::command::{Command, Synced};
+use crate::core::reconcile::finding as contradiction;
 use crate::core::record::CardKey;
 use crate::core::work_view;
 use crate::core::world::World;
@@ -146,11 +147,21 @@ pub(super) async fn refresh(State(app): State<App>, Json(named): Json<IssueRef>)
     issues::issue(&world, &key, Some(app.ledger.body(&key)?)).map(Json)
 }
 
-/// Reads every repository, and says what was found to differ.
-pub(super) async fn reconcile(State(app): State<App>) -> Json<ReconcileAnswer> {
+/// Reads every repository, puts right what contradicts, and says what differs from before.
+pub(super) async fn reconcile(State(app): State<App>, Actor(actor): Actor) -> Result<Json<ReconcileAnswer>> {
+    let began = app.edges.clock.now();
     let before = app.ledger.snapshot();
     let synced = app.forges.sync(None).await;
-    let after = app.ledger.snapshot();
+    let (_, after) = app.ledger.submit(Command::Reconcile { actor }).await?;
+    let now = app.edges.clock.now();
+    // The pass that ends every sync counts as well.
+    let repaired = |card: &crate::core::record::Card| card.repaired.as_ref().is_some_and(|r| r.at >= began);
+    let found = |key: &crate::core::record::CardKey| {
+        let card = after.cards.get(key)?;
+        let finding = contradiction(&after, card, now)?;
+        let repo = after.repos.get(&key.repo)?;
+        Some(format!("{}#{}: {}; {}", repo.name, key.number, finding.text, finding.wanted()))
+    };
     let changed = |differs: &dyn Fn(&crate::core::record::Card, &crate::core::record::Card) -> bool| {
         after
             .cards
@@ -163,12 +174,13 @@ pub(super) async fn reconcile(State(app): State<App>) -> Json<ReconcileAnswer> {
         .iter()
         .filter_map(|r| r.error.as_ref().map(|error| format!("{}: {error}", r.repo)))
         .collect();
-    Json(ReconcileAnswer {
+    Ok(Json(ReconcileAnswer {
         success: errors.is_empty(),
         repos_processed: synced.results.len(),
-        issues_reconciled: synced.synced_count,
+        issues_reconciled: after.cards.values().filter(|c| repaired(c)).count(),
         issues_closed: changed(&|old, new| old.state == IssueState::Open && new.state == IssueState::Closed),
         labels_changed: changed(&|old, new| old.labels != new.labels),
         errors,
-    })
+        findings: after.suspects().filter_map(found).collect(),
+    }))
 }

@@ -24,10 +24,13 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
     };
     let state = transition::intent(&intent.state, to)?;
     let mut wrote = intent.wrote.clone();
-    if let IntentResult::Later { wrote: now, .. } = result {
+    let mut touched = intent.touched;
+    if let IntentResult::Later { wrote: now, touched: this, .. } = result {
         wrote.extend(now.iter().filter(|l| !intent.wrote.contains(l)).cloned());
+        touched |= *this;
     }
-    d.intent(Intent { state, tries: intent.tries + 1, last_error: error, wrote, ..(*intent).clone() });
+    let tries = intent.tries + 1;
+    d.intent(Intent { state, tries, last_error: error, wrote, touched, ..(*intent).clone() });
     match result {
         IntentResult::Done { live, same } => {
             done(d, &intent, live)?;
@@ -152,12 +155,7 @@ fn rebase(d: &mut Draft, intent: &Intent, base: &[String]) {
 }
 
 /// The issue was closed or reopened meanwhile.
-fn turned(
-    d: &mut Draft,
-    intent: &Intent,
-    live: &SeenIssue,
-    theirs: Option<Status>,
-) -> Result<(), Refusal> {
+fn turned(d: &mut Draft, intent: &Intent, live: &SeenIssue, theirs: Option<Status>) -> Result<(), Refusal> {
     sync::issue(d, &intent.card.repo, live, Some(d.now))?;
     let Some(mut card) = known(d, intent) else { return Ok(()) };
     if card.state == IssueState::Closed {

@@ -5,7 +5,7 @@
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass; `dispatch` starts runs by hand.
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
-//! one card by name.
+//! one card by name; `reconcile` puts right what contradicts.
 //! `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod claims;
@@ -17,6 +17,7 @@ mod followup;
 mod groom;
 mod intents;
 mod moves;
+mod reconcile;
 mod report;
 mod repos;
 mod runs;
@@ -73,6 +74,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::MakeChildren(make) => umbrella::make(d, make)?,
         Command::Fix(command) => fix::command(d, command)?,
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
+        Command::Reconcile { actor } => reconcile::pass(d, None, actor)?,
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,
     };
     Ok(draft.decide(reply))

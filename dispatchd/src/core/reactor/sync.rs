@@ -46,12 +46,16 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         repo.sync_error = None;
         repo.sync_failures = 0;
     }
+    let complete = synced.cursor.is_some();
     if repo.name != before.name {
         d.tell(What::RepoGone(before.name.clone()));
         settle::tell_cards(d, key);
     }
     if repo != before {
         d.repo(repo);
+    }
+    if complete {
+        super::reconcile::pass(d, Some(key), "dispatch")?;
     }
     Ok(Reply::Done)
 }
@@ -181,7 +185,9 @@ pub(super) fn after_person(
     now: &LabelFacts,
 ) -> Result<Option<AgentName>, Refusal> {
     // A groomer changes labels itself; its claim moves nothing and is not lost by that.
-    let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else { return Ok(None) };
+    let Some(held) = d.world.held(key).filter(|c| c.kind != TaskType::Groom).cloned() else {
+        return Ok(None);
+    };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
     // A follow-up puts no agent label on the card.
     let unassigned = held.kind == TaskType::Implement
@@ -255,6 +261,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         gone: false,
         grooming: Default::default(),
         unverified: None,
+        repaired: None,
     }
 }
 

@@ -63,4 +63,7 @@ pub struct Intent {
     /// Labels that earlier tries are known to have put there: one that is missing now was taken away by somebody.
     #[serde(default)]
     pub wrote: Vec<String>,
+    /// Whether an earlier try may have written anything.
+    #[serde(default)]
+    pub touched: bool,
 }

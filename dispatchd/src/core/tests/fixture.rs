@@ -199,7 +199,10 @@ impl Hand {
             self.pass(1);
             let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
             let live = self.live(intent.card.number, &labels);
-            self.ok(&Command::Intent { id: intent.id, result: IntentResult::Done { live, same: Vec::new() } });
+            self.ok(&Command::Intent {
+                id: intent.id,
+                result: IntentResult::Done { live, same: Vec::new() },
+            });
         }
     }
 

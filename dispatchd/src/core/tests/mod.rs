@@ -6,6 +6,7 @@ mod fixture;
 mod followups;
 mod lanes;
 mod model;
+mod reconcile;
 mod regressions;
 mod umbrella;
 mod work;

@@ -21,6 +21,11 @@ impl World {
         self.attention.iter().filter_map(|key| self.cards.get(key))
     }
 
+    /// Cards that may be in contradiction: see [`crate::core::reconcile`].
+    pub fn suspects(&self) -> impl Iterator<Item = &CardKey> {
+        self.suspects.iter()
+    }
+
     /// The ready cards nobody holds, by bucket; what only time or other cards decide is not looked at.
     pub fn ready(&self) -> impl Iterator<Item = (&Bucket, &OrdSet<(Timestamp, u64)>)> {
         self.ready.iter()

@@ -18,6 +18,8 @@ pub(super) struct Broken {
     error: ForgeError,
     /// Labels that are known to have been put there before.
     wrote: Vec<String>,
+    /// Whether anything may have been written.
+    touched: bool,
     /// The issue as it was looked at afterwards, if something may have been written.
     live: Option<Box<SeenIssue>>,
     /// What somebody else had done already.
@@ -26,7 +28,7 @@ pub(super) struct Broken {
 
 impl From<ForgeError> for Broken {
     fn from(error: ForgeError) -> Self {
-        Self { error, wrote: Vec::new(), live: None, same: Vec::new() }
+        Self { error, wrote: Vec::new(), touched: false, live: None, same: Vec::new() }
     }
 }
 
@@ -119,21 +121,22 @@ async fn labels(
             live.as_ref().is_some_and(|live| live.labels.iter().any(|l| l.eq_ignore_ascii_case(label)))
         };
         let wrote = add.iter().filter(there).cloned().collect();
-        return Err(Broken { error, wrote, live, same });
+        let touched = !matches!(error, ForgeError::RateLimited { .. } | ForgeError::Unauthorized(_));
+        return Err(Broken { error, wrote, touched, live, same });
     }
     for label in &remove {
         if let Err(error) = forge.remove_label(repo, number, label).await {
             let live = look_again(forge, repo, number, &error).await;
-            return Err(Broken { error, wrote: add, live, same });
+            return Err(Broken { error, wrote: add, touched: true, live, same });
         }
     }
     match forge.issue(repo, number).await {
         Ok(live) => Ok(IntentResult::Done { live: Box::new(live), same }),
         // It is written; only what it led to is not known yet.
         Err(ForgeError::Refused(said)) => {
-            Err(Broken { error: ForgeError::Unreachable(said), wrote: add, live: None, same })
+            Err(Broken { error: ForgeError::Unreachable(said), wrote: add, touched: true, live: None, same })
         }
-        Err(error) => Err(Broken { error, wrote: add, live: None, same }),
+        Err(error) => Err(Broken { error, wrote: add, touched: true, live: None, same }),
     }
 }
 
@@ -151,18 +154,17 @@ async fn look_again(
 }
 
 /// What a failure means for the intent; `retry_at` says when to try again, given until when the forge wants silence.
-pub(super) fn failed(
-    broken: Broken,
-    retry_at: impl FnOnce(Option<Timestamp>) -> Timestamp,
-) -> IntentResult {
-    let Broken { error, wrote, live, same } = broken;
+pub(super) fn failed(broken: Broken, retry_at: impl FnOnce(Option<Timestamp>) -> Timestamp) -> IntentResult {
+    let Broken { error, wrote, touched, live, same } = broken;
     let (until, said) = match error {
-        ForgeError::NotFound(why) | ForgeError::Refused(why) => return IntentResult::Refused { why, live, same },
+        ForgeError::NotFound(why) | ForgeError::Refused(why) => {
+            return IntentResult::Refused { why, live, same };
+        }
         ForgeError::RateLimited { until, .. } => (Some(until), error.to_string()),
         // A token that expired, or is missing at this start, comes back; what was wanted is not thrown away for it.
         ForgeError::Unauthorized(said) | ForgeError::Unreachable(said) => (None, said),
     };
-    IntentResult::Later { due: retry_at(until), error: said, wrote }
+    IntentResult::Later { due: retry_at(until), error: said, wrote, touched }
 }
 
 /// One word for the log.

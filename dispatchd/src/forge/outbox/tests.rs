@@ -86,7 +86,9 @@ async fn a_refusal_is_final_and_an_outage_is_not() {
     let s = scene();
     s.forge.failures.lock().unwrap().push(ForgeError::Refused("no permission".into()));
     s.ledger.put(&intent(1, "lo1", 1, take()));
-    let IntentResult::Refused { why, live, .. } = s.results(1).await[0].1.clone() else { panic!("not refused") };
+    let IntentResult::Refused { why, live, .. } = s.results(1).await[0].1.clone() else {
+        panic!("not refused")
+    };
     let labels = live.map(|live| live.labels);
     assert_eq!((why.as_str(), labels), ("no permission", Some(vec!["bug".into(), "status/ready".into()])));
 

@@ -138,8 +138,7 @@ impl Ground {
             deed: None,
             writes: Vec::new(),
         };
-        let ground =
-            Arc::new(Self { inside: Mutex::new(inside), clock, seq: watch::Sender::new(Seq(0)) });
+        let ground = Arc::new(Self { inside: Mutex::new(inside), clock, seq: watch::Sender::new(Seq(0)) });
         ground.decide(&Command::Track(Track {
             seen: SeenRepo {
                 key: key().repo,

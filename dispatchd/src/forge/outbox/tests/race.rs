@@ -225,13 +225,19 @@ fn people() -> Vec<(String, Person)> {
         let label = status.label();
         all.push((format!("adds {label}"), Arc::new(move |i| put(i, &label))));
         let label = status.label();
-        all.push((format!("removes or deletes {label}"), Arc::new(move |i| i.labels.retain(|l| *l != label))));
+        all.push((
+            format!("removes or deletes {label}"),
+            Arc::new(move |i| i.labels.retain(|l| *l != label)),
+        ));
         let label = status.label();
         let swap = move |issue: &mut SeenIssue| {
             without_columns(issue);
             put(issue, &label);
         };
         all.push((format!("swaps the status for {status}"), Arc::new(swap)));
+        if !matches!(status, Status::Ready | Status::InProgress) {
+            continue;
+        }
         let label = status.label();
         let same = move |issue: &mut SeenIssue| {
             without_columns(issue);
@@ -248,7 +254,7 @@ fn people() -> Vec<(String, Person)> {
     for label in ["agent/zoe", "agent/kai", "priority/p0", "needs-human", "status/blocked"] {
         all.push((format!("adds {label}"), Arc::new(move |i| put(i, label))));
     }
-    for label in ["agent/kai", "needs-human", "status/blocked", "status/done", "bug"] {
+    for label in ["agent/kai", "needs-human", "status/blocked"] {
         all.push((format!("removes or deletes {label}"), Arc::new(move |i| i.labels.retain(|l| l != label))));
     }
     all.push(("closes".into(), Arc::new(|i| turn(i, IssueState::Closed))));
@@ -287,6 +293,11 @@ fn judge(ground: &Ground, in_the_end: bool) -> Result<(), String> {
     if held.is_some() && refused {
         return Ok(());
     }
+    let moved = deed.added.iter().chain(&deed.removed).any(|l| column(l).is_some());
+    if refused && !moved {
+        // The forge would not have what we wanted, and that is shown.
+        return Ok(());
+    }
     if live.state == IssueState::Open {
         let stands = columns.iter().next_back().copied().unwrap_or(Status::Backlog);
         if columns.len() > 1 && !refused {
@@ -308,8 +319,7 @@ fn judge(ground: &Ground, in_the_end: bool) -> Result<(), String> {
     {
         return Err("it is held without its holder's label".into());
     }
-    // A column that nobody but the person wanted, or an issue that was turned: somebody has to have said so.
-    let moved = deed.added.iter().chain(&deed.removed).any(|l| column(l).is_some());
+    // A column that nobody but the person wanted: somebody has to have said so.
     let rows = ground.audit_from(deed.audit_before);
     let told = rows.iter().any(|r| {
         matches!(

@@ -5,6 +5,7 @@
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted; [`reconcile`]: what contradicts;
+//!   [`blockers`]: what has to be closed first;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`dispatch`]: runs started by hand;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
@@ -16,6 +17,7 @@
 //! [`World::apply`](world::World::apply) that every decision goes through.
 
 pub mod activity;
+pub mod blockers;
 pub mod change;
 pub mod clerk;
 pub mod command;

@@ -105,7 +105,7 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::NotDecomposed => card.grooming.split().is_none(),
         Rule::OneAgent => card.labels.iter().filter(|l| is_agent(l)).count() <= 1,
         Rule::Unclaimed => world.held(&card.key).is_none(),
-        Rule::Unblocked => open_blockers(world, card).next().is_none(),
+        Rule::Unblocked => super::blockers::clear(world, card),
         Rule::Idle => live_run(world, card).is_none(),
         Rule::PullSettled => !super::fix::pick::unsettled(world, card),
         Rule::Rested => card.not_before.is_none_or(|t| t <= now),
@@ -150,16 +150,6 @@ pub fn exclusion(world: &World, card: &Card) -> Option<Rule> {
     [Rule::NotExcluded, Rule::NotRenovate, Rule::NotDecomposed]
         .into_iter()
         .find(|rule| !holds(world, card, Timestamp(0), *rule))
-}
-
-fn open_blockers<'a>(world: &'a World, card: &'a Card) -> impl Iterator<Item = u64> + 'a {
-    card.blocked_by.iter().copied().filter(|n| {
-        *n != card.key.number
-            && world
-                .cards
-                .get(&CardKey { repo: card.key.repo.clone(), number: *n })
-                .is_some_and(|b| b.state == IssueState::Open && !b.gone)
-    })
 }
 
 fn live_run<'a>(world: &'a World, card: &Card) -> Option<&'a Run> {

@@ -175,8 +175,11 @@ pub struct Card {
     pub flags: Vec<Flag>,
     /// The lane set by hand or by a groomer; wins over labels.
     pub lane_override: Option<String>,
-    /// Issues named by `blocked by #n` or `depends on #n` in the body.
+    /// Issues of the same repository that its text names as blockers.
     pub blocked_by: Vec<u64>,
+    /// Those of other repositories.
+    #[serde(default)]
+    pub blocked_elsewhere: Vec<super::blockers::Blocker>,
     /// The highest attempt handed out.
     pub attempt: Attempt,
     /// Failed attempts since the last success, reopening or retry.

@@ -132,10 +132,7 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
                 .held(&card.key)
                 .map_or_else(String::new, |c| format!("held by {} until {}", c.agent, c.expires_at)),
         ),
-        Rule::Unblocked => (
-            "not blocked",
-            open_blockers(world, card).map(|n| format!("#{n} is open")).collect::<Vec<_>>().join(", "),
-        ),
+        Rule::Unblocked => ("not blocked", crate::core::blockers::words(world, card)),
         Rule::Idle => (
             "no run under way",
             live_run(world, card)

@@ -11,6 +11,7 @@ use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, agent_label, 
 
 use super::settle::{self, AgentLabel, Relabel};
 use super::umbrella;
+use crate::core::blockers::{self, Blocker};
 use crate::core::command::{Refusal, Reply, Synced};
 use crate::core::draft::Draft;
 use crate::core::intent::moved_between;
@@ -107,7 +108,7 @@ pub(super) fn issue(
     card.author.clone_from(&seen.author);
     card.updated_at = seen.updated_at;
     card.closed_at = seen.closed_at;
-    card.blocked_by = blockers(&seen.body);
+    (card.blocked_by, card.blocked_elsewhere) = split(blockers::read(&seen.body));
     let stale = old.wrote_at.is_some_and(|wrote| read_at.is_none_or(|read| read <= wrote));
     let waiting = d.world.pending(&key).any(|i| matches!(i.wish, Wish::Labels { .. }));
     let before = read_labels(card.forge_labels.iter().map(String::as_str));
@@ -232,6 +233,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         IssueState::Closed => Status::Done,
         IssueState::Open => facts.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog),
     };
+    let (blocked_by, blocked_elsewhere) = split(blockers::read(&seen.body));
     Card {
         key,
         title: seen.title.clone(),
@@ -249,7 +251,8 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         since: seen.closed_at.unwrap_or(seen.created_at),
         flags: facts.flags,
         lane_override: None,
-        blocked_by: blockers(&seen.body),
+        blocked_by,
+        blocked_elsewhere,
         attempt: Attempt::default(),
         failures: 0,
         not_before: None,
@@ -265,25 +268,10 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
     }
 }
 
-/// The issues that a body says come first: `blocked by #n`, `depends on #n`, also several: `depends on #3, #4`.
-#[must_use]
-fn blockers(body: &str) -> Vec<u64> {
-    let folded = body.to_ascii_lowercase();
-    let mut found = Vec::new();
-    for phrase in ["blocked by", "depends on"] {
-        for (at, _) in folded.match_indices(phrase) {
-            let rest = folded[at + phrase.len()..].trim_start_matches([':', ' ']);
-            for word in rest.split([' ', ',', '\n']).filter(|w| !w.is_empty() && *w != "and") {
-                let number =
-                    word.trim_end_matches(['.', ';', ')']).strip_prefix('#').and_then(|n| n.parse().ok());
-                let Some(number) = number else { break };
-                if !found.contains(&number) {
-                    found.push(number);
-                }
-            }
-        }
-    }
-    found
+/// The blockers of the same repository, and those of others.
+fn split(found: Vec<Blocker>) -> (Vec<u64>, Vec<Blocker>) {
+    let (here, elsewhere): (Vec<_>, Vec<_>) = found.into_iter().partition(|b| b.repo.is_none());
+    (here.into_iter().map(|b| b.number).collect(), elsewhere)
 }
 
 fn gone(d: &mut Draft, key: &CardKey) -> Result<(), Refusal> {
@@ -364,18 +352,4 @@ fn relink(d: &mut Draft, key: &CardKey, closed: Option<u64>) -> Result<(), Refus
         settle::relabel(d, &mut card, &change)?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::blockers;
-
-    #[test]
-    fn blockers_are_read_from_the_body() {
-        assert_eq!(
-            blockers("Blocked by #3.\nDepends on: #4, #5 and #6\ndepends on nothing #9"),
-            [3, 4, 5, 6]
-        );
-        assert_eq!(blockers("see #3"), [] as [u64; 0]);
-    }
 }

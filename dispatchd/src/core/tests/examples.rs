@@ -127,6 +127,51 @@ fn blockers_withhold_until_closed() {
 }
 
 #[test]
+fn a_blocker_in_another_repository_withholds_and_says_so() {
+    use crate::core::blockers::words;
+    let mut hand = Hand::new();
+    let on =
+        |body: &str| crate::core::seen::SeenIssue { body: body.into(), ..seen(1, &["status/ready"], START) };
+    hand.sync(vec![on("Depends on acme/web#7")], vec![]);
+    assert_eq!(hand.take("kai"), None);
+    let said = words(&hand.world, &hand.card(1));
+    assert!(said.contains("acme/web#7") && said.contains("counts as open"), "{said}");
+    let web = dispatch_shared::id::RepoKey::new("lo2");
+    hand.ok(&Command::Track(crate::core::command::Track {
+        seen: crate::core::seen::SeenRepo {
+            key: web.clone(),
+            name: "Acme/Web".parse().unwrap(),
+            default_branch: "main".into(),
+        },
+        forge: crate::core::record::ForgeKind::Local,
+        path: None,
+        source: crate::core::record::Source::User,
+        runner_enabled: false,
+        actor: "test".into(),
+    }));
+    let read = |hand: &mut Hand, state| {
+        let issue = crate::core::seen::SeenIssue {
+            state,
+            body: "blocked by local/sample#1".into(),
+            ..seen(7, &["status/ready"], hand.now)
+        };
+        let repo = Some(web.clone());
+        hand.ok(&Command::Synced(crate::core::command::Synced {
+            repo,
+            issues: vec![issue],
+            ..Default::default()
+        }));
+    };
+    read(&mut hand, IssueState::Open);
+    let said = words(&hand.world, &hand.card(1));
+    assert_eq!(said, "acme/web#7 is open, and waits for this one in turn: a cycle");
+    assert_eq!(hand.take("kai"), None);
+    read(&mut hand, IssueState::Closed);
+    assert_eq!(words(&hand.world, &hand.card(1)), "");
+    assert!(hand.take("kai").is_some(), "free as soon as the blocker is closed");
+}
+
+#[test]
 fn wip_limit_stops_handing_out() {
     let mut hand = Hand::new();
     hand.sync(vec![seen(1, &["status/in-review"], START), seen(2, &["status/ready"], START)], vec![]);

@@ -1,5 +1,6 @@
 //! One repository, one issue, its labels and comments.
 
+use dispatch_shared::Timestamp;
 use dispatch_shared::id::RepoKey;
 use reqwest::Method;
 use serde_json::json;
@@ -9,7 +10,7 @@ use super::link::{escape, link};
 use super::{GithubForge, wire};
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenRepo};
-use crate::edges::ForgeError;
+use crate::edges::{ForgeError, LabelEvent};
 
 /// GitHub takes no longer comment.
 const COMMENT_MAX: usize = 65_536;
@@ -72,6 +73,34 @@ impl GithubForge {
                 if there { Err(ForgeError::NotFound(said)) } else { Ok(()) }
             }
             Err(other) => Err(other),
+        }
+    }
+
+    /// Labels that came and went since, oldest first. A server that keeps no such list has none.
+    pub(super) async fn read_label_events(
+        &self,
+        repo: &Repo,
+        number: u64,
+        since: Timestamp,
+    ) -> Result<Vec<LabelEvent>, ForgeError> {
+        let what = format!("reading the events of {}#{number}", repo.name);
+        // Whole seconds over there.
+        let since = Timestamp(since.0.div_euclid(1_000) * 1_000);
+        let mut page =
+            self.client.url(&format!("/repos/{}/issues/{number}/events?per_page=100", repo.name))?;
+        let mut found = Vec::new();
+        loop {
+            let answer = match self.client.call(Call::get(page, &what).of(repo)).await {
+                Ok(answer) => answer,
+                Err(ForgeError::NotFound(_) | ForgeError::Refused(_)) => return Ok(found),
+                Err(other) => return Err(other),
+            };
+            let events: Vec<wire::IssueEvent> = answer.json(&what)?;
+            found.extend(events.into_iter().filter_map(wire::IssueEvent::label).filter(|e| e.at >= since));
+            match link(&answer.headers, "next") {
+                Some(next) => page = self.client.given(&next, &what)?,
+                None => return Ok(found),
+            }
         }
     }
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use dispatch_shared::Timestamp;
 use dispatch_shared::protocol::control::{Budget, ResourceLimit, Slowed};
 use url::Url;
 
@@ -31,7 +32,7 @@ use self::client::Client;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::throttle::Priority;
-use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
+use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, LabelEvent, NewIssue, NewPull};
 use crate::secret::Secret;
 
 /// How long one request may take, its body included.
@@ -134,6 +135,15 @@ impl Forge for GithubForge {
 
     async fn remove_label(&self, repo: &Repo, number: u64, label: &str) -> Result<(), ForgeError> {
         self.delete_label(repo, number, label).await
+    }
+
+    async fn label_events(
+        &self,
+        repo: &Repo,
+        number: u64,
+        since: Timestamp,
+    ) -> Result<Vec<LabelEvent>, ForgeError> {
+        self.read_label_events(repo, number, since).await
     }
 
     async fn labels(&self, repo: &Repo) -> Result<Option<Vec<String>>, ForgeError> {

@@ -6,6 +6,7 @@ use dispatch_shared::issue::IssueState;
 use serde::Deserialize;
 
 use crate::core::seen::{SeenIssue, SeenPull, closing_references};
+use crate::edges::LabelEvent;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
@@ -147,6 +148,27 @@ pub(super) struct Repository {
     pub(super) default_branch: Option<String>,
 }
 
+/// Something that happened to an issue; of most only the word is read.
+#[derive(Debug, Deserialize)]
+pub(super) struct IssueEvent {
+    event: String,
+    created_at: Option<Timestamp>,
+    label: Option<Label>,
+}
+
+impl IssueEvent {
+    /// A label that came or went; none for everything else.
+    pub(super) fn label(self) -> Option<LabelEvent> {
+        let added = match self.event.as_str() {
+            "labeled" => true,
+            "unlabeled" => false,
+            _ => return None,
+        };
+        let label = names(vec![self.label?]).pop()?;
+        Some(LabelEvent { label, added, at: self.created_at? })
+    }
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct Comment {
     pub(super) body: Option<String>,
@@ -168,6 +190,19 @@ mod tests {
         let seen = issue.seen();
         assert_eq!((seen.body.as_str(), seen.author.as_str()), ("", ""));
         assert_eq!(seen.labels, ["bare", "a/b"]);
+    }
+
+    #[test]
+    fn of_all_events_labels_count() {
+        let events: Vec<IssueEvent> = serde_json::from_str(
+            r#"[{"event":"labeled","created_at":"2026-11-20T10:00:00Z","label":{"name":"status/ready","color":"x"}},
+                {"event":"closed","created_at":"2026-11-20T10:00:01Z","actor":null},
+                {"event":"unlabeled","created_at":"2026-11-20T10:00:02Z","label":{"name":"status/ready"}}]"#,
+        )
+        .unwrap();
+        let seen: Vec<_> =
+            events.into_iter().filter_map(IssueEvent::label).map(|e| (e.label, e.added)).collect();
+        assert_eq!(seen, [("status/ready".to_owned(), true), ("status/ready".to_owned(), false)]);
     }
 
     #[test]

@@ -128,6 +128,9 @@ fn digest(token: &str) -> [u8; 32] {
     Sha256::digest(token.as_bytes()).into()
 }
 
+/// What a worker is called that says nowhere who it is.
+pub const UNNAMED: &str = "worker";
+
 /// Who asks; with every request, for handlers that care.
 #[derive(Clone, Debug)]
 pub struct Caller {

@@ -20,7 +20,7 @@ use hyper::{HeaderMap, Method, StatusCode};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::auth::{Caller, Doors, Entrance};
+use super::auth::{Caller, Doors, Entrance, UNNAMED};
 use super::error::{Failure, failure};
 use super::extract;
 use super::tier::{self, Tier};
@@ -84,7 +84,7 @@ impl Gate {
         }
         caller.named = match (&caller.bound, caller.tier) {
             (Some(bound), _) => Some(bound.to_string()),
-            (None, Tier::Worker) => agent.clone().or_else(|| Some("worker".to_owned())),
+            (None, Tier::Worker) => agent.clone().or_else(|| Some(UNNAMED.to_owned())),
             _ => None,
         };
         if !known || !tier::mutates(request.method().as_str()) {

@@ -257,10 +257,10 @@ pub struct FixQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lane: Option<String>,
     /// Blocked ones too.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "super::flag")]
     pub include_blocked: Option<bool>,
     /// By urgency before age.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "super::flag")]
     pub prioritize_by_type: Option<bool>,
     /// Leaves out what this agent has had already.
     #[serde(skip_serializing_if = "Option::is_none")]

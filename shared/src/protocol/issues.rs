@@ -34,8 +34,10 @@ pub struct IssuesQuery {
     /// A repository, whole or by its last part, or the label `project/…`.
     pub project: Option<String>,
     /// Only cards that were split into children, or only the others.
+    #[serde(deserialize_with = "super::flag")]
     pub decomposed: Option<bool>,
     /// Closed ones of any age too.
+    #[serde(deserialize_with = "super::flag")]
     pub include_closed: Option<bool>,
     /// At most so many.
     pub limit: Option<usize>,
@@ -190,8 +192,7 @@ pub struct LabelsAnswer {
     pub success: bool,
     /// The labels after the change.
     pub labels: Vec<String>,
-    /// The full status label after the change.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The full status label after the change, or null.
     pub status: Option<String>,
     /// What a caller should know of it.
     #[serde(skip_serializing_if = "Option::is_none")]

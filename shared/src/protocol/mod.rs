@@ -21,7 +21,8 @@ pub mod tasks;
 pub mod work;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::id::IssueId;
 
@@ -30,14 +31,51 @@ use crate::id::IssueId;
 #[serde(rename_all = "camelCase", default)]
 pub struct IssueRef {
     /// The opaque id; empty counts as absent.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "issue_id")]
     pub issue_id: Option<String>,
     /// `owner/name`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "repo_full_name")]
     pub repo_full_name: Option<String>,
     /// The issue's number.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "issue_number")]
     pub issue_number: Option<u64>,
+}
+
+// Where a struct is flattened into another, a reader forgets which field it was at: these say it themselves.
+
+fn field<'de, T: Deserialize<'de>, D: Deserializer<'de>>(name: &str, d: D) -> Result<Option<T>, D::Error> {
+    Option::deserialize(d).map_err(|e| D::Error::custom(format!("{e}, as {name}")))
+}
+
+fn issue_id<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    field("issueId", d)
+}
+
+fn repo_full_name<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    field("repoFullName", d)
+}
+
+fn issue_number<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    field("issueNumber", d)
+}
+
+/// Reads a switch of a query strictly: `true`, `1`, `yes`, `on` and their opposites.
+fn flag<'de, D: Deserializer<'de>>(d: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Said {
+        Switch(bool),
+        Text(String),
+    }
+    match Option::deserialize(d)? {
+        None => Ok(None),
+        Some(Said::Switch(on)) => Ok(Some(on)),
+        Some(Said::Text(text)) => match text.to_ascii_lowercase().as_str() {
+            "true" | "1" | "yes" | "on" => Ok(Some(true)),
+            "false" | "0" | "no" | "off" => Ok(Some(false)),
+            _ => Err(D::Error::custom(format!("`{text}` is neither true nor false"))),
+        },
+    }
 }
 
 /// Reads a switch of a query: `true`, `1`, `yes` and a bare name are on; anything else is off.

@@ -12,11 +12,13 @@ pub struct QueueQuery {
     /// Only this lane.
     pub lane: Option<String>,
     /// Claimed and in-progress ones too.
+    #[serde(deserialize_with = "super::flag")]
     pub include_claimed: Option<bool>,
     /// Also what is about updates of dependencies.
+    #[serde(deserialize_with = "super::flag")]
     pub include_renovate: Option<bool>,
     /// False lists issues that are split into children, too.
-    #[serde(rename = "exclude_decomposed")]
+    #[serde(rename = "exclude_decomposed", deserialize_with = "super::flag")]
     pub exclude_decomposed: Option<bool>,
 }
 

@@ -111,6 +111,7 @@ pub struct LogQuery {
     /// Start so many bytes before the end.
     pub tail: Option<u64>,
     /// Go on until the run is over.
+    #[serde(deserialize_with = "super::flag")]
     pub follow: Option<bool>,
 }
 

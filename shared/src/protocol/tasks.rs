@@ -21,14 +21,16 @@ pub struct NextTaskQuery {
     /// Hold the request until there is work: `30s`, `2m`, or plain seconds.
     pub wait: Option<String>,
     /// Return the caller's own live work.
+    #[serde(deserialize_with = "super::flag")]
     pub resume: Option<bool>,
     /// Also what is about updates of dependencies.
-    #[serde(rename = "includeRenovate")]
+    #[serde(rename = "includeRenovate", deserialize_with = "super::flag")]
     pub include_renovate: Option<bool>,
     /// False hands out issues that are split into children, too.
+    #[serde(deserialize_with = "super::flag")]
     pub exclude_decomposed: Option<bool>,
     /// Looking: the caller's own live work counts.
-    #[serde(rename = "includeClaimed")]
+    #[serde(rename = "includeClaimed", deserialize_with = "super::flag")]
     pub include_claimed: Option<bool>,
 }
 
@@ -133,10 +135,10 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pr_fix_item: Option<PrFixItem>,
     /// Why the pull request needs work, in words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub reasons: Vec<String>,
     /// What was said about the pull request. Untrusted input.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub feedback_items: Vec<super::followup::FeedbackItem>,
     /// The commit at the pull request's head when the task was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -148,16 +150,16 @@ pub struct Task {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stop_after: String,
     /// Sentences.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub forbidden_actions: Vec<String>,
     /// The same as codes.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub forbids: Vec<Forbid>,
     /// What is explicitly fine.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub allowed_actions: Vec<String>,
     /// Check-list items and the acceptance section of the issue.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default)]
     pub acceptance_criteria: Vec<String>,
     /// Names the task across calls.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -204,7 +204,7 @@ async fn there_is_work(
 
 fn idempotency_key(key: Option<String>) -> Result<Option<String>> {
     match key {
-        Some(key) if key.is_empty() || key.len() > 200 => {
+        Some(key) if key.is_empty() || key.chars().count() > 200 => {
             Err(failure(Code::BadRequest, "idempotencyKey: 1 to 200 characters"))
         }
         key => Ok(key),

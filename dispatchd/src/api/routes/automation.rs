@@ -217,6 +217,7 @@ fn wanted(policy: &Policy) -> Vec<String> {
 
 pub(super) async fn ensure_labels(
     State(app): State<App>,
+    Actor(actor): Actor,
     Json(request): Json<EnsureLabelsRequest>,
 ) -> Result<Json<EnsureLabelsAnswer>> {
     let world = app.ledger.snapshot();
@@ -233,6 +234,10 @@ pub(super) async fn ensure_labels(
     for label in missing.iter().filter(|_| !dry_run) {
         app.forges.create_label(&repo, label).await?;
         created.push(label.clone());
+    }
+    if !created.is_empty() {
+        let notes = format!("{}: {}", repo.name, created.join(", "));
+        app.ledger.submit(Command::Noted { action: "ensure_labels", notes, actor }).await?;
     }
     let repo_full_name = repo.name.clone();
     Ok(Json(EnsureLabelsAnswer { success: true, repo_full_name, dry_run, existing, missing, created }))

@@ -14,7 +14,7 @@ use dispatch_shared::protocol::issues::{Issue, LabelsAnswer};
 
 use super::issues;
 use crate::api::App;
-use crate::api::auth::Caller;
+use crate::api::auth::{Caller, UNNAMED};
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Actor, Json, Query};
 use crate::api::tier::Tier;
@@ -50,8 +50,11 @@ pub(super) async fn status(
     let said = request.actor.filter(|a| !a.is_empty());
     let worker = caller.is_some_and(|Extension(caller)| caller.tier < Tier::Maintainer);
     let actor = said.unwrap_or(actor);
+    let holder = world.held(&card).map(|c| c.agent.clone());
     let agent = match request.agent_name.as_deref().filter(|a| !a.is_empty()) {
         Some(name) => Some(extract::agent(name)?),
+        // An old client that says nowhere who it is means the claim there is.
+        None if worker && actor == UNNAMED && holder.is_some() => holder,
         // Whoever holds the card acts for itself, named or not.
         None if worker => Some(
             AgentName::parse(&actor)
@@ -59,10 +62,7 @@ pub(super) async fn status(
                 .filter(|a| a.as_str() != OPERATOR)
                 .ok_or_else(|| failure(Code::BadRequest, "agentName is missing: a worker says who it is"))?,
         ),
-        None => {
-            let holder = world.held(&card).map(|c| c.agent.clone());
-            holder.filter(|h| AgentName::parse(&actor).is_ok_and(|a| a == *h))
-        }
+        None => holder.filter(|h| AgentName::parse(&actor).is_ok_and(|a| a == *h)),
     };
     let reason = request.blocked_reason.filter(|r| !r.trim().is_empty());
     let deed = Deed::Status { to, agent, claim: request.claim_id, reason };

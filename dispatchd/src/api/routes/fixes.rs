@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::followup;
 use crate::api::App;
+use crate::api::auth::UNNAMED;
 use crate::api::error::{Result, failure};
 use crate::api::extract::{self, Actor, Json, Query};
 use crate::core::command::{Command, Evidence, Refusal};
@@ -53,11 +54,12 @@ fn key(world: &World, id: Option<&str>, repo: Option<&str>, pr: Option<u64>) -> 
     }
 }
 
-/// The agent that acts: named in the body, else by header or token; the operator is none.
+/// The agent that acts: named in the body, else by header or token. The operator is none; nor is a worker that says nowhere
+/// who it is, as old clients do: it means the hand-out there is.
 fn agent(named: Option<&str>, actor: &str) -> Result<Option<AgentName>> {
     match named.filter(|n| !n.is_empty()) {
         Some(name) => extract::agent(name).map(Some),
-        None if actor != "operator" => extract::agent(actor).map(Some),
+        None if actor != "operator" && actor != UNNAMED => extract::agent(actor).map(Some),
         None => Ok(None),
     }
 }

@@ -183,9 +183,6 @@ pub(super) fn report(
     }
     let request = &report.request;
     let named = request.pr_fix_item.as_ref().and_then(|i| i.generation);
-    if named == Some(0) {
-        return Err(Refusal::Invalid("prFixItem.generation: 1 or more".into()));
-    }
     let seen = named.or(claim.as_ref().and_then(|c| c.fix).map(|h| h.generation));
     let current = fix.as_ref().filter(|f| seen == Some(f.generation)).cloned();
     if let Some(fix) = &current {

@@ -35,6 +35,9 @@ pub(super) fn report(d: &mut Draft, report: &Report) -> Result<Reply, Refusal> {
     if report.request.task_type == TaskType::Idle {
         return Err(Refusal::Invalid("taskType must be implement, followup-pr or groom".into()));
     }
+    if report.request.pr_fix_item.as_ref().is_some_and(|item| item.generation == Some(0)) {
+        return Err(Refusal::Invalid("prFixItem.generation: 1 or more".into()));
+    }
     if reported::is_followup(&d.world, &report.agent, report.card.as_ref(), &report.request) {
         return followup::report(d, report, payload, stored_key);
     }

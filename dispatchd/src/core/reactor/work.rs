@@ -6,6 +6,7 @@ use dispatch_shared::claim::{Checkpoint, WorkState};
 use dispatch_shared::followup::PullState;
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::issue::{Flag, Status, read_labels};
+use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::task::{Outcome, TaskType};
 
 use super::settle::{self, Relabel};
@@ -241,6 +242,8 @@ fn done(d: &mut Draft, claim: &Arc<Claim>, said: Option<&str>, evidence: &Eviden
     let (actor, key) = (claim.agent.as_str(), &claim.card);
     if claim.kind == TaskType::Groom {
         settle::end_claim(d, claim, ClaimEvent::Finish(Outcome::IssueUpdated))?;
+        let row = settle::row(d, actor, "finish_work", key);
+        d.audit(AuditRow { notes: Some(format!("{}, groomed", claim.id)), ..row });
         return groom::reported(d, key, Outcome::IssueUpdated);
     }
     if let Evidence::Pull(pull) = evidence {

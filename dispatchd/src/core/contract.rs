@@ -9,7 +9,7 @@ use dispatch_shared::id::AgentName;
 use dispatch_shared::protocol::tasks::{ReportTo, Task, TaskIssue};
 use dispatch_shared::task::TaskType;
 
-use super::record::{Card, Claim};
+use super::record::{Card, Claim, Repo};
 use super::{rank, view};
 use crate::core::world::World;
 
@@ -135,18 +135,7 @@ pub fn implement(
         instructions.push_str(&format!(" An operator answered the question asked before: {answer}"));
     }
     Task {
-        lane: Some(world.lane_of(card).to_owned()),
-        issue: repo.map(|r| TaskIssue {
-            id: card.key.id(),
-            repo_full_name: r.name.clone(),
-            number,
-            title: card.title.clone(),
-            url: card.url.clone(),
-            body: body.to_owned(),
-            labels: card.labels.clone(),
-        }),
         instructions,
-        stop_after: "Stop after reporting one outcome for this issue. Do not look for more work.".to_owned(),
         allowed_actions: vec![
             format!("read and change files of {name} on the branch {branch}"),
             "run the repository's own checks".to_owned(),
@@ -154,19 +143,51 @@ pub fn implement(
             "report blocked with a question if a person has to decide".to_owned(),
         ],
         acceptance_criteria: acceptance_criteria(body),
-        task_id: claim.map(|c| c.id.to_string()),
-        report_to: Some(ReportTo {
-            method: "POST".into(),
-            path: format!("/api/agents/{agent}/tasks/report"),
-        }),
         branch: Some(branch),
         base_branch: Some(base),
-        claim: claim.map(view::claim),
         ranking_reason: Some(
             claim.and_then(|c| c.ranking.clone()).unwrap_or_else(|| rank::reason(card, now, agent)),
         ),
-        ..bare(TaskType::Implement, agent)
+        ..about(TaskType::Implement, world, agent, card, body, claim)
     }
+}
+
+/// What every task about an issue says: which, in which lane, under which claim, and where to report.
+fn about(
+    kind: TaskType,
+    world: &World,
+    agent: &AgentName,
+    card: &Card,
+    body: &str,
+    claim: Option<&Claim>,
+) -> Task {
+    Task {
+        lane: Some(world.lane_of(card).to_owned()),
+        issue: world.repos.get(&card.key.repo).map(|r| issue(r, card, body)),
+        stop_after: "Stop after reporting one outcome for this issue. Do not look for more work.".to_owned(),
+        task_id: claim.map(|c| c.id.to_string()),
+        report_to: Some(report_to(agent)),
+        claim: claim.map(view::claim),
+        ..bare(kind, agent)
+    }
+}
+
+/// An issue as its worker reads it.
+pub(super) fn issue(repo: &Repo, card: &Card, body: &str) -> TaskIssue {
+    TaskIssue {
+        id: card.key.id(),
+        repo_full_name: repo.name.clone(),
+        number: card.key.number,
+        title: card.title.clone(),
+        url: card.url.clone(),
+        body: body.to_owned(),
+        labels: card.labels.clone(),
+    }
+}
+
+/// Where `agent` reports.
+pub(super) fn report_to(agent: &AgentName) -> ReportTo {
+    ReportTo { method: "POST".into(), path: format!("/api/agents/{agent}/tasks/report") }
 }
 
 #[cfg(test)]

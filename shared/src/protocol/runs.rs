@@ -122,6 +122,7 @@ pub struct KillRequest {
     /// Skip the grace.
     pub now: bool,
     /// The attempt meant; 409 if it is not the live one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub attempt: Option<Attempt>,
 }
 

@@ -241,9 +241,6 @@ impl Ask<'_> {
             answer,
         };
         scribe.cases.entry(route.to_owned()).or_default().push(case);
-        if !looks {
-            scribe.settled().await;
-        }
         Answer { value, headers }
     }
 }

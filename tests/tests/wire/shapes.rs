@@ -173,7 +173,7 @@ fn task(value: &Value, taken: bool) -> Value {
         },
     );
     let claim = json!({"id": "id", "attempt": "int", "leaseExpiresAt": "time", "renewEverySeconds": "int"});
-    let held = if taken { json!({"claim": claim, "taskId": "string"}) } else { json!({"claim!": "absent"}) };
+    let held = if taken { json!({"claim": claim, "taskId": "string"}) } else { json!({"claim?": claim}) };
     super::scribe::with(&mut shape, held);
     shape
 }

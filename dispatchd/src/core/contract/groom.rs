@@ -1,12 +1,11 @@
 //! What an outside groomer is told.
 
 use dispatch_shared::id::AgentName;
-use dispatch_shared::protocol::tasks::{ReportTo, Task, TaskIssue};
+use dispatch_shared::protocol::tasks::Task;
 use dispatch_shared::task::TaskType;
 
-use super::bare;
+use super::about;
 use crate::core::record::{Card, Claim};
-use crate::core::view;
 use crate::core::world::World;
 
 /// The groom task for `card`; with its claim after a take, without after a look.
@@ -17,16 +16,6 @@ pub fn groom(world: &World, agent: &AgentName, card: &Card, body: &str, claim: O
     let number = card.key.number;
     let lanes: Vec<&str> = world.policy.lanes.iter().map(|l| l.id.as_str()).collect();
     Task {
-        lane: Some(world.lane_of(card).to_owned()),
-        issue: repo.map(|r| TaskIssue {
-            id: card.key.id(),
-            repo_full_name: r.name.clone(),
-            number,
-            title: card.title.clone(),
-            url: card.url.clone(),
-            body: body.to_owned(),
-            labels: card.labels.clone(),
-        }),
         instructions: format!(
             "Groom issue #{number} of {name}: {}. Decide whether it can be worked on as it stands. Give it a priority and a \
              type, choose one of the lanes {}, and then promote it to ready, escalate it, or mark it not ready, in need of \
@@ -34,21 +23,14 @@ pub fn groom(world: &World, agent: &AgentName, card: &Card, body: &str, claim: O
             card.title,
             lanes.join(", ")
         ),
-        stop_after: "Stop after reporting one outcome for this issue. Do not look for more work.".to_owned(),
         allowed_actions: vec![
             format!("read {name} and its issues"),
             format!("POST /api/issues/groom with the decision about #{number}"),
             format!("POST /api/issues/{}/lane with a configured lane", card.key.id()),
             format!("add labels priority/p0 to priority/p4 and type/… to #{number}"),
         ],
-        task_id: claim.map(|c| c.id.to_string()),
-        report_to: Some(ReportTo {
-            method: "POST".into(),
-            path: format!("/api/agents/{agent}/tasks/report"),
-        }),
         base_branch: repo.map(|r| r.default_branch.clone()),
-        claim: claim.map(view::claim),
         ranking_reason: Some("not groomed yet; urgent first, then oldest first".to_owned()),
-        ..bare(TaskType::Groom, agent)
+        ..about(TaskType::Groom, world, agent, card, body, claim)
     }
 }

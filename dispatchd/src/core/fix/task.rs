@@ -1,7 +1,7 @@
 //! What the worker of a follow-up is told.
 
 use dispatch_shared::id::AgentName;
-use dispatch_shared::protocol::tasks::{PrFixItem, ReportTo, Task, TaskIssue, TaskPull};
+use dispatch_shared::protocol::tasks::{PrFixItem, Task, TaskPull};
 use dispatch_shared::task::TaskType;
 
 use super::{Fix, pick, view};
@@ -39,15 +39,7 @@ pub fn followup(
     reasons.dedup();
     Some(Task {
         lane: Some(pick::lane_of(world, fix)),
-        issue: card.map(|card| TaskIssue {
-            id: card.key.id(),
-            repo_full_name: repo.name.clone(),
-            number: card.key.number,
-            title: card.title.clone(),
-            url: card.url.clone(),
-            body: body.to_owned(),
-            labels: card.labels.clone(),
-        }),
+        issue: card.map(|card| contract::issue(repo, card, body)),
         pull_request: Some(TaskPull { repo_full_name: repo.name.clone(), number: pr, url: fix.url.clone() }),
         pr_fix_item: Some(PrFixItem {
             id: fix.key.id(),
@@ -70,10 +62,7 @@ pub fn followup(
         ],
         acceptance_criteria: contract::acceptance_criteria(body),
         task_id: claim.map(|c| c.id.to_string()),
-        report_to: Some(ReportTo {
-            method: "POST".into(),
-            path: format!("/api/agents/{agent}/tasks/report"),
-        }),
+        report_to: Some(contract::report_to(agent)),
         branch,
         base_branch: Some(base),
         claim: claim.map(records::claim),

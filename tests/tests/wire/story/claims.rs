@@ -9,8 +9,8 @@ pub(super) async fn made(t: &mut Told) {
     let (claim, unclaim, claimed) = ("POST /api/issues/claim", "POST /api/issues/unclaim", "GET /api/issues/claimed");
     let kai = t.named(1, json!({"agentName": "kai"}));
     let lee = t.named(1, json!({"agentName": "lee"}));
-    let (closed, zoes) = (t.named(7, json!({"agentName": "kai"})), t.named(3, json!({"agentName": "kai"})));
-    t.github.label(REPO, 3, &["agent/zoe"], &[]);
+    let (closed, zoes) = (t.named(7, json!({"agentName": "kai"})), t.named(16, json!({"agentName": "kai"})));
+    t.github.label(REPO, 16, &["agent/zoe"], &[]);
     let s = &mut t.s;
     s.on("POST /api/issues/refresh", "what a person labelled").body(zoes.clone()).is(200).await;
     let made = s.on(claim, "by id, repository and number").by(Who::Worker).body(kai.clone()).is(200).await;
@@ -74,6 +74,6 @@ pub(super) async fn made(t: &mut Told) {
     assert_eq!(released["status"], "status/ready");
     let audit = s.on("GET /api/audit", "by an operator").at("/api/audit?action=unclaim_issue_by_operator").is(200).await;
     assert_eq!(audit.as_array().map(Vec::len), Some(1));
-    t.github.label(REPO, 3, &[], &["agent/zoe"]);
+    t.github.label(REPO, 16, &[], &["agent/zoe"]);
     t.s.on("POST /api/issues/refresh", "what a person took away").body(zoes).is(200).await;
 }

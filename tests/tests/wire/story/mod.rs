@@ -93,6 +93,9 @@ pub(super) async fn tell() -> BTreeMap<String, Vec<Case>> {
     let s = Scribe::new(&place, daemon, &url, github.url().as_str());
     let mut told = Told { s, github, openai, place, cards: BTreeMap::new() };
     repos::added(&mut told).await;
+    // What has to reach GitHub comes first: writes are paced, and soon there are many.
+    grooming::asked(&mut told).await;
+    runs::ran(&mut told).await;
     board::looked_at(&mut told).await;
     board::changed(&mut told).await;
     claims::made(&mut told).await;
@@ -100,8 +103,6 @@ pub(super) async fn tell() -> BTreeMap<String, Vec<Case>> {
     tasks::taken(&mut told).await;
     fixes::queued(&mut told).await;
     fixes::told(&mut told).await;
-    grooming::asked(&mut told).await;
-    runs::ran(&mut told).await;
     repos::removed(&mut told).await;
     let Told { s, .. } = told;
     let mut cases = s.cases;
@@ -130,6 +131,12 @@ fn fill(github: &FakeGithub) {
         add(&format!("Task {n}"), "", &["status/ready", "priority/p2"]);
     }
     github.add_issue("acme/web", "Say good night", "A greeting.", &["status/ready"]);
+    // Makes the repository know all labels but one, for each that is made is a write.
+    let known = ["status/backlog", "status/in-progress", "status/in-review", "status/done", "status/blocked", "needs-human",
+        "needs-info", "priority/p0", "priority/p1", "priority/p2", "priority/p3", "priority/p4", "lane/local", "lane/cloud",
+        "lane/frontier"];
+    let labels = github.add_issue("acme/web", "Labels", "", &known);
+    github.close("acme/web", labels);
 }
 
 /// What a daemon says of which nothing is configured.

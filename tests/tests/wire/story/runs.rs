@@ -22,7 +22,6 @@ pub(super) async fn ran(t: &mut Told) {
     t.s.daemon.client.patch_repo(&web, &on).await.expect("the runner can be switched on");
     let asked = ended(t, "r-1").await;
     assert_eq!((&asked["state"], &asked["question"]), (&json!("blocked"), &json!("Tabs or spaces?")), "{asked}");
-    t.s.settled().await;
     let s = &mut t.s;
     s.on(list, "ended ones").by(Who::Worker).at("/api/runs?state=ended&limit=1").is(200).await;
     s.on(list, "live ones").at("/api/runs?state=live").is(200).await;
@@ -41,7 +40,6 @@ pub(super) async fn ran(t: &mut Told) {
     assert_eq!(told["status"], "status/ready");
     let published = ended(t, "r-2").await;
     assert_eq!(published["state"], "succeeded", "{published}");
-    t.s.settled().await;
     let s = &mut t.s;
     s.on(one, "one that published").at("/api/runs/r-2").is(200).await;
     let text = s.on(log, "its tail, raw").by(Who::Worker).at("/api/runs/r-1/log?stream=raw&tail=1").whole(200).await;
@@ -56,7 +54,6 @@ pub(super) async fn ran(t: &mut Told) {
     t.github.add_issue(WEB, "Wait here", "", &["status/ready"]);
     t.s.daemon.client.sync(Some(&web)).await.expect("a sync");
     until(t, "the run to wait", "/api/runs/r-3", |v| v["state"] == "running" && v["lastOutputAt"].is_string()).await;
-    t.s.settled().await;
     let s = &mut t.s;
     s.on(retry, "still running").at("/api/runs/r-3/retry").is(409).await;
     s.on(kill, "another attempt").at("/api/runs/r-3/kill").body(json!({"attempt": 7})).is(409).await;
@@ -65,7 +62,6 @@ pub(super) async fn ran(t: &mut Told) {
     ended(t, "r-3").await;
     let off = PatchRepoRequest { runner_enabled: Some(false), ..PatchRepoRequest::default() };
     t.s.daemon.client.patch_repo(&web, &off).await.expect("the runner can be switched off");
-    t.s.settled().await;
     let s = &mut t.s;
     s.on(one, "one that was killed").at("/api/runs/r-3").is(200).await;
     s.on(kill, "killed already").at("/api/runs/r-3/kill").is(200).await;

@@ -129,6 +129,11 @@ pub(super) fn unharmed<T>(read: impl FnOnce() -> Result<T, OpenError>) -> Result
 
 /// Opens the store's file in `state`, or makes both.
 pub(super) fn file(state: &Path) -> Result<Database, OpenError> {
+    once_free(state, || std::thread::sleep(Duration::from_millis(20)))
+}
+
+/// The same; pauses between tries as long as a lock outlives its daemon.
+pub(super) fn once_free(state: &Path, mut pause: impl FnMut()) -> Result<Database, OpenError> {
     let path = state.join(FILE);
     let io = |e: io::Error| OpenError::Io(e.to_string());
     let open = || {
@@ -150,9 +155,7 @@ pub(super) fn file(state: &Path) -> Result<Database, OpenError> {
     loop {
         match open() {
             // A daemon that was killed while it started a program leaves its lock to that child for a moment.
-            Err(OpenError::Locked { .. }) if holder_is_gone(state) && Instant::now() < end => {
-                std::thread::sleep(Duration::from_millis(20));
-            }
+            Err(OpenError::Locked { .. }) if holder_is_gone(state) && Instant::now() < end => pause(),
             opened => return opened.map_err(|e| e.at(&path)),
         }
     }

@@ -60,14 +60,13 @@ fn a_lock_that_outlives_its_daemon_for_a_moment_is_waited_for() {
     fs::write(temp.path().join("daemon.json"), note).unwrap();
     let file = fs::File::open(temp.path().join("dispatch.redb")).unwrap();
     file.lock().unwrap();
-    std::thread::scope(|scope| {
-        let opened = scope.spawn(|| open_at(temp.path()).map(drop));
-        // Long enough for it to have been refused once; if it was not, it opens all the same.
-        std::thread::sleep(std::time::Duration::from_millis(100));
-        assert!(!opened.is_finished(), "it waits");
-        drop(file);
-        opened.join().unwrap().expect("it opens when the lock is gone");
+    let (mut lock, mut waited) = (Some(file), 0);
+    let opened = open::once_free(temp.path(), || {
+        waited += 1;
+        lock = None;
     });
+    opened.expect("it opens when the lock is gone");
+    assert_eq!(waited, 1, "it was refused as long as the lock was there, and no longer");
 }
 
 #[test]

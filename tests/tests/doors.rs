@@ -156,7 +156,7 @@ async fn every_route_asks_for_the_token_that_the_contract_names() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_workers_token_on_a_maintainers_route_changes_nothing_and_is_told_why() {
+async fn old_mistake_a_workers_token_used_for_a_maintainers_route() {
     let (place, url) = place("");
     let daemon = place.start().await;
     assert_eq!(daemon.client.health().await.expect("health").auth_mode, "token");

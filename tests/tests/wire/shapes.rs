@@ -54,6 +54,8 @@ fn shape(route: &str) -> Option<Value> {
     Some(match route {
         "GET /api/health" => json!({"ok": true, "database": "string", "version": "string", "authMode": "word"}),
         "GET /metrics" | "GET /api/runs/{id}/log" | "GET /api/runs/{id}/diff" | "GET /api/events" => json!("string"),
+        "GET /api/openapi.json" => json!({"openapi": "string", "paths": "any"}),
+        "GET /api/schema/task.json" => json!({"$schema": "url", "type": "object", "properties": "any"}),
         "GET /api/setup" | "PUT /api/setup" => setup,
         "GET /api/lanes" => json!([{"id": "string", "title": "string", "claimable": "bool", "role": "string|null",
             "description": "string|null", "color": "string|null", "defaultAgent": "string|null"}]),
@@ -244,8 +246,14 @@ fn is(kind: &str, value: &Value) -> bool {
     }
 }
 
-/// What of an answer is frozen. Of the counters only the names, of a stream only what its first event is.
+/// What of an answer is frozen. Of the counters and the documents only the names, of a stream only what its first event is.
 pub(super) fn shown(route: &str, value: &Value) -> Value {
+    let names = |part: &str| value[part].as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
+    match route {
+        "GET /api/openapi.json" => return json!({"openapi": value["openapi"], "paths": names("paths")}),
+        "GET /api/schema/task.json" => return json!({"properties": names("properties"), "required": value["required"]}),
+        _ => {}
+    }
     let Some(text) = value.as_str() else { return value.clone() };
     match route {
         "GET /metrics" => text.lines().filter(|l| l.starts_with("# TYPE")).collect::<Vec<_>>().into(),

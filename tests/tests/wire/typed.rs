@@ -96,8 +96,8 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
         "GET /api/control" | "POST /api/control/freeze" | "POST /api/control/thaw"
         | "POST /api/control/pools/{program}/resume" => same::<control::Control>,
         "GET /api/problems" => same::<Vec<control::Problem>>,
-        // Bytes, lines of text, and a stream.
-        "GET /metrics" | "GET /api/runs/{id}/log" | "GET /api/runs/{id}/diff" | "GET /api/events" => |_| Ok(()),
+        // Bytes, lines of text, a stream, and documents about the rest.
+        "GET /api/openapi.json" | "GET /api/schema/task.json" | "GET /metrics" | "GET /api/runs/{id}/log" | "GET /api/runs/{id}/diff" | "GET /api/events" => |_| Ok(()),
         _ => return None,
     })
 }

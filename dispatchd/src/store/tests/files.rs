@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::*;
+use crate::store::open;
 use crate::store::OpenError;
 use crate::store::table::{FORMAT, META};
 

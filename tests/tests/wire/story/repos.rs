@@ -87,6 +87,8 @@ pub(super) async fn added(t: &mut Told) {
     s.on("PUT /api/setup", "a credential").body(json!({"llmApiKey": "sk-other"})).is(200).await;
     s.on("PUT /api/setup", "two lines").body(json!({"llmApiKey": "sk\nother"})).is(400).await;
     s.on("GET /metrics", "all").is(200).await;
+    s.on("GET /api/openapi.json", "the document").is(200).await;
+    s.on("GET /api/schema/task.json", "the schema").is(200).await;
     s.on("GET /api/events", "a snapshot").at("/api/events?snapshot=board").is(200).await;
     s.on("GET /api/events", "an odd snapshot").at("/api/events?snapshot=nothing").is(400).await;
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Writes the files anew instead of comparing.
-pub(super) const REFREEZE: &str = "DISPATCH_REFREEZE_WIRE";
+pub(super) const REFREEZE: &str = "DISPATCH_REFREEZE";
 
 /// One request and its answer.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ pub(super) fn all() -> Vec<Route> {
 
 /// Compares what was written down with what is frozen, or freezes it.
 pub(super) fn compare(cases: BTreeMap<String, Vec<Case>>) {
-    let refreeze = std::env::var_os(REFREEZE).is_some();
+    let refreeze = std::env::var_os(REFREEZE).is_some_and(|v| v == "1");
     let advice = format!("if the change is meant, and adds only, freeze it with {REFREEZE}=1");
     if refreeze {
         for old in fs::read_dir(dir()).into_iter().flatten().flatten() {

@@ -259,3 +259,75 @@ async fn an_umbrella_gets_children_after_a_dry_run_and_is_marked_in_the_end() {
     assert_eq!(parent.closed_at, None, "marked, never closed");
     daemon.stop().await;
 }
+
+/// The command line, with its exit code and both of its streams together.
+fn cli(place: &Place, args: &[&str]) -> (Option<i32>, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_test-dispatch"));
+    command.args(args).arg("--no-spawn").env_clear().env("HOME", place.path());
+    command.env("DISPATCH_SOCKET", place.socket());
+    let output = tokio::task::block_in_place(|| command.output()).expect("the client can be started");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_grooms_and_splits_from_the_command_line() {
+    let endpoint = FakeOpenAi::start().await;
+    let mut place = Place::new(PROGRAM);
+    hosted(&mut place, &endpoint);
+    let list = "- [ ] First part\n- [ ] Second part";
+    let daemon =
+        scene(&place, &[("title: One", "Please."), ("title: Many", list), ("title: Three", "x")]).await;
+    let client = &daemon.client;
+    let (code, said) = cli(&place, &["groom", "#1", "ready", "--summary", "Clear", "--agent", "ada"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.starts_with("ready, lane local"), "{said}");
+    assert_eq!(issue(client, 1).await.column.word(), "ready");
+    let (code, said) = cli(&place, &["groom", "1", "needs-info"]);
+    assert!(code == Some(1) && said.contains("needsInfoReason"), "{said}");
+    let (code, said) = cli(&place, &["groom", "1", "needs-info", "--reason", "Which?", "--json"]);
+    let answer: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!((code, answer["action"].as_str()), (Some(0), Some("mark_needs_info")), "{said}");
+
+    let (code, said) = cli(&place, &["children", "2"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("planned") && said.contains("First part") && said.contains("Second part"),
+        "{said}"
+    );
+    assert_eq!(client.issues(&IssuesQuery::default()).await.expect("issues").len(), 3, "nothing was made");
+    let (code, said) = cli(&place, &["children", "2", "--apply"]);
+    assert!(code == Some(0) && said.contains("pending"), "{said}");
+    wait_until("the children", SOON, async || {
+        (client.issues(&IssuesQuery::default()).await.ok()?.len() == 5).then_some(())
+    })
+    .await;
+    let (code, said) = cli(&place, &["decompose", "3", "https://example.com/9", "--note", "two things"]);
+    assert!(code == Some(0) && said.contains("split into 1"), "{said}");
+    for (wanted, numbers) in [(true, vec![2, 3]), (false, vec![1, 4, 5])] {
+        let query = IssuesQuery { decomposed: Some(wanted), ..IssuesQuery::default() };
+        let mut found: Vec<u64> =
+            client.issues(&query).await.expect("issues").iter().map(|i| i.number).collect();
+        found.sort_unstable();
+        assert_eq!(found, numbers, "decomposed={wanted}");
+    }
+    let (_, said) = cli(&place, &["decompose", "3", "--undo"]);
+    assert!(said.contains("not split"), "{said}");
+
+    endpoint.decide(&json!({
+        "actionability": "ready", "lane": null, "confidence": "high", "reason": null, "labels": [], "summary": "Fine.",
+    }));
+    let (code, said) = cli(&place, &["groom", "--run", "3"]);
+    assert!(
+        code == Some(0) && said.contains("promote-to-ready") && said.contains("nothing was changed"),
+        "{said}"
+    );
+    assert_eq!(issue(client, 3).await.groomed_at, None, "a dry run");
+    let (code, said) = cli(&place, &["groom", "--run", "3", "--apply"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(issue(client, 3).await.column.word(), "ready");
+    endpoint.say(Reply::Error(500, "overloaded".into()));
+    let (code, said) = cli(&place, &["groom", "--run", "1", "--force"]);
+    assert!(code == Some(1) && said.contains("failed"), "{said}");
+    daemon.stop().await;
+}

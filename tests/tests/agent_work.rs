@@ -113,7 +113,7 @@ async fn an_operator_moves_work_to_somebody_else() {
     assert_eq!(done.work.map(|w| w.agent_name.to_string()).as_deref(), Some("lee"));
     let late = HeartbeatRequest { claim_id: Some(work.id) };
     let late = client.heartbeat("kai", &late).await.expect_err("somebody else holds it");
-    assert_eq!(late.code(), Some(Code::StaleClaim));
+    assert_eq!(late.code(), Some(Code::ClaimRevoked));
     let done = client.act_on_work(&act("release", "lee")).await.expect("an operator may");
     assert_eq!((done.released_leases, done.released_work), (1, 1));
     let list = client.agent_work(&WorkQuery::default()).await.expect("answered");

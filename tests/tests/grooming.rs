@@ -314,9 +314,11 @@ async fn an_operator_grooms_and_splits_from_the_command_line() {
     let (_, said) = cli(&place, &["decompose", "3", "--undo"]);
     assert!(said.contains("not split"), "{said}");
 
-    endpoint.decide(&json!({
+    let fine = json!({
         "actionability": "ready", "lane": null, "confidence": "high", "reason": null, "labels": [], "summary": "Fine.",
-    }));
+    });
+    endpoint.decide(&fine);
+    endpoint.decide(&fine);
     let (code, said) = cli(&place, &["groom", "--run", "3"]);
     assert!(
         code == Some(0) && said.contains("promote-to-ready") && said.contains("nothing was changed"),

@@ -4,7 +4,16 @@ use serde_json::{Map, Value, json};
 
 /// Ids that exist.
 pub(super) struct Known {
-    pub(super) issues: Vec<String>,
+    pub(super) local: Vec<String>,
+    pub(super) remote: Vec<String>,
+}
+
+impl Known {
+    /// Far more is asked than fits: GitHub's limits are kept towards the fake, too, so most of it is about what lies on disk.
+    fn issues(&self, names: Names) -> Value {
+        let remote = if names == Names::Only { self.remote.len() } else { 1 };
+        json!(self.local.iter().chain(self.remote.iter().take(remote)).collect::<Vec<_>>())
+    }
 }
 
 /// How what exists is named.
@@ -50,7 +59,7 @@ pub(super) fn narrowed(document: &Value, known: &Known, names: Names) -> Value {
                     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                     let there = in_path(&name, path).filter(|_| parameter["in"] == "path");
                     let there = there.unwrap_or_else(|| of_parameter(&name));
-                    let there = if there == json!("issues") { json!(known.issues) } else { there };
+                    let there = if there == json!("issues") { known.issues(names) } else { there };
                     name_it(&mut parameter["schema"], &there, names);
                 }
             }
@@ -81,7 +90,7 @@ fn name_fields(schema: &mut Map<String, Value>, of: &str, known: &Known, names: 
         fields.retain(|name, _| !contradicts(name));
     }
     for (name, field) in &mut fields {
-        let there = if name == "issueId" { json!(known.issues) } else { of_field(of, name) };
+        let there = if name == "issueId" { known.issues(names) } else { of_field(of, name) };
         if there.is_null() {
             continue;
         }

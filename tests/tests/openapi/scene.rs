@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use dispatch_shared::client::Client;
 use dispatch_shared::endpoint::Endpoint;
+use dispatch_shared::protocol::issues::Issue;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use dispatch_shared::run::RuntimeKind;
 use dispatch_tests::daemon::{Daemon, Place, wait_until};
@@ -55,6 +56,11 @@ expected-statuses = ["2xx", "3xx", "4xx", "503"]
 # What a schema cannot say (an issue that is not there, a lane that is not configured) is 400 too.
 [checks.positive_data_acceptance]
 enabled = false
+
+# These wait for the forge, and the daemon spaces out what it asks of one.
+[[operations]]
+include-path-regex = "^/api/(sync|automation/sync|pr-followup/sync|issues/(refresh|reconcile)|labels/ensure)"
+request-timeout = 60.0
 "#;
 
 /// One run of the fuzzer; past this something hangs.
@@ -163,7 +169,10 @@ impl Scene {
     /// What there is, so that not every request is about nothing.
     pub(super) async fn known(&self) -> Known {
         let issues = self.daemon.client.issues(&Default::default()).await.expect("issues");
-        Known { issues: issues.iter().map(|i| i.id.to_string()).collect() }
+        let (local, remote): (Vec<_>, Vec<_>) =
+            issues.iter().partition(|i| i.repo_full_name.owner() == "local");
+        let ids = |issues: &[&Issue]| issues.iter().map(|i| i.id.to_string()).collect();
+        Known { local: ids(&local), remote: ids(&remote) }
     }
 
     /// Returns what a pass found, in words.

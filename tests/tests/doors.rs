@@ -90,6 +90,8 @@ const WORKERS: &[&str] = &[
     "GET /api/issues/state",
     "GET /api/issues/claimed",
     "GET /api/lanes",
+    "GET /api/openapi.json",
+    "GET /api/schema/task.json",
     "GET /api/pr-fix-queue/queued",
     "GET /api/pr-fix-queue/history",
     "POST /api/pr-fix-queue/mark",

@@ -87,7 +87,11 @@ fn name_fields(schema: &mut Map<String, Value>, of: &str, known: &Known, names: 
             "pullRequestNumber" | "pullRequestUrl" | "newLabels" | "path" | "forge" => true,
             _ => false,
         };
-        fields.retain(|name, _| !contradicts(name));
+        // By hand: one of its four subjects alone, and nothing that names a template which is not there.
+        let by_hand = |name: &str| {
+            of != "DispatchRequest" || matches!(name, "repo" | "task" | "agent" | "branch" | "dry_run")
+        };
+        fields.retain(|name, _| !contradicts(name) && by_hand(name));
     }
     for (name, field) in &mut fields {
         let there = if name == "issueId" { known.issues(names) } else { of_field(of, name) };
@@ -143,6 +147,11 @@ fn of_parameter(name: &str) -> Value {
 
 fn of_field(schema: &str, name: &str) -> Value {
     match (schema, name) {
+        ("DispatchRequest", "repo") => json!(["local/sample"]),
+        ("DispatchRequest", "agent") => json!(["sample"]),
+        ("DispatchRequest", "branch") => json!(["work/by-hand"]),
+        ("DispatchRequest", "task") => json!(["Paint it."]),
+        ("DispatchRequest", "dry_run") => json!([true]),
         (_, "agentName" | "agent") => json!(["kai", "sample"]),
         (_, "repoFullName") => json!(["acme/api", "local/sample"]),
         ("AddRepoRequest", "fullName") => json!(["acme/spare"]),

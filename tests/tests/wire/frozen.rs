@@ -92,7 +92,12 @@ pub(super) fn compare(cases: BTreeMap<String, Vec<Case>>) {
             }
         }
         if then.cases.len() > now.cases.len() {
-            wrong.push(format!("{}: {} cases are frozen, {} were told", now.route, then.cases.len(), now.cases.len()));
+            wrong.push(format!(
+                "{}: {} cases are frozen, {} were told",
+                now.route,
+                then.cases.len(),
+                now.cases.len()
+            ));
         }
     }
     for left in fs::read_dir(dir()).into_iter().flatten().flatten().map(|e| e.path()) {

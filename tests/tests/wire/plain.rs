@@ -101,7 +101,8 @@ fn shas(text: &str) -> String {
 fn what_is_volatile_is_found_inside_sentences_too() {
     let plain = Plain::new("http://127.0.0.1:4711/", "/tmp/dt0");
     let sha = "f".repeat(40);
-    let said = format!("held until 2026-11-20T10:00:00.123Z at {sha}, see http://127.0.0.1:4711/a and /tmp/dt0/x");
+    let said =
+        format!("held until 2026-11-20T10:00:00.123Z at {sha}, see http://127.0.0.1:4711/a and /tmp/dt0/x");
     let expected = format!("held until {TIME} at {SHA}, see http://forge.example/a and /place/x");
     assert_eq!(plain.text(&said), expected);
     let fields = json!({"attempt": 7, "at": "2026-11-20T10:00:00Z", "number": 7});

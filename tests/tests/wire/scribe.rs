@@ -201,8 +201,7 @@ impl Ask<'_> {
     pub(super) async fn whole(self, expected: u16) -> Answer {
         let Self { scribe, route, case, method, path, who, body, headers, tcp } = self;
         let looks = method == Method::GET;
-        let sent =
-            Sent { method, path, who, headers, body: body.as_ref().map(ToString::to_string) };
+        let sent = Sent { method, path, who, headers, body: body.as_ref().map(ToString::to_string) };
         scribe.turn += 1;
         let door = if who == Who::Nobody || tcp { 0 } else { scribe.turn % 2 };
         let (status, headers, text) = scribe.send(door, &sent).await;
@@ -210,7 +209,9 @@ impl Ask<'_> {
         assert_eq!(status.as_u16(), expected, "{what}: {text}");
         let kind = headers.get(header::CONTENT_TYPE).and_then(|t| t.to_str().ok()).unwrap_or("").to_owned();
         let value = match kind.as_str() {
-            "application/json" => serde_json::from_str(&text).unwrap_or_else(|e| panic!("{what}: {e}: {text}")),
+            "application/json" => {
+                serde_json::from_str(&text).unwrap_or_else(|e| panic!("{what}: {e}: {text}"))
+            }
             _ => Value::String(text),
         };
         if status.is_success() {

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 fn shape(route: &str) -> Option<Value> {
     let claim = json!({"id": "id", "agentName": "string", "attempt": "int", "leaseExpiresAt": "time", "renewEverySeconds": "int"});
-    let pull = json!({"number": "int", "url": "url", "state": "word", "isDraft": "bool", "headSha": "string"});
+    let pull =
+        json!({"number": "int", "url": "url", "state": "word", "isDraft": "bool", "headSha": "string"});
     let issue = json!({"id": "id", "issueId": "id", "number": "int", "title": "string", "url": "url", "state": "word",
         "body": "string", "labels": ["string"], "assignees": ["string"], "status": "status|null",
         "priority": "priority|null", "type": "string|null", "lane": "string", "currentLane": "string",
@@ -15,7 +16,8 @@ fn shape(route: &str) -> Option<Value> {
         "decomposed": "bool", "decomposedNote": "string|null", "followUpUrls": ["string"], "groomedAt": "time|null",
         "linkedPrNumber": "int|null", "linkedPrUrl": "url|null", "linkedPr~": pull, "claim~": claim, "createdAt": "time", "updatedAt": "time",
         "closedAt": "time|null"});
-    let labels = json!({"success": true, "labels": ["string"], "status": "status|null", "statusNote?": "string"});
+    let labels =
+        json!({"success": true, "labels": ["string"], "status": "status|null", "statusNote?": "string"});
     let repo = json!({"fullName": "repo", "name": "string", "owner": "string", "defaultBranch": "string", "source": "word",
         "enabled": "bool", "openPRCount": "int", "latestCommitSha": "string|null", "failingCount": "int",
         "runningCount": "int", "latestRelease": "string|null", "lastSyncedAt": "time|null", "syncError": "string|null"});
@@ -52,31 +54,51 @@ fn shape(route: &str) -> Option<Value> {
     let hook = json!({"ok": true});
     let named = json!({"issueId": "id", "repoFullName": "repo", "issueNumber": "int"});
     Some(match route {
-        "GET /api/health" => json!({"ok": true, "database": "string", "version": "string", "authMode": "word"}),
-        "GET /metrics" | "GET /api/runs/{id}/log" | "GET /api/runs/{id}/diff" | "GET /api/events" => json!("string"),
+        "GET /api/health" => {
+            json!({"ok": true, "database": "string", "version": "string", "authMode": "word"})
+        }
+        "GET /metrics" | "GET /api/runs/{id}/log" | "GET /api/runs/{id}/diff" | "GET /api/events" => {
+            json!("string")
+        }
         "GET /api/openapi.json" => json!({"openapi": "string", "paths": "any"}),
         "GET /api/schema/task.json" => json!({"$schema": "url", "type": "object", "properties": "any"}),
         "GET /api/setup" | "PUT /api/setup" => setup,
-        "GET /api/lanes" => json!([{"id": "string", "title": "string", "claimable": "bool", "role": "string|null",
-            "description": "string|null", "color": "string|null", "defaultAgent": "string|null"}]),
+        "GET /api/lanes" => {
+            json!([{"id": "string", "title": "string", "claimable": "bool", "role": "string|null",
+            "description": "string|null", "color": "string|null", "defaultAgent": "string|null"}])
+        }
         "GET /api/issues" => json!([issue]),
         "GET /api/issues/{id}" | "POST /api/issues/refresh" => issue,
-        "GET /api/issues/state" => json!({"issueId": "id", "repoFullName": "repo", "number": "int", "state": "word",
-            "closedAt": "time|null", "labels": ["string"]}),
+        "GET /api/issues/state" => {
+            json!({"issueId": "id", "repoFullName": "repo", "number": "int", "state": "word",
+            "closedAt": "time|null", "labels": ["string"]})
+        }
         "POST /api/issues/claim" => json!({"success": true, "labels": ["string"], "claim": claim}),
-        "POST /api/issues/move" | "POST /api/issues/unclaim" | "POST /api/issues/reset-ready"
-        | "POST /api/issues/label" | "POST /api/issues/unlabel" | "POST /api/runs/{id}/retry"
+        "POST /api/issues/move"
+        | "POST /api/issues/unclaim"
+        | "POST /api/issues/reset-ready"
+        | "POST /api/issues/label"
+        | "POST /api/issues/unlabel"
+        | "POST /api/runs/{id}/retry"
         | "POST /api/runs/{id}/answer" => labels,
         "POST /api/issues/status" => json!({"success": true, "status": "status", "labels": ["string"]}),
-        "GET /api/issues/claimed" => json!([{"issueId": "id", "number": "int", "repoFullName": "repo", "currentLane": "string",
-            "labels": ["string"], "hasOpenPr": "bool"}]),
+        "GET /api/issues/claimed" => {
+            json!([{"issueId": "id", "number": "int", "repoFullName": "repo", "currentLane": "string",
+            "labels": ["string"], "hasOpenPr": "bool"}])
+        }
         "POST /api/issues/comment" => json!({"success": true}),
-        "POST /api/issues/reconcile" => json!({"success": "bool", "reposProcessed": "int", "issuesReconciled": "int",
-            "issuesClosed": "int", "labelsChanged": "int", "errors": ["string"]}),
-        "GET /api/issues/{id}/why" => json!({"rules": [{"rule": "string", "holds": "bool", "why": "string"}]}),
+        "POST /api/issues/reconcile" => {
+            json!({"success": "bool", "reposProcessed": "int", "issuesReconciled": "int",
+            "issuesClosed": "int", "labelsChanged": "int", "errors": ["string"]})
+        }
+        "GET /api/issues/{id}/why" => {
+            json!({"rules": [{"rule": "string", "holds": "bool", "why": "string"}]})
+        }
         "GET /api/issues/{id}/lane" | "POST /api/issues/{id}/lane" => lane_answer,
         "POST /api/issues/groom" => json!({"success": true, "labels": ["string"], "status": "status|null"}),
-        "POST /api/issues/actions/decompose" => json!({"success": true, "decomposed": "bool", "followUpUrls": ["string"]}),
+        "POST /api/issues/actions/decompose" => {
+            json!({"success": true, "decomposed": "bool", "followUpUrls": ["string"]})
+        }
         "POST /api/issues/{id}/children" => json!({"dryRun": "bool", "children": [{"title": "string"}]}),
         "POST /api/groomer/run" | "GET /api/groomer/runs/{id}" => groomer_run,
         "GET /api/groomer/runs" => json!([groomer_run]),
@@ -85,26 +107,40 @@ fn shape(route: &str) -> Option<Value> {
         "POST /api/agents/{agent}/tasks/report" => json!({"ok": true, "agentName": "string", "report": "any",
             "agentRunId": "string", "duplicate?": true,
             "prFixResolution": {"matched": "bool", "action": "word", "itemId": "string|null", "reason": "string"}}),
-        "POST /api/agents/{agent}/heartbeat" => json!({"status": "word", "agentName": "string", "startedAt": "time",
+        "POST /api/agents/{agent}/heartbeat" => {
+            json!({"status": "word", "agentName": "string", "startedAt": "time",
             "finishedAt": "time", "summary": "string", "warnings": ["string"], "errors": ["string"],
-            "touchedIssueUrls": ["url"]}),
+            "touchedIssueUrls": ["url"]})
+        }
         "GET /api/agents/{agent}/queue" => json!(["queue entry"]),
-        "POST /api/pr-fix-queue/enqueue" | "POST /api/pr-fix-queue/mark" | "POST /api/pr-fix-queue/requeue"
+        "POST /api/pr-fix-queue/enqueue"
+        | "POST /api/pr-fix-queue/mark"
+        | "POST /api/pr-fix-queue/requeue"
         | "POST /api/pr-fix-queue/ack" => fix,
         "GET /api/pr-fix-queue/queued" => json!([fix]),
-        "GET /api/pr-fix-queue/history" => json!([{"repo": "repo", "pr": "int", "status": "UPPER", "generation": "int", "at": "time"}]),
+        "GET /api/pr-fix-queue/history" => {
+            json!([{"repo": "repo", "pr": "int", "status": "UPPER", "generation": "int", "at": "time"}])
+        }
         "POST /api/pr-followup/sync" => json!({"success": "bool"}),
         "POST /api/pr-followup/webhook" | "POST /api/issues/webhook" => hook,
-        "GET /api/agents/{agent}/active-work" => json!({"hasActiveWork": "bool", "context?": {"issueId": "id",
+        "GET /api/agents/{agent}/active-work" => {
+            json!({"hasActiveWork": "bool", "context?": {"issueId": "id",
             "repoFullName": "repo", "issueNumber": "int", "agentName": "string", "checkpoint": "word", "branch?": "string",
             "prUrl?": "url", "nextAction": "word", "leaseId": "id", "lane": "string", "status": "status|null",
-            "labels": ["string"]}}),
+            "labels": ["string"]}})
+        }
         "GET /api/agents/{agent}/in-progress" => json!([named]),
-        "GET /api/agents/{agent}/work-summary" => json!({"agentName": "string", "issues": {"local": {"queued": "int",
-            "inProgress": "int"}}, "prFixes": "int"}),
+        "GET /api/agents/{agent}/work-summary" => {
+            json!({"agentName": "string", "issues": {"local": {"queued": "int",
+            "inProgress": "int"}}, "prFixes": "int"})
+        }
         "GET /api/agent-work" => json!({"activeWork": [work], "staleLeases": [work]}),
-        "POST /api/agent-work" => json!({"success": true, "reason": "string", "releasedLeases": "int", "releasedWork": "int"}),
-        "POST /api/agent-work/start" | "POST /api/agent-work/checkpoint" | "POST /api/agent-work/finish" => work,
+        "POST /api/agent-work" => {
+            json!({"success": true, "reason": "string", "releasedLeases": "int", "releasedWork": "int"})
+        }
+        "POST /api/agent-work/start" | "POST /api/agent-work/checkpoint" | "POST /api/agent-work/finish" => {
+            work
+        }
         "POST /api/agent-work/sweep" => json!({"success": true}),
         "GET /api/agent-runs" => json!([agent_run]),
         "POST /api/agent-runs" => agent_run,
@@ -113,10 +149,14 @@ fn shape(route: &str) -> Option<Value> {
         "GET /api/runs" => json!([run]),
         "GET /api/runs/{id}" | "POST /api/runs/{id}/kill" => run,
         "GET /api/automation/repos" | "GET /api/repos" => json!([repo]),
-        "POST /api/automation/repos" | "POST /api/repos" | "PATCH /api/automation/repos/{repo}"
+        "POST /api/automation/repos"
+        | "POST /api/repos"
+        | "PATCH /api/automation/repos/{repo}"
         | "PATCH /api/automation/repos/{owner}/{repo}" => repo,
-        "GET /api/automation/repos/tracked" => json!([{"fullName": "repo", "owner": "string", "name": "string",
-            "enabled": "bool", "defaultBranch": "string", "source": "word", "lastSyncedAt": "time|null"}]),
+        "GET /api/automation/repos/tracked" => {
+            json!([{"fullName": "repo", "owner": "string", "name": "string",
+            "enabled": "bool", "defaultBranch": "string", "source": "word", "lastSyncedAt": "time|null"}])
+        }
         "GET /api/automation/repos/{repo}" | "GET /api/automation/repos/{owner}/{repo}" => repo_detail,
         "DELETE /api/automation/repos/{repo}" | "DELETE /api/automation/repos/{owner}/{repo}" => json!({}),
         "POST /api/automation/sync" => json!({"synced": "int", "failed": "int",
@@ -125,13 +165,19 @@ fn shape(route: &str) -> Option<Value> {
         "POST /api/automation/runs/{id}" => json!({"success": "bool"}),
         "POST /api/labels/ensure" => json!({"dryRun": "bool", "created": ["string"], "missing": ["string"]}),
         "POST /api/sync" => json!({"syncedCount": "int"}),
-        "POST /api/sync/scheduled" => json!({"success": "bool", "issues": {"repos": "int", "syncedCount": "int",
-            "results": [{"repo": "repo", "synced": "int", "error?": "string"}]}}),
+        "POST /api/sync/scheduled" => {
+            json!({"success": "bool", "issues": {"repos": "int", "syncedCount": "int",
+            "results": [{"repo": "repo", "synced": "int", "error?": "string"}]}})
+        }
         "GET /api/audit" => json!([audit]),
-        "GET /api/control" | "POST /api/control/freeze" | "POST /api/control/thaw"
+        "GET /api/control"
+        | "POST /api/control/freeze"
+        | "POST /api/control/thaw"
         | "POST /api/control/pools/{program}/resume" => control,
-        "GET /api/problems" => json!([{"id": "string", "kind": "word", "since": "time", "subject": "string", "text": "string",
-            "action": "word"}]),
+        "GET /api/problems" => {
+            json!([{"id": "string", "kind": "word", "since": "time", "subject": "string", "text": "string",
+            "action": "word"}])
+        }
         _ => return None,
     })
 }
@@ -155,7 +201,10 @@ fn queue_entry(value: &Value) -> Value {
 fn task(value: &Value, taken: bool) -> Value {
     let mut shape = json!({"type": "word", "shouldRun": "bool", "agentName": "string"});
     if value["type"] == "idle" {
-        super::scribe::with(&mut shape, json!({"shouldRun": false, "reason": "string", "issue!": "absent", "claim!": "absent"}));
+        super::scribe::with(
+            &mut shape,
+            json!({"shouldRun": false, "reason": "string", "issue!": "absent", "claim!": "absent"}),
+        );
         return shape;
     }
     let issue = json!({"id": "id", "repoFullName": "repo", "number": "int", "title": "string", "url": "url", "body": "string",
@@ -167,10 +216,12 @@ fn task(value: &Value, taken: bool) -> Value {
     super::scribe::with(
         &mut shape,
         match value["type"].as_str() {
-            Some("followup-pr") => json!({"pullRequest": {"repoFullName": "repo", "number": "int", "url?": "url"},
+            Some("followup-pr") => {
+                json!({"pullRequest": {"repoFullName": "repo", "number": "int", "url?": "url"},
                 "prFixItem?": {"id": "string", "generation": "int"}, "reasons": ["string"], "issue?": issue,
                 "feedbackItems": [{"author": "string|null", "path": "string|null", "line": "int|null", "text": "string"}],
-                "headSha": "string"}),
+                "headSha": "string"})
+            }
             _ => json!({"issue": issue}),
         },
     );
@@ -182,7 +233,8 @@ fn task(value: &Value, taken: bool) -> Value {
 
 /// Whether a route's answer has the shape of the contract.
 pub(super) fn hold(route: &str, value: &Value) -> Result<(), String> {
-    let shape = shape(route).ok_or_else(|| format!("{route} has no shape here: take it from the contract"))?;
+    let shape =
+        shape(route).ok_or_else(|| format!("{route} has no shape here: take it from the contract"))?;
     fits(&shape, value, "the answer")
 }
 
@@ -194,7 +246,9 @@ pub(super) fn error(value: &Value) -> Result<(), String> {
 fn fits(shape: &Value, value: &Value, at: &str) -> Result<(), String> {
     match shape {
         Value::String(types) if types == "queue entry" => fits(&queue_entry(value), value, at),
-        Value::String(types) if types == "look" || types == "take" => fits(&task(value, types == "take"), value, at),
+        Value::String(types) if types == "look" || types == "take" => {
+            fits(&task(value, types == "take"), value, at)
+        }
         Value::String(types) => {
             let one = types.split('|').any(|t| is(t, value));
             one.then_some(()).ok_or_else(|| format!("{at} is {types}, not {value}"))
@@ -251,13 +305,19 @@ pub(super) fn shown(route: &str, value: &Value) -> Value {
     let names = |part: &str| value[part].as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>());
     match route {
         "GET /api/openapi.json" => return json!({"openapi": value["openapi"], "paths": names("paths")}),
-        "GET /api/schema/task.json" => return json!({"properties": names("properties"), "required": value["required"]}),
+        "GET /api/schema/task.json" => {
+            return json!({"properties": names("properties"), "required": value["required"]});
+        }
         _ => {}
     }
     let Some(text) = value.as_str() else { return value.clone() };
     match route {
         "GET /metrics" => text.lines().filter(|l| l.starts_with("# TYPE")).collect::<Vec<_>>().into(),
-        "GET /api/events" => text.lines().filter(|l| !l.starts_with("data:") && !l.starts_with("id:")).collect::<Vec<_>>().into(),
+        "GET /api/events" => text
+            .lines()
+            .filter(|l| !l.starts_with("data:") && !l.starts_with("id:"))
+            .collect::<Vec<_>>()
+            .into(),
         _ => value.clone(),
     }
 }

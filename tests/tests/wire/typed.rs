@@ -10,8 +10,8 @@ use dispatch_shared::endpoint::Endpoint;
 use dispatch_shared::error::ApiError;
 use dispatch_shared::id::{IssueId, RunId};
 use dispatch_shared::protocol::{
-    self as wire, activity, agent_runs, automation, cards, claims, control, events, followup, grooming, issues, lanes, queue,
-    repos, runs, setup, tasks, work,
+    self as wire, activity, agent_runs, automation, cards, claims, control, events, followup, grooming,
+    issues, lanes, queue, repos, runs, setup, tasks, work,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -43,10 +43,13 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
         "GET /api/issues/{id}/why" => same::<issues::Why>,
         "GET /api/issues/{id}/lane" | "POST /api/issues/{id}/lane" => same::<lanes::LaneAnswer>,
         "POST /api/issues/claim" => same::<claims::ClaimAnswer>,
-        "POST /api/issues/unclaim" | "POST /api/issues/move" | "POST /api/issues/label" | "POST /api/issues/unlabel"
-        | "POST /api/issues/reset-ready" | "POST /api/runs/{id}/retry" | "POST /api/runs/{id}/answer" => {
-            same::<issues::LabelsAnswer>
-        }
+        "POST /api/issues/unclaim"
+        | "POST /api/issues/move"
+        | "POST /api/issues/label"
+        | "POST /api/issues/unlabel"
+        | "POST /api/issues/reset-ready"
+        | "POST /api/runs/{id}/retry"
+        | "POST /api/runs/{id}/answer" => same::<issues::LabelsAnswer>,
         "POST /api/issues/status" => same::<cards::StatusAnswer>,
         "POST /api/issues/comment" => same::<cards::CommentAnswer>,
         "POST /api/issues/reconcile" => same::<cards::ReconcileAnswer>,
@@ -70,7 +73,9 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
         "POST /api/agent-work/sweep" => same::<work::SweepAnswer>,
         "GET /api/pr-fix-queue/queued" => same::<Vec<followup::FixItem>>,
         "GET /api/pr-fix-queue/history" => same::<Vec<followup::FixHistoryRow>>,
-        "POST /api/pr-fix-queue/enqueue" | "POST /api/pr-fix-queue/mark" | "POST /api/pr-fix-queue/requeue"
+        "POST /api/pr-fix-queue/enqueue"
+        | "POST /api/pr-fix-queue/mark"
+        | "POST /api/pr-fix-queue/requeue"
         | "POST /api/pr-fix-queue/ack" => same::<followup::FixItem>,
         "POST /api/pr-followup/sync" => same::<followup::FollowupSyncAnswer>,
         "POST /api/pr-followup/webhook" | "POST /api/issues/webhook" => same::<followup::HookAnswer>,
@@ -79,11 +84,19 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
         "GET /api/overview" => same::<agent_runs::Overview>,
         "GET /api/runs" => same::<Vec<runs::Run>>,
         "GET /api/runs/{id}" | "POST /api/runs/{id}/kill" => same::<runs::Run>,
-        "GET /api/automation/repos" | "GET /api/automation/repos/tracked" | "GET /api/repos" => same::<Vec<repos::Repo>>,
-        "POST /api/automation/repos" | "POST /api/repos" | "PATCH /api/automation/repos/{repo}"
+        "GET /api/automation/repos" | "GET /api/automation/repos/tracked" | "GET /api/repos" => {
+            same::<Vec<repos::Repo>>
+        }
+        "POST /api/automation/repos"
+        | "POST /api/repos"
+        | "PATCH /api/automation/repos/{repo}"
         | "PATCH /api/automation/repos/{owner}/{repo}" => same::<repos::Repo>,
-        "GET /api/automation/repos/{repo}" | "GET /api/automation/repos/{owner}/{repo}" => same::<automation::RepoDetail>,
-        "DELETE /api/automation/repos/{repo}" | "DELETE /api/automation/repos/{owner}/{repo}" => same::<wire::Ok>,
+        "GET /api/automation/repos/{repo}" | "GET /api/automation/repos/{owner}/{repo}" => {
+            same::<automation::RepoDetail>
+        }
+        "DELETE /api/automation/repos/{repo}" | "DELETE /api/automation/repos/{owner}/{repo}" => {
+            same::<wire::Ok>
+        }
         "POST /api/automation/sync" => same::<automation::AutomationSyncAnswer>,
         "GET /api/automation/workflows" => same::<Vec<automation::Workflow>>,
         "GET /api/automation/workflows/{id}" => same::<automation::Workflow>,
@@ -93,11 +106,18 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
         "POST /api/sync" => same::<repos::SyncAnswer>,
         "POST /api/sync/scheduled" => same::<automation::ScheduledAnswer>,
         "GET /api/audit" => same::<Vec<activity::AuditRow>>,
-        "GET /api/control" | "POST /api/control/freeze" | "POST /api/control/thaw"
+        "GET /api/control"
+        | "POST /api/control/freeze"
+        | "POST /api/control/thaw"
         | "POST /api/control/pools/{program}/resume" => same::<control::Control>,
         "GET /api/problems" => same::<Vec<control::Problem>>,
         // Bytes, lines of text, a stream, and documents about the rest.
-        "GET /api/openapi.json" | "GET /api/schema/task.json" | "GET /metrics" | "GET /api/runs/{id}/log" | "GET /api/runs/{id}/diff" | "GET /api/events" => |_| Ok(()),
+        "GET /api/openapi.json"
+        | "GET /api/schema/task.json"
+        | "GET /metrics"
+        | "GET /api/runs/{id}/log"
+        | "GET /api/runs/{id}/diff"
+        | "GET /api/events" => |_| Ok(()),
         _ => return None,
     })
 }
@@ -108,8 +128,12 @@ fn the_protocol_understands_every_answer() {
     for route in frozen::all() {
         for case in &route.cases {
             let read = match case.status {
-                200..300 => answer(&route.route).ok_or("its answer has no type here".to_owned()).and_then(|r| r(&case.answer)),
-                _ => serde_json::from_value::<ApiError>(case.answer.clone()).map(drop).map_err(|e| e.to_string()),
+                200..300 => answer(&route.route)
+                    .ok_or("its answer has no type here".to_owned())
+                    .and_then(|r| r(&case.answer)),
+                _ => serde_json::from_value::<ApiError>(case.answer.clone())
+                    .map(drop)
+                    .map_err(|e| e.to_string()),
             };
             if let Err(why) = read {
                 wrong.push(format!("{} ({}): {why}", route.route, case.case));
@@ -145,7 +169,11 @@ async fn replay(frozen: Frozen, request: Request<Incoming>) -> Result<Response<F
         None => (404, json!({"error": format!("{method} {path} {body} is not frozen"), "code": "not_found"})),
     };
     let bytes = Full::new(Bytes::from(answer.to_string()));
-    Ok(Response::builder().status(status).header("content-type", "application/json").body(bytes).expect("an answer"))
+    Ok(Response::builder()
+        .status(status)
+        .header("content-type", "application/json")
+        .body(bytes)
+        .expect("an answer"))
 }
 
 /// A client of a server that knows what is frozen, and nothing else.
@@ -161,7 +189,9 @@ async fn client() -> Client {
         while let Ok((stream, _)) = listener.accept().await {
             let frozen = frozen.clone();
             let service = hyper::service::service_fn(move |request| replay(frozen.clone(), request));
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+            tokio::spawn(
+                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service),
+            );
         }
     });
     let endpoint = Endpoint::parse(&format!("http://{address}")).expect("an address");
@@ -170,9 +200,10 @@ async fn client() -> Client {
 
 /// The typed body of the frozen request of this name.
 fn body<T: DeserializeOwned>(route: &str, case: &str) -> T {
-    let found = frozen::all().into_iter().find(|r| r.route == route).and_then(|r| {
-        r.cases.into_iter().find(|c| c.case == case).and_then(|c| c.body)
-    });
+    let found = frozen::all()
+        .into_iter()
+        .find(|r| r.route == route)
+        .and_then(|r| r.cases.into_iter().find(|c| c.case == case).and_then(|c| c.body));
     let found = found.unwrap_or_else(|| panic!("{route} ({case}) is not frozen with a body"));
     serde_json::from_value(found).unwrap_or_else(|e| panic!("{route} ({case}): {e}"))
 }
@@ -196,7 +227,11 @@ async fn the_typed_client_sends_what_is_frozen() {
         c.put_setup(&body("PUT /api/setup", "a credential")),
         c.issue(&issue),
         c.why(&issue),
-        c.issues(&issues::IssuesQuery { repo: text("acme/api"), status: text("in-review"), ..Default::default() }),
+        c.issues(&issues::IssuesQuery {
+            repo: text("acme/api"),
+            status: text("in-review"),
+            ..Default::default()
+        }),
         c.move_issue(&body("POST /api/issues/move", "to a column by its word")),
         c.claim(&body("POST /api/issues/claim", "by id, repository and number")),
         c.unclaim(&body("POST /api/issues/unclaim", "by its holder")),
@@ -208,9 +243,21 @@ async fn the_typed_client_sends_what_is_frozen() {
         c.comment(&body("POST /api/issues/comment", "a comment")),
         c.peek("kai", &tasks::NextTaskQuery { lane: text("cloud"), ..Default::default() }),
         c.peek("kai", &tasks::NextTaskQuery { include_claimed: Some(true), ..Default::default() }),
-        c.take("gil", &tasks::NextTaskQuery { mode: text("groom"), ..Default::default() }, &Default::default()),
-        c.take("kai", &tasks::NextTaskQuery { resume: Some(true), ..Default::default() }, &Default::default()),
-        c.take("kai", &Default::default(), &body("POST /api/agents/{agent}/next-task", "the answer was lost")),
+        c.take(
+            "gil",
+            &tasks::NextTaskQuery { mode: text("groom"), ..Default::default() },
+            &Default::default()
+        ),
+        c.take(
+            "kai",
+            &tasks::NextTaskQuery { resume: Some(true), ..Default::default() },
+            &Default::default()
+        ),
+        c.take(
+            "kai",
+            &Default::default(),
+            &body("POST /api/agents/{agent}/next-task", "the answer was lost")
+        ),
         c.report("kai", &body("POST /api/agents/{agent}/tasks/report", "blocked")),
         c.report("eve", &body("POST /api/agents/{agent}/tasks/report", "a push")),
         c.heartbeat("ben", &Default::default()),

@@ -90,7 +90,8 @@ pub(super) async fn decompose(
     Json(mut request): Json<DecomposeRequest>,
 ) -> Result<Json<DecomposeAnswer>> {
     let world = app.ledger.snapshot();
-    request.issue.repo_full_name = request.repo.take().filter(|r| !r.is_empty()).or(request.issue.repo_full_name);
+    request.issue.repo_full_name =
+        request.repo.take().filter(|r| !r.is_empty()).or(request.issue.repo_full_name);
     let key = extract::card(&world, &request.issue)?;
     let urls = request.follow_up_urls.map(|urls| {
         let mut kept: Vec<String> = Vec::new();

@@ -191,9 +191,8 @@ pub(super) fn after_person(
     };
     let moved = !matches!(now.status, Some(Status::InProgress | Status::InReview));
     // A follow-up puts no agent label on the card.
-    let unassigned = held.kind == TaskType::Implement
-        && had.contains(&held.agent)
-        && !now.agents.contains(&held.agent);
+    let unassigned =
+        held.kind == TaskType::Implement && had.contains(&held.agent) && !now.agents.contains(&held.agent);
     if moved {
         settle::revoke(d, key, "a person moved the card")?;
         return Ok(Some(held.agent.clone()));

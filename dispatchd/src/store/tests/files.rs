@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use super::*;
-use crate::store::open;
 use crate::store::OpenError;
+use crate::store::open;
 use crate::store::table::{FORMAT, META};
 
 fn open_at(state: &Path) -> Result<Store, OpenError> {

@@ -29,7 +29,10 @@ pub(super) async fn looked_at(t: &mut Told) {
     }
     let first = s.on(list, "the first page").at("/api/issues?repo=acme/api&q=task&limit=2").whole(200).await;
     let link = first.headers["link"].to_str().expect("text").to_owned();
-    assert!(link.ends_with("; rel=\"next\"") && link.contains("limit=2") && link.contains("repo=acme"), "{link}");
+    assert!(
+        link.ends_with("; rel=\"next\"") && link.contains("limit=2") && link.contains("repo=acme"),
+        "{link}"
+    );
     let next = link.trim_start_matches('<').split('>').next().expect("an address").to_owned();
     let second = s.on(list, "the second page").at(next).is(200).await;
     assert_ne!(second[0]["issueId"], first.value[0]["issueId"]);
@@ -51,7 +54,10 @@ pub(super) async fn looked_at(t: &mut Told) {
 
     let state = "GET /api/issues/state";
     s.on(state, "open").at("/api/issues/state?repo=acme/api&number=1").is(200).await;
-    s.on(state, "closed, the repository however it is cased").at("/api/issues/state?repo=Acme/API&number=7").is(200).await;
+    s.on(state, "closed, the repository however it is cased")
+        .at("/api/issues/state?repo=Acme/API&number=7")
+        .is(200)
+        .await;
     s.on(state, "not known").at("/api/issues/state?repo=acme/api&number=99").is(404).await;
     s.on(state, "not tracked").at("/api/issues/state?repo=acme/none&number=1").is(404).await;
     s.on(state, "nothing named").is(400).await;
@@ -75,22 +81,41 @@ pub(super) async fn changed(t: &mut Told) {
     let (id, lanes) = (t.id(2), ("GET /api/issues/{id}/lane", "POST /api/issues/{id}/lane"));
     let s = &mut t.s;
     let go = "POST /api/issues/move";
-    let by_word = s.on(go, "to a column by its word").body(body(&two, json!({"status": "ready"}))).is(200).await;
+    let by_word =
+        s.on(go, "to a column by its word").body(body(&two, json!({"status": "ready"}))).is(200).await;
     assert_eq!((&by_word["status"], &by_word["labels"]), (&json!("status/ready"), &json!(["status/ready"])));
     let labels = json!({"oldLabels": ["status/ready"], "newLabels": ["x", "status/backlog"], "issueId": ""});
     let by_labels = s.on(go, "by labels, with an empty id").body(body(&two, labels)).is(200).await;
     assert_eq!(by_labels["labels"], json!(["status/backlog"]), "only the status of them counts");
-    let still = s.on(go, "where it stands already").body(body(&two, json!({"status": "status/backlog"}))).is(200).await;
+    let still = s
+        .on(go, "where it stands already")
+        .body(body(&two, json!({"status": "status/backlog"})))
+        .is(200)
+        .await;
     assert_eq!(still["status"], "status/backlog");
-    let done = s.on(go, "into done while it is open").body(body(&two, json!({"status": "done"}))).is(409).await;
+    let done =
+        s.on(go, "into done while it is open").body(body(&two, json!({"status": "done"}))).is(409).await;
     assert_eq!(done["code"], "illegal_transition");
     s.on(go, "nowhere").body(two.clone()).is(400).await;
     s.on(go, "no column").body(body(&two, json!({"status": "blocked-ish"}))).is(400).await;
     s.on(go, "closed").body(body(&old, json!({"status": "ready"}))).is(400).await;
-    s.on(go, "another number than the id's").body(body(&two, json!({"issueNumber": 1, "status": "ready"}))).is(400).await;
-    s.on(go, "another repository than the id's").body(body(&two, json!({"repoFullName": "acme/web", "status": "ready"}))).is(400).await;
-    s.on(go, "not known").body(json!({"repoFullName": "acme/api", "issueNumber": 99, "status": "ready"})).is(404).await;
-    let odd = s.on(go, "an odd type").body(json!({"repoFullName": "acme/api", "issueNumber": "2", "status": "ready"})).is(400).await;
+    s.on(go, "another number than the id's")
+        .body(body(&two, json!({"issueNumber": 1, "status": "ready"})))
+        .is(400)
+        .await;
+    s.on(go, "another repository than the id's")
+        .body(body(&two, json!({"repoFullName": "acme/web", "status": "ready"})))
+        .is(400)
+        .await;
+    s.on(go, "not known")
+        .body(json!({"repoFullName": "acme/api", "issueNumber": 99, "status": "ready"}))
+        .is(404)
+        .await;
+    let odd = s
+        .on(go, "an odd type")
+        .body(json!({"repoFullName": "acme/api", "issueNumber": "2", "status": "ready"}))
+        .is(400)
+        .await;
     assert!(odd["error"].as_str().is_some_and(|e| e.contains("issueNumber")), "the field is named: {odd}");
 
     let label = |text: &str| json!({"label": text});
@@ -101,7 +126,10 @@ pub(super) async fn changed(t: &mut Told) {
     s.on("POST /api/issues/label", "not known").body(json!({"issueId": "none", "label": "x"})).is(404).await;
     s.on("POST /api/issues/unlabel", "a label").body(body(&two, label("area/dates"))).is(200).await;
     s.on("POST /api/issues/unlabel", "gone already").body(body(&two, label("area/dates"))).is(200).await;
-    s.on("POST /api/issues/unlabel", "not known").body(json!({"issueId": "none", "label": "x"})).is(404).await;
+    s.on("POST /api/issues/unlabel", "not known")
+        .body(json!({"issueId": "none", "label": "x"}))
+        .is(404)
+        .await;
     s.on("POST /api/issues/comment", "a comment").body(body(&two, json!({"body": "Seen."}))).is(200).await;
     s.on("POST /api/issues/comment", "nothing").body(two.clone()).is(400).await;
     s.on("POST /api/issues/comment", "not known").body(json!({"issueId": "none", "body": "x"})).is(404).await;
@@ -115,11 +143,19 @@ pub(super) async fn changed(t: &mut Told) {
     s.on(lanes.0, "not known").at("/api/issues/none/lane").is(404).await;
     let said = json!({"model": "m-1", "classification": {"lane": "escalated", "confidence": "medium", "reason": "hard"}});
     let set = s.on(lanes.1, "by an alias").at(&at).body(said).is(200).await;
-    assert_eq!((&set["lane"], &set["model"]), (&json!("frontier"), &json!("m-1")), "answers carry configured ids");
+    assert_eq!(
+        (&set["lane"], &set["model"]),
+        (&json!("frontier"), &json!("m-1")),
+        "answers carry configured ids"
+    );
     let exact = json!({"classification": {"lane": "Frontier"}});
     let unknown = s.on(lanes.1, "lanes compare exactly").at(&at).body(exact).is(400).await;
     assert_eq!(unknown["code"], "unknown_lane");
-    s.on(lanes.1, "an odd confidence").at(&at).body(json!({"classification": {"lane": "local", "confidence": "sure"}})).is(400).await;
+    s.on(lanes.1, "an odd confidence")
+        .at(&at)
+        .body(json!({"classification": {"lane": "local", "confidence": "sure"}}))
+        .is(400)
+        .await;
     s.on(lanes.1, "not known").at("/api/issues/none/lane").body(json!({})).is(404).await;
     s.on(lanes.1, "by heuristics, without a body").at(&at).is(200).await;
 
@@ -127,12 +163,20 @@ pub(super) async fn changed(t: &mut Told) {
     let blocked = json!({"status": "blocked", "blockedReason": "waits for #9", "agentName": "kai"});
     let answer = s.on(status, "blocked").body(body(&two, blocked)).is(200).await;
     assert_eq!((&answer["success"], &answer["status"]), (&json!(true), &json!("status/blocked")));
-    let ready = s.on(status, "ready").body(body(&two, json!({"status": "ready", "actor": "kai"}))).is(200).await;
+    let ready =
+        s.on(status, "ready").body(body(&two, json!({"status": "ready", "actor": "kai"}))).is(200).await;
     assert_eq!((&ready["status"], &ready["labels"]), (&json!("status/ready"), &json!(["status/ready"])));
-    let resolved = s.on(status, "done while it is open").body(body(&two, json!({"status": "done", "agentName": "kai"}))).is(200).await;
+    let resolved = s
+        .on(status, "done while it is open")
+        .body(body(&two, json!({"status": "done", "agentName": "kai"})))
+        .is(200)
+        .await;
     assert_eq!(resolved["status"], "status/backlog");
     assert_eq!(resolved["labels"], json!(["status/backlog", "needs-human"]));
-    s.on(status, "done and closed").body(body(&old, json!({"status": "done", "agentName": "kai"}))).is(200).await;
+    s.on(status, "done and closed")
+        .body(body(&old, json!({"status": "done", "agentName": "kai"})))
+        .is(200)
+        .await;
     s.on(status, "closed").body(body(&old, json!({"status": "ready", "agentName": "kai"}))).is(400).await;
     s.on(status, "no status").body(two.clone()).is(400).await;
     s.on(status, "not known").body(json!({"issueId": "none", "status": "ready"})).is(404).await;

@@ -25,13 +25,22 @@ pub(super) async fn queued(t: &mut Told) {
         "feedback": "it fails", "evidenceKey": "check_run:acme/api#6:1"});
     let item = s.on(enqueue, "by an outside watcher").body(news.clone()).is(200).await;
     assert_eq!(
-        (&item["repo"], &item["issue"], &item["lane"], &item["status"], &item["fixType"], &item["generation"]),
+        (
+            &item["repo"],
+            &item["issue"],
+            &item["lane"],
+            &item["status"],
+            &item["fixType"],
+            &item["generation"]
+        ),
         (&json!(REPO), &json!(5), &json!("NORMAL"), &json!("QUEUED"), &json!("CI_FAILURE"), &json!(1))
     );
     let again = s.on(enqueue, "known evidence").body(news).is(200).await;
     assert_eq!(again, item, "known evidence changes nothing");
-    let more = of(json!({"type": "review-feedback", "reason": "asked", "feedback": ["one", {"author": "ada", "path": "a.txt", "line": 1, "text": "two"}],
-        "evidenceKeys": ["pull_request_review_comment:acme/api#6:2"]}));
+    let more = of(
+        json!({"type": "review-feedback", "reason": "asked", "feedback": ["one", {"author": "ada", "path": "a.txt", "line": 1, "text": "two"}],
+        "evidenceKeys": ["pull_request_review_comment:acme/api#6:2"]}),
+    );
     let item = s.on(enqueue, "more, bare and with its place").body(more).is(200).await;
     assert_eq!(item["fixType"], "CI_FAILURE", "the more urgent kind stays");
     assert_eq!(item["feedback"], json!(["it fails", "one", "a.txt:1: two"]));
@@ -50,40 +59,82 @@ pub(super) async fn queued(t: &mut Told) {
         ("another lane's id", "?lane=frontier", 0),
         ("with switches", "?include_blocked=1&prioritize_by_type=true", 1),
     ] {
-        let found_now = s.on(queued, case).by(Who::Worker).at(format!("/api/pr-fix-queue/queued{query}")).is(200).await;
+        let found_now =
+            s.on(queued, case).by(Who::Worker).at(format!("/api/pr-fix-queue/queued{query}")).is(200).await;
         assert_eq!(found_now.as_array().map(Vec::len), Some(found), "{case}");
     }
     s.on(queued, "no such lane").at("/api/pr-fix-queue/queued?lane=nowhere").is(400).await;
-    let mixed = s.on("GET /api/agents/{agent}/queue", "pull requests first").by(Who::Worker).at("/api/agents/kai/queue?lane=local").is(200).await;
+    let mixed = s
+        .on("GET /api/agents/{agent}/queue", "pull requests first")
+        .by(Who::Worker)
+        .at("/api/agents/kai/queue?lane=local")
+        .is(200)
+        .await;
     assert_eq!((&mixed[0]["type"], &mixed[1]["type"]), (&json!("pr-review-fix"), &json!("issue")));
-    s.on("GET /api/agents/{agent}/next-task", "a pull request needs work").by(Who::Worker).at("/api/agents/kai/next-task").is(200).await;
+    s.on("GET /api/agents/{agent}/next-task", "a pull request needs work")
+        .by(Who::Worker)
+        .at("/api/agents/kai/next-task")
+        .is(200)
+        .await;
 
-    let taken = s.on(ack, "by its reader").by(Who::Worker).body(of(json!({"agentName": "kai", "generation": 1}))).is(200).await;
+    let taken = s
+        .on(ack, "by its reader")
+        .by(Who::Worker)
+        .body(of(json!({"agentName": "kai", "generation": 1})))
+        .is(200)
+        .await;
     assert_eq!(taken["claim"]["agentName"], "kai");
     s.on(ack, "again").by(Who::Worker).body(of(json!({"agentName": "kai"}))).is(200).await;
     s.on(ack, "by another").by(Who::Worker).body(of(json!({"agentName": "lee"}))).is(409).await;
     s.on(ack, "not there").body(json!({"repo": REPO, "pr": 99, "agentName": "kai"})).is(404).await;
-    s.on(MARK, "by another").by(Who::Worker).body(of(json!({"status": "FIXED", "agentName": "lee"}))).is(409).await;
+    s.on(MARK, "by another")
+        .by(Who::Worker)
+        .body(of(json!({"status": "FIXED", "agentName": "lee"})))
+        .is(409)
+        .await;
     s.on(MARK, "no such status").body(of(json!({"status": "DONE"}))).is(400).await;
-    s.on(MARK, "a worker ignores nothing").by(Who::Worker).body(of(json!({"status": "IGNORED", "agentName": "kai"}))).is(403).await;
+    s.on(MARK, "a worker ignores nothing")
+        .by(Who::Worker)
+        .body(of(json!({"status": "IGNORED", "agentName": "kai"})))
+        .is(403)
+        .await;
     s.on(MARK, "not there").body(json!({"repo": REPO, "pr": 99, "status": "FIXED"})).is(404).await;
     // An old client names neither itself nor its claim.
-    let unmoved = s.on(MARK, "fixed, but nothing was pushed").by(Who::Worker).body(of(json!({"status": "fixed", "note": "done"}))).is(200).await;
-    assert_eq!((&unmoved["status"], &unmoved["generation"], &unmoved["attempts"]), (&json!("QUEUED"), &json!(2), &json!(1)));
-    let stale = s.on(MARK, "a stale generation").by(Who::Worker).body(of(json!({"status": "FIXED", "generation": 1}))).is(409).await;
+    let unmoved = s
+        .on(MARK, "fixed, but nothing was pushed")
+        .by(Who::Worker)
+        .body(of(json!({"status": "fixed", "note": "done"})))
+        .is(200)
+        .await;
+    assert_eq!(
+        (&unmoved["status"], &unmoved["generation"], &unmoved["attempts"]),
+        (&json!("QUEUED"), &json!(2), &json!(1))
+    );
+    let stale = s
+        .on(MARK, "a stale generation")
+        .by(Who::Worker)
+        .body(of(json!({"status": "FIXED", "generation": 1})))
+        .is(409)
+        .await;
     assert!(stale["error"].as_str().is_some_and(|e| e.contains("generation 2")), "{stale}");
-    let blocked = s.on(MARK, "blocked").body(of(json!({"status": "Blocked", "note": "which?"}))).is(200).await;
+    let blocked =
+        s.on(MARK, "blocked").body(of(json!({"status": "Blocked", "note": "which?"}))).is(200).await;
     assert_eq!((&blocked["status"], &blocked["lane"]), (&json!("BLOCKED"), &json!("NEEDS_HUMAN")));
     s.on(MARK, "blocked already").body(of(json!({"status": "BLOCKED"}))).is(200).await;
     let path = format!("/api/issues/{}", t.id(5));
     let s = &mut t.s;
     let card = s.on("GET /api/issues/{id}", "of a blocked pull request").at(path).is(200).await;
     assert!(card["labels"].as_array().is_some_and(|l| l.contains(&json!("needs-human"))), "{card}");
-    let waits = s.on(queued, "blocked ones too").at("/api/pr-fix-queue/queued?include_blocked=true").is(200).await;
+    let waits =
+        s.on(queued, "blocked ones too").at("/api/pr-fix-queue/queued?include_blocked=true").is(200).await;
     assert_eq!(waits.as_array().map(Vec::len), Some(1));
     s.on(requeue, "a stale generation").body(of(json!({"generation": 1}))).is(409).await;
-    let again = s.on(requeue, "by an operator, to another tier").body(of(json!({"lane": "escalated"}))).is(200).await;
-    assert_eq!((&again["status"], &again["lane"], &again["generation"]), (&json!("QUEUED"), &json!("ESCALATED"), &json!(3)));
+    let again =
+        s.on(requeue, "by an operator, to another tier").body(of(json!({"lane": "escalated"}))).is(200).await;
+    assert_eq!(
+        (&again["status"], &again["lane"], &again["generation"]),
+        (&json!("QUEUED"), &json!("ESCALATED"), &json!(3))
+    );
     let waits = s.on(requeue, "it waits already").body(of(json!({"lane": "NORMAL"}))).is(200).await;
     assert_eq!((&waits["generation"], &waits["lane"]), (&json!(3), &json!("NORMAL")));
     s.on(requeue, "no such lane").body(of(json!({"lane": "nowhere"}))).is(400).await;
@@ -92,7 +143,11 @@ pub(super) async fn queued(t: &mut Told) {
     let person = s.on(enqueue, "to a person").body(person).is(200).await;
     assert_eq!((&person["status"], &person["lane"]), (&json!("BLOCKED"), &json!("NEEDS_HUMAN")));
     s.on(requeue, "looked at").body(of(json!({"note": "go on"}))).is(200).await;
-    s.on(history, "one pull request's").by(Who::Worker).at("/api/pr-fix-queue/history?repo=Acme/Api&pr=6").is(200).await;
+    s.on(history, "one pull request's")
+        .by(Who::Worker)
+        .at("/api/pr-fix-queue/history?repo=Acme/Api&pr=6")
+        .is(200)
+        .await;
     s.on(history, "not tracked").at("/api/pr-fix-queue/history?repo=acme/none").is(404).await;
 }
 
@@ -111,7 +166,12 @@ pub(super) async fn told(t: &mut Told) {
     for (n, route) in ["POST /api/pr-followup/webhook", "POST /api/issues/webhook"].into_iter().enumerate() {
         let event = "pull_request_review_comment";
         let delivery = format!("d-{n}");
-        s.on(route, "wrongly signed").by(Who::Nobody).header("x-hub-signature-256", "sha256=00").body(said.clone()).is(401).await;
+        s.on(route, "wrongly signed")
+            .by(Who::Nobody)
+            .header("x-hub-signature-256", "sha256=00")
+            .body(said.clone())
+            .is(401)
+            .await;
         s.on(route, "not signed").by(Who::Nobody).body(said.clone()).is(401).await;
         for case in ["a review comment", "a delivery that was seen before"] {
             let hook = s.on(route, case).by(Who::Nobody).header("x-hub-signature-256", signed(&said));
@@ -127,13 +187,16 @@ pub(super) async fn told(t: &mut Told) {
     assert_eq!((&task["type"], &task["pullRequest"]["number"]), (&json!("followup-pr"), &json!(6)));
     let to = "/api/agents/ada/tasks/report";
     // As an old client reports: by the item and its generation, without a claim.
-    let body = |outcome: &str| json!({"taskType": "followup-pr", "outcome": outcome, "repoFullName": REPO,
-        "pullRequestNumber": 6, "prFixItem": task["prFixItem"], "summary": "Done."});
+    let body = |outcome: &str| {
+        json!({"taskType": "followup-pr", "outcome": outcome, "repoFullName": REPO,
+        "pullRequestNumber": 6, "prFixItem": task["prFixItem"], "summary": "Done."})
+    };
     let unmoved = s.on(report, "a push that nobody sees").at(to).body(body("pr_updated")).is(422).await;
     assert_eq!(unmoved["code"], "not_verified");
     let mut stale = body("failed");
     stale["prFixItem"]["generation"] = json!(1);
-    let skipped = s.on(report, "a stale generation").at("/api/agents/ada/tasks/report").body(stale).is(200).await;
+    let skipped =
+        s.on(report, "a stale generation").at("/api/agents/ada/tasks/report").body(stale).is(200).await;
     assert_eq!(skipped["prFixResolution"]["action"], "skipped");
     let deferred = s.on(report, "failed").at(to).body(body("failed")).is(200).await;
     assert_eq!(deferred["prFixResolution"]["action"], "deferred");
@@ -152,6 +215,7 @@ pub(super) async fn told(t: &mut Told) {
     t.github.merge(REPO, 6);
     let gone = t.s.on(MARK, "fixed and merged").body(of(json!({"status": "FIXED"}))).is(200).await;
     assert_eq!(gone["status"], "STALE");
-    let refused = t.s.on("POST /api/pr-fix-queue/requeue", "stale stays so").body(of(json!({}))).is(409).await;
+    let refused =
+        t.s.on("POST /api/pr-fix-queue/requeue", "stale stays so").body(of(json!({}))).is(409).await;
     assert_eq!(refused["code"], "illegal_transition");
 }

@@ -11,12 +11,23 @@ pub(super) async fn asked(t: &mut Told) {
     let (run, runs, one) = ("POST /api/groomer/run", "GET /api/groomer/runs", "GET /api/groomer/runs/{id}");
     let (umbrella, vague) = (t.id(4), t.id(8));
     let take = "POST /api/agents/{agent}/next-task";
-    let looked = t.s.on("GET /api/agents/{agent}/next-task", "to groom").by(Who::Worker).at("/api/agents/gil/next-task?mode=groom").is(200).await;
+    let looked =
+        t.s.on("GET /api/agents/{agent}/next-task", "to groom")
+            .by(Who::Worker)
+            .at("/api/agents/gil/next-task?mode=groom")
+            .is(200)
+            .await;
     assert_eq!(looked["type"], "groom");
-    let task = t.s.on(take, "to groom").by(Who::Worker).at("/api/agents/gil/next-task?mode=groom").is(200).await;
+    let task =
+        t.s.on(take, "to groom").by(Who::Worker).at("/api/agents/gil/next-task?mode=groom").is(200).await;
     assert_eq!(task["type"], "groom");
     let done = json!({"taskType": "groom", "outcome": "issue_updated", "claimId": task["claim"]["id"]});
-    t.s.on("POST /api/agents/{agent}/tasks/report", "groomed").by(Who::Worker).at("/api/agents/gil/tasks/report").body(done).is(200).await;
+    t.s.on("POST /api/agents/{agent}/tasks/report", "groomed")
+        .by(Who::Worker)
+        .at("/api/agents/gil/tasks/report")
+        .body(done)
+        .is(200)
+        .await;
     for (action, field) in [
         ("mark_not_ready", "notReadyReason"),
         ("mark_needs_info", "needsInfoReason"),
@@ -45,7 +56,11 @@ pub(super) async fn asked(t: &mut Told) {
     let at = format!("/api/issues/{umbrella}/children");
     let dry = s.on(children, "a dry run, without a body").at(&at).is(200).await;
     assert_eq!((&dry["dryRun"], dry["children"].as_array().map(Vec::len)), (&json!(true), Some(2)));
-    s.on(children, "named").at(&at).body(json!({"items": ["One", {"title": "Two", "body": "Text", "labels": ["x"]}]})).is(200).await;
+    s.on(children, "named")
+        .at(&at)
+        .body(json!({"items": ["One", {"title": "Two", "body": "Text", "labels": ["x"]}]}))
+        .is(200)
+        .await;
     s.on(children, "without a title").at(&at).body(json!({"items": [" "]})).is(400).await;
     s.on(children, "nothing to split").at(format!("/api/issues/{vague}/children")).is(400).await;
     s.on(children, "not known").at("/api/issues/none/children").is(404).await;
@@ -59,7 +74,10 @@ pub(super) async fn asked(t: &mut Told) {
     let body = json!({"repo": REPO, "issueNumber": 2, "decomposed": true, "followUpUrls": ["https://example.com/9", "https://example.com/9"],
         "note": "Two things.", "agentName": "gil"});
     let split_now = s.on(split, "by repository and number").body(body).is(200).await;
-    assert_eq!((&split_now["decomposed"], &split_now["followUpUrls"]), (&json!(true), &json!(["https://example.com/9"])));
+    assert_eq!(
+        (&split_now["decomposed"], &split_now["followUpUrls"]),
+        (&json!(true), &json!(["https://example.com/9"]))
+    );
     let back = json!({"repo": "", "repoFullName": "ACME/api", "issueNumber": 2, "decomposed": false});
     let back = s.on(split, "taken back").body(back).is(200).await;
     assert_eq!(back["decomposed"], false);
@@ -70,7 +88,10 @@ pub(super) async fn asked(t: &mut Told) {
         "labels": ["priority/p1", "agent/evil"], "summary": "It can be done."}));
     let ask = json!({"repoFullName": REPO, "issueNumber": 2, "force": true});
     let decided = t.s.on(run, "a dry run, as if none was named").body(ask).is(200).await;
-    assert_eq!((&decided["status"], &decided["output"]["lane"]), (&json!("dry_run_completed"), &json!("frontier")));
+    assert_eq!(
+        (&decided["status"], &decided["output"]["lane"]),
+        (&json!("dry_run_completed"), &json!("frontier"))
+    );
     let s = &mut t.s;
     s.on(run, "not known").body(json!({"repoFullName": REPO, "issueNumber": 99})).is(404).await;
     s.on(run, "not tracked").body(json!({"repoFullName": "acme/none"})).is(404).await;

@@ -132,9 +132,23 @@ fn fill(github: &FakeGithub) {
     }
     github.add_issue("acme/web", "Say good night", "A greeting.", &["status/ready"]);
     // Makes the repository know all labels but one, for each that is made is a write.
-    let known = ["status/backlog", "status/in-progress", "status/in-review", "status/done", "status/blocked", "needs-human",
-        "needs-info", "priority/p0", "priority/p1", "priority/p2", "priority/p3", "priority/p4", "lane/local", "lane/cloud",
-        "lane/frontier"];
+    let known = [
+        "status/backlog",
+        "status/in-progress",
+        "status/in-review",
+        "status/done",
+        "status/blocked",
+        "needs-human",
+        "needs-info",
+        "priority/p0",
+        "priority/p1",
+        "priority/p2",
+        "priority/p3",
+        "priority/p4",
+        "lane/local",
+        "lane/cloud",
+        "lane/frontier",
+    ];
     let labels = github.add_issue("acme/web", "Labels", "", &known);
     github.close("acme/web", labels);
 }

@@ -20,7 +20,8 @@ pub(super) async fn added(t: &mut Told) {
     let add = "POST /api/automation/repos";
     let added = s.on(add, "on GitHub").body(json!({"fullName": REPO})).is(201).await;
     assert_eq!((&added["fullName"], &added["source"]), (&json!(REPO), &json!("user")));
-    let again = s.on(add, "tracked already, however it is cased").body(json!({"fullName": "ACME/Api"})).is(409).await;
+    let again =
+        s.on(add, "tracked already, however it is cased").body(json!({"fullName": "ACME/Api"})).is(409).await;
     assert_eq!(again["code"], "already_exists");
     s.on(add, "not there").body(json!({"fullName": "acme/none"})).is(404).await;
     s.on(add, "no name").is(400).await;
@@ -52,12 +53,26 @@ pub(super) async fn added(t: &mut Told) {
     s.on(escaped, "not tracked").at("/api/automation/repos/acme%2Fnone").is(404).await;
     s.on(plain, "by its name, however it is cased").at("/api/automation/repos/ACME/api").is(200).await;
     s.on(plain, "not tracked").at("/api/automation/repos/acme/none").is(404).await;
-    let (escaped, plain) = ("PATCH /api/automation/repos/{repo}", "PATCH /api/automation/repos/{owner}/{repo}");
-    let three = s.on(plain, "a limit").at("/api/automation/repos/acme/api").body(json!({"wipLimit": 3})).is(200).await;
+    let (escaped, plain) =
+        ("PATCH /api/automation/repos/{repo}", "PATCH /api/automation/repos/{owner}/{repo}");
+    let three = s
+        .on(plain, "a limit")
+        .at("/api/automation/repos/acme/api")
+        .body(json!({"wipLimit": 3}))
+        .is(200)
+        .await;
     assert_eq!(three["wipLimit"], 3);
-    s.on(escaped, "no limit").at("/api/automation/repos/acme%2Fapi").body(json!({"wipLimit": 0})).is(200).await;
+    s.on(escaped, "no limit")
+        .at("/api/automation/repos/acme%2Fapi")
+        .body(json!({"wipLimit": 0}))
+        .is(200)
+        .await;
     s.on(plain, "not tracked").at("/api/automation/repos/acme/none").body(json!({})).is(404).await;
-    s.on(escaped, "an odd type").at("/api/automation/repos/acme%2Fapi").body(json!({"wipLimit": "3"})).is(400).await;
+    s.on(escaped, "an odd type")
+        .at("/api/automation/repos/acme%2Fapi")
+        .body(json!({"wipLimit": "3"}))
+        .is(400)
+        .await;
 
     let sync = "POST /api/automation/sync";
     let one = s.on(sync, "one").body(json!({"repo": "Acme/api"})).is(200).await;
@@ -71,13 +86,20 @@ pub(super) async fn added(t: &mut Told) {
     s.on("POST /api/issues/reconcile", "all, without a body").is(200).await;
     s.on("GET /api/automation/workflows", "all").is(200).await;
     s.on("GET /api/automation/workflows/{id}", "not known").at("/api/automation/workflows/7").is(404).await;
-    s.on("GET /api/automation/events", "of one kind").at("/api/automation/events?type=add_tracked_repo").is(200).await;
+    s.on("GET /api/automation/events", "of one kind")
+        .at("/api/automation/events?type=add_tracked_repo")
+        .is(200)
+        .await;
     let run = "POST /api/automation/runs/{id}";
     s.on(run, "again").at("/api/automation/runs/7?action=rerun&repoFullName=acme/api").is(200).await;
     s.on(run, "an odd action").at("/api/automation/runs/7?action=merge").is(400).await;
     s.on(run, "not tracked").at("/api/automation/runs/7?action=rerun&repoFullName=acme/none").is(404).await;
     let ensure = "POST /api/labels/ensure";
-    let dry = s.on(ensure, "a dry run, as if none was named").body(json!({"repoFullName": "acme/web"})).is(200).await;
+    let dry = s
+        .on(ensure, "a dry run, as if none was named")
+        .body(json!({"repoFullName": "acme/web"}))
+        .is(200)
+        .await;
     assert_eq!((&dry["dryRun"], &dry["created"]), (&json!(true), &json!([])));
     let real = json!({"repoFullName": "acme/web", "dryRun": false});
     let made = s.on(ensure, "in earnest").body(real).is(200).await;
@@ -104,17 +126,20 @@ pub(super) async fn removed(t: &mut Told) {
     s.on(resume, "not paused").at("/api/control/pools/scribe/resume").is(200).await;
     s.on("GET /api/problems", "all").is(200).await;
     s.on("GET /api/overview", "all").is(200).await;
-    let (escaped, plain) = ("DELETE /api/automation/repos/{repo}", "DELETE /api/automation/repos/{owner}/{repo}");
+    let (escaped, plain) =
+        ("DELETE /api/automation/repos/{repo}", "DELETE /api/automation/repos/{owner}/{repo}");
     s.on(escaped, "by its escaped name").at("/api/automation/repos/local%2Fsample").is(200).await;
     s.on(escaped, "gone already").at("/api/automation/repos/local%2Fsample").is(404).await;
     s.on(plain, "by its name").at("/api/automation/repos/acme/web").is(200).await;
     s.on(plain, "gone already").at("/api/automation/repos/acme/web").is(404).await;
-    let audit = s.on("GET /api/audit", "of one kind").at("/api/audit?action=remove_tracked_repo").is(200).await;
+    let audit =
+        s.on("GET /api/audit", "of one kind").at("/api/audit?action=remove_tracked_repo").is(200).await;
     assert_eq!(audit.as_array().map(Vec::len), Some(2));
     let newest = s.on("GET /api/audit", "the newest").at("/api/audit?limit=1").is(200).await;
     assert_eq!(newest[0]["repoFullName"], "acme/web");
     let path = "/api/audit?repo=Acme/API&issue=1&actor=kai&action=claim_issue";
-    let claims = s.on("GET /api/audit", "of one issue, in a repository however it is cased").at(path).is(200).await;
+    let claims =
+        s.on("GET /api/audit", "of one issue, in a repository however it is cased").at(path).is(200).await;
     assert!(claims.as_array().is_some_and(|rows| !rows.is_empty()));
     for row in claims.as_array().into_iter().flatten() {
         assert!(row["beforeLabels"].is_array() && row["afterLabels"].is_array(), "{row}");

@@ -13,15 +13,21 @@ async fn ended(t: &Told, id: &str) -> Value {
 }
 
 pub(super) async fn ran(t: &mut Told) {
-    let (list, one, log, diff) = ("GET /api/runs", "GET /api/runs/{id}", "GET /api/runs/{id}/log", "GET /api/runs/{id}/diff");
-    let (kill, retry, answer) = ("POST /api/runs/{id}/kill", "POST /api/runs/{id}/retry", "POST /api/runs/{id}/answer");
+    let (list, one, log, diff) =
+        ("GET /api/runs", "GET /api/runs/{id}", "GET /api/runs/{id}/log", "GET /api/runs/{id}/diff");
+    let (kill, retry, answer) =
+        ("POST /api/runs/{id}/kill", "POST /api/runs/{id}/retry", "POST /api/runs/{id}/answer");
     let none = t.s.on(list, "none yet").is(200).await;
     assert_eq!(none, json!([]));
     let on = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
     let web = WEB.parse().expect("a name");
     t.s.daemon.client.patch_repo(&web, &on).await.expect("the runner can be switched on");
     let asked = ended(t, "r-1").await;
-    assert_eq!((&asked["state"], &asked["question"]), (&json!("blocked"), &json!("Tabs or spaces?")), "{asked}");
+    assert_eq!(
+        (&asked["state"], &asked["question"]),
+        (&json!("blocked"), &json!("Tabs or spaces?")),
+        "{asked}"
+    );
     let s = &mut t.s;
     s.on(list, "ended ones").by(Who::Worker).at("/api/runs?state=ended&limit=1").is(200).await;
     s.on(list, "live ones").at("/api/runs?state=live").is(200).await;
@@ -36,13 +42,15 @@ pub(super) async fn ran(t: &mut Told) {
     }
     s.on("GET /api/problems", "a question").is(200).await;
     s.on(answer, "nothing").at("/api/runs/r-1/answer").is(400).await;
-    let told = s.on(answer, "a word").at("/api/runs/r-1/answer").body(json!({"text": "Two spaces."})).is(200).await;
+    let told =
+        s.on(answer, "a word").at("/api/runs/r-1/answer").body(json!({"text": "Two spaces."})).is(200).await;
     assert_eq!(told["status"], "status/ready");
     let published = ended(t, "r-2").await;
     assert_eq!(published["state"], "succeeded", "{published}");
     let s = &mut t.s;
     s.on(one, "one that published").at("/api/runs/r-2").is(200).await;
-    let text = s.on(log, "its tail, raw").by(Who::Worker).at("/api/runs/r-1/log?stream=raw&tail=1").whole(200).await;
+    let text =
+        s.on(log, "its tail, raw").by(Who::Worker).at("/api/runs/r-1/log?stream=raw&tail=1").whole(200).await;
     assert_eq!(text.headers["content-type"], "application/octet-stream");
     s.on(log, "no such stream").at("/api/runs/r-2/log?stream=video").is(400).await;
     let patch = s.on(diff, "what it changed").at("/api/runs/r-2/diff").is(200).await;
@@ -53,11 +61,15 @@ pub(super) async fn ran(t: &mut Told) {
 
     t.github.add_issue(WEB, "Wait here", "", &["status/ready"]);
     t.s.daemon.client.sync(Some(&web)).await.expect("a sync");
-    until(t, "the run to wait", "/api/runs/r-3", |v| v["state"] == "running" && v["lastOutputAt"].is_string()).await;
+    until(t, "the run to wait", "/api/runs/r-3", |v| {
+        v["state"] == "running" && v["lastOutputAt"].is_string()
+    })
+    .await;
     let s = &mut t.s;
     s.on(retry, "still running").at("/api/runs/r-3/retry").is(409).await;
     s.on(kill, "another attempt").at("/api/runs/r-3/kill").body(json!({"attempt": 7})).is(409).await;
-    let killed = s.on(kill, "without grace").at("/api/runs/r-3/kill").body(json!({"now": true})).is(200).await;
+    let killed =
+        s.on(kill, "without grace").at("/api/runs/r-3/kill").body(json!({"now": true})).is(200).await;
     assert_eq!(killed["stopping"], true);
     ended(t, "r-3").await;
     let off = PatchRepoRequest { runner_enabled: Some(false), ..PatchRepoRequest::default() };

@@ -26,14 +26,20 @@ pub(super) async fn taken(t: &mut Told) {
     let looked = s.on(LOOK, "an issue is ready").by(Who::Worker).at(at).is(200).await;
     assert_eq!((&looked["type"], &looked["issue"]["number"]), (&json!("implement"), &json!(1)));
     assert_eq!(looked["acceptanceCriteria"], json!(["it parses"]));
-    s.on(LOOK, "what is empty counts as absent").at(format!("{at}?lane=&mode=&exclude_decomposed=&includeClaimed=&includeRenovate=")).is(200).await;
+    s.on(LOOK, "what is empty counts as absent")
+        .at(format!("{at}?lane=&mode=&exclude_decomposed=&includeClaimed=&includeRenovate="))
+        .is(200)
+        .await;
     s.on(LOOK, "in a lane by its alias").at(format!("{at}?lane=normal&includeRenovate=1")).is(200).await;
     let idle = s.on(LOOK, "a lane with nothing in it").at(format!("{at}?lane=cloud")).is(200).await;
     assert_eq!((&idle["type"], &idle["shouldRun"]), (&json!("idle"), &json!(false)));
     for route in [LOOK, TAKE] {
         let lane = s.on(route, "no such lane").at(format!("{at}?lane=Local")).is(400).await;
         let said = lane["error"].as_str().expect("a sentence").to_owned();
-        assert!(said.contains("`Local`") && said.contains("frontier"), "it names the lane and those there are: {said}");
+        assert!(
+            said.contains("`Local`") && said.contains("frontier"),
+            "it names the lane and those there are: {said}"
+        );
         s.on(route, "no such mode").at(format!("{at}?mode=merge")).is(400).await;
         s.on(route, "no agent name").at("/api/agents/a%20b/next-task").is(400).await;
         s.on(route, "another's name").by(Who::Ben).at(at).is(403).await;
@@ -43,7 +49,8 @@ pub(super) async fn taken(t: &mut Told) {
         s.on(TAKE, case).at(at).body(json!({"idempotencyKey": key})).is(400).await;
     }
     let key = json!({"idempotencyKey": "é".repeat(200)});
-    let task = s.on(TAKE, "with a key of 200 characters").by(Who::Worker).at(at).body(key.clone()).is(200).await;
+    let task =
+        s.on(TAKE, "with a key of 200 characters").by(Who::Worker).at(at).body(key.clone()).is(200).await;
     assert_eq!((&task["type"], &task["issue"]["number"]), (&json!("implement"), &json!(1)));
     let again = s.on(TAKE, "the answer was lost").by(Who::Worker).at(at).body(key).is(200).await;
     assert_eq!(again["claim"]["id"], task["claim"]["id"]);
@@ -54,7 +61,10 @@ pub(super) async fn taken(t: &mut Told) {
     s.on(LOOK, "its own work").by(Who::Worker).at(format!("{at}?includeClaimed=true")).is(200).await;
     let queue = "GET /api/agents/{agent}/queue";
     s.on(queue, "all").by(Who::Worker).at("/api/agents/kai/queue").is(200).await;
-    s.on(queue, "claimed ones too").at("/api/agents/kai/queue?includeClaimed=1&exclude_decomposed=true&includeRenovate=false").is(200).await;
+    s.on(queue, "claimed ones too")
+        .at("/api/agents/kai/queue?includeClaimed=1&exclude_decomposed=true&includeRenovate=false")
+        .is(200)
+        .await;
     s.on(queue, "no such lane").at("/api/agents/kai/queue?lane=nowhere").is(400).await;
 
     let stale = report(s, "a claim that ended", &task, json!({"outcome": "failed"}), 409).await;
@@ -68,7 +78,11 @@ pub(super) async fn taken(t: &mut Told) {
         ("an idle task", json!({"taskType": "idle", "outcome": "failed"}), "taskType"),
         ("an odd type", json!({"outcome": "failed", "issueNumber": "1"}), "issueNumber"),
         ("an empty key", json!({"outcome": "failed", "idempotencyKey": ""}), "idempotencyKey"),
-        ("no generation", json!({"outcome": "failed", "prFixItem": {"id": "x", "generation": 0}}), "generation"),
+        (
+            "no generation",
+            json!({"outcome": "failed", "prFixItem": {"id": "x", "generation": 0}}),
+            "generation",
+        ),
     ] {
         let refused = report(s, case, &resumed, wrong, 400).await;
         assert!(refused["error"].as_str().is_some_and(|e| e.contains(field)), "{case}: {refused}");
@@ -102,16 +116,29 @@ pub(super) async fn taken(t: &mut Told) {
         s.on("GET /api/issues/{id}", &format!("after {outcome}")).at(path).is(200).await;
     }
     let unnamed = json!({"taskType": "implement", "outcome": "failed"});
-    s.on(REPORT, "nothing named and nothing held").at("/api/agents/lee/tasks/report").body(unnamed).is(400).await;
+    s.on(REPORT, "nothing named and nothing held")
+        .at("/api/agents/lee/tasks/report")
+        .body(unnamed)
+        .is(400)
+        .await;
     let task = take(s, "for another's report").await;
     let mine = json!({"taskType": "implement", "outcome": "failed", "issueId": task["issue"]["id"]});
-    let held = s.on(REPORT, "held by another").at("/api/agents/lee/tasks/report").body(mine.clone()).is(409).await;
+    let held =
+        s.on(REPORT, "held by another").at("/api/agents/lee/tasks/report").body(mine.clone()).is(409).await;
     assert_eq!(held["code"], "held");
     let claimless = json!({"taskType": "implement", "outcome": "pr_opened"});
-    let nothing = s.on(REPORT, "a pull request that nobody named and nobody finds").by(Who::Worker).at("/api/agents/kai/tasks/report");
+    let nothing = s
+        .on(REPORT, "a pull request that nobody named and nobody finds")
+        .by(Who::Worker)
+        .at("/api/agents/kai/tasks/report");
     let nothing = nothing.body(claimless).is(200).await;
     assert_eq!(nothing["report"]["status"], "failed");
-    let free = s.on(REPORT, "without a claim, held by nobody").at("/api/agents/lee/tasks/report").body(mine).is(200).await;
+    let free = s
+        .on(REPORT, "without a claim, held by nobody")
+        .at("/api/agents/lee/tasks/report")
+        .body(mine)
+        .is(200)
+        .await;
     assert_eq!(free["report"]["status"], "failed");
     s.on("GET /api/problems", "after the reports").is(200).await;
     s.on("GET /api/audit", "of reports").at("/api/audit?action=report_task&limit=3").is(200).await;

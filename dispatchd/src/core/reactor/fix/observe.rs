@@ -50,7 +50,11 @@ pub(super) fn observe(d: &mut Draft, repo: &RepoKey, health: &Health, at: Timest
 
 /// A pull request was read: its item knows its title and head; one that is merged or closed is stale, and whoever works on
 /// it stops.
-pub(in crate::core::reactor) fn pulled(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(), Refusal> {
+pub(in crate::core::reactor) fn pulled(
+    d: &mut Draft,
+    repo: &RepoKey,
+    seen: &SeenPull,
+) -> Result<(), Refusal> {
     let key = FixKey { repo: repo.clone(), pr: seen.number };
     let Some(old) = d.world.fixes.get(&key).cloned() else { return Ok(()) };
     let mut fix = (*old).clone();
@@ -75,7 +79,11 @@ pub(in crate::core::reactor) fn pulled(d: &mut Draft, repo: &RepoKey, seen: &See
 }
 
 /// After a whole sync: what was said to be fixed while the forge could not be asked is checked against what it shows now.
-pub(in crate::core::reactor) fn check_later(d: &mut Draft, repo: &RepoKey, read_at: Option<Timestamp>) -> Result<(), Refusal> {
+pub(in crate::core::reactor) fn check_later(
+    d: &mut Draft,
+    repo: &RepoKey,
+    read_at: Option<Timestamp>,
+) -> Result<(), Refusal> {
     let open: Vec<Fix> = d
         .world
         .fixes

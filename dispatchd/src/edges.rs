@@ -114,6 +114,10 @@ pub struct IssuePage {
     pub next: Option<String>,
     /// The cursor to keep once this page, the last one, is durable.
     pub cursor: Option<SyncCursor>,
+    /// The cursor from which a read that breaks off after this page, not the last one, may go on.
+    pub resume: Option<SyncCursor>,
+    /// The repository has another name by now.
+    pub moved: bool,
     /// How many of all issues have been read, if the forge tells: (done, total).
     pub progress: Option<(u64, u64)>,
     /// Requests it took.
@@ -188,6 +192,11 @@ pub trait Forge: Send + Sync {
 
     /// What the repository is called and what it is, now. For a repository not yet tracked only name and path are set.
     async fn repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError>;
+
+    /// Whether the forge answers this credential at all: what it denies then, it denies on purpose.
+    async fn alive(&self) -> Result<(), ForgeError> {
+        Ok(())
+    }
 
     /// One page of what changed since the repository's cursor: `page` is `None` first, then the `next` of the page
     /// before. A page without `next` carries the new cursor.

@@ -55,6 +55,7 @@ pub fn track() -> Command {
             key: repo(),
             name: "local/sample".parse().expect("it is owner/name"),
             default_branch: "main".into(),
+            standing: Default::default(),
         },
         forge: ForgeKind::Local,
         path: Some("/srv/sample".into()),
@@ -106,7 +107,7 @@ pub fn pull(number: u64, closes: u64) -> SeenPull {
 /// What a sync read: one page; `last` carries the cursor.
 #[must_use]
 pub fn synced(numbers: impl IntoIterator<Item = u64>, last: bool) -> Command {
-    let cursor = SyncCursor { since: Some(START), etag: Some("\"e1\"".into()) };
+    let cursor = SyncCursor { since: Some(START), etag: Some("\"e1\"".into()), ..SyncCursor::default() };
     Command::Synced(Synced {
         repo: Some(repo()),
         issues: numbers.into_iter().map(issue).collect(),

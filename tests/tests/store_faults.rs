@@ -100,7 +100,11 @@ const DAY: &[(&str, Step)] = &[
         wip_limit: Some(3),
         actor: "operator".into(),
     }),
-    ("sync fails", |_| Command::SyncFailed { repo: repo(), error: "the forge is away".into() }),
+    ("sync fails", |_| Command::SyncFailed {
+        repo: repo(),
+        error: "the forge is away".into(),
+        trouble: Trouble::Passing,
+    }),
 ];
 
 /// What somebody outside was told.

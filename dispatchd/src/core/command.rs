@@ -16,6 +16,7 @@ use super::dispatch::Dispatch;
 use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
 use super::record::{CardKey, ForgeKind, Source};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
+use super::standing::Trouble;
 use super::work::Work;
 
 /// Asks for a change. Commands are applied one after the other, each whole or not at all.
@@ -49,6 +50,8 @@ pub enum Command {
         repo: RepoKey,
         /// One sentence.
         error: String,
+        /// What that says of the repository.
+        trouble: Trouble,
     },
     /// Select and claim the next task. Reply: [`Reply::Claimed`] or [`Reply::Idle`].
     Take(Take),
@@ -230,8 +233,12 @@ pub struct Synced {
     pub issues: Vec<SeenIssue>,
     /// Pull requests, new or changed.
     pub pulls: Vec<SeenPull>,
-    /// Issues that the forge says are not there (404, 410, transferred).
+    /// Issues that are not there any more: their files were deleted.
     pub gone: Vec<u64>,
+    /// Issues that the forge says are not there (404, 410, transferred), while the repository is.
+    pub denied: Vec<u64>,
+    /// How far the read has come, so that one that breaks off goes on from there. Says nothing of freshness.
+    pub resume: Option<SyncCursor>,
     /// Set when the sync is complete: the repository is fresh as of now.
     pub cursor: Option<SyncCursor>,
 }

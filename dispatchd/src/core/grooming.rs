@@ -142,7 +142,7 @@ pub fn turn(world: &World, card: &Card) -> Option<Turn> {
         && facts.status.is_none()
         && card.flags.is_empty()
         && card.grooming.split().is_none()
-        && world.is_tracked(&card.key.repo)
+        && world.takes_work(&card.key.repo)
         && world.held(&card.key).is_none()
         && rank::exclusion(world, card).is_none();
     waits.then(|| (facts.priority.map_or(4, |p| p.0), card.created_at, card.key.clone()))

@@ -10,7 +10,8 @@
 //!   [`dispatch`]: runs started by hand;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
-//!   [`throttle`]: which request to GitHub goes when; [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
+//!   [`throttle`]: which request to GitHub goes when; [`cadence`], [`standing`]: how often a repository is looked at, and
+//!   what becomes of one that the forge denies; [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
 //!
 //! Imports the shared vocabulary and wire shapes only. Recovery applies stored rows with the same
@@ -18,6 +19,7 @@
 
 pub mod activity;
 pub mod blockers;
+pub mod cadence;
 pub mod change;
 pub mod clerk;
 pub mod command;
@@ -38,6 +40,7 @@ pub mod reconcile;
 pub mod record;
 pub mod retry;
 pub mod seen;
+pub mod standing;
 pub mod throttle;
 pub mod transition;
 pub mod umbrella;

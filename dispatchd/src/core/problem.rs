@@ -1,5 +1,7 @@
 //! What wants a person, most urgent first. Decided here so that the board, the command line and hooks agree.
 
+use std::time::Duration;
+
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::id::RunId;
@@ -8,8 +10,11 @@ use dispatch_shared::protocol::control::{Problem, ProblemKind};
 use dispatch_shared::run::{EndClass, RunState};
 
 use super::reconcile::{Reconcile, finding, undone};
-use super::record::{Card, Run, Write};
+use super::record::{Card, Repo, Run, Write};
 use super::world::World;
+
+/// How long the sync of a repository may fail before a person is told.
+const UNSYNCED: Duration = Duration::from_secs(3_600);
 
 /// Whether a card may be a problem: the world keeps an index of these.
 #[must_use]
@@ -38,19 +43,18 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
         of_card(world, card, now, &mut found);
     }
     for repo in world.tracked() {
-        if let Some(error) = repo.sync_error.as_ref().filter(|_| repo.sync_failures >= 2) {
-            found.push(Problem {
-                id: format!("sync-{}", repo.key),
-                kind: ProblemKind::Sync,
-                since: repo.last_synced_at.unwrap_or(repo.added_at),
-                subject: repo.name.to_string(),
-                text: error.clone(),
-                action: "sync".into(),
-                issue_id: None,
-                run_id: None,
-                repo_full_name: Some(repo.name.clone()),
-            });
-        }
+        let Some(text) = unsynced(repo, now) else { continue };
+        found.push(Problem {
+            id: format!("sync-{}", repo.key),
+            kind: ProblemKind::Sync,
+            since: repo.last_synced_at.unwrap_or(repo.added_at),
+            subject: repo.name.to_string(),
+            text,
+            action: "sync".into(),
+            issue_id: None,
+            run_id: None,
+            repo_full_name: Some(repo.name.clone()),
+        });
     }
     of_runs(world, now, &mut found);
     for (program, until, why) in world.meta.pools.iter().filter(|(_, until, _)| *until > now) {
@@ -68,6 +72,21 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
     }
     found.sort_by(|a, b| (a.kind, a.since, &a.id).cmp(&(b.kind, b.since, &b.id)));
     found
+}
+
+/// What is wrong with the sync of a repository, once it wants a person: at once if it stays so, else after an hour.
+fn unsynced(repo: &Repo, now: Timestamp) -> Option<String> {
+    let error = repo.sync_error.as_deref();
+    if !repo.access.standing.takes_work() {
+        let why = error.map(|e| format!(" ({e})")).unwrap_or_default();
+        return Some(format!(
+            "the repository {}{why}; nothing is handed out from it",
+            repo.access.standing.words()
+        ));
+    }
+    let stale = now.since(repo.last_synced_at.unwrap_or(repo.added_at)) >= UNSYNCED;
+    let lasting = repo.access.lasting && repo.sync_failures >= 2;
+    error.filter(|_| stale || lasting).map(str::to_owned)
 }
 
 /// Runs by hand that move no card: what went wrong shows until somebody starts another on the same, or for as long as closed

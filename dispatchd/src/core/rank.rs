@@ -19,7 +19,7 @@ pub use words::{reason, why, why_for, withheld};
 /// A condition for being handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rule {
-    /// The repository is tracked.
+    /// The repository is tracked, and work can be done there.
     Tracked,
     /// The issue is open and there.
     Open,
@@ -95,7 +95,7 @@ const LATE: [Rule; 9] = [
 #[must_use]
 pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
     match rule {
-        Rule::Tracked => world.is_tracked(&card.key.repo),
+        Rule::Tracked => world.takes_work(&card.key.repo),
         Rule::Open => card.state == IssueState::Open && !card.gone,
         Rule::Ready => card.status == Status::Ready,
         Rule::Unflagged => card.flags.is_empty(),

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::grooming::Grooming;
 pub use super::seen::{SeenPull, SyncCursor};
+pub use super::standing::{Access, Standing};
 pub use claim::{Claim, ClaimState, HandOut};
 pub use intent::{Intent, IntentState, Wish};
 pub use run::{Hand, Kill, Run, Target};
@@ -85,6 +86,9 @@ pub struct Repo {
     pub sync_failures: u32,
     /// When it was tracked.
     pub added_at: Timestamp,
+    /// What is known of its standing.
+    #[serde(default)]
+    pub access: Access,
 }
 
 impl Repo {
@@ -106,6 +110,7 @@ impl Repo {
             sync_error: None,
             sync_failures: 0,
             added_at: Timestamp(0),
+            access: Access::default(),
         }
     }
 }
@@ -199,6 +204,9 @@ pub struct Card {
     pub write: Option<Write>,
     /// The forge says that it is not there any more.
     pub gone: bool,
+    /// When the forge first said so, while that is not believed yet.
+    #[serde(default)]
+    pub denied: Option<Timestamp>,
     /// What grooming knows of it.
     #[serde(default)]
     pub grooming: Grooming,

@@ -6,6 +6,8 @@ use dispatch_shared::id::{RepoKey, RepoName};
 use dispatch_shared::issue::IssueState;
 use serde::{Deserialize, Serialize};
 
+use super::standing::Standing;
+
 /// A repository's own facts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SeenRepo {
@@ -15,6 +17,9 @@ pub struct SeenRepo {
     pub name: RepoName,
     /// The base of new branches.
     pub default_branch: String,
+    /// Whether work can be done there.
+    #[serde(default)]
+    pub standing: Standing,
 }
 
 /// An issue as it was read. Pull requests are never among these.
@@ -86,6 +91,18 @@ pub struct SyncCursor {
     /// The validator of the conditional probe, verbatim, with what it is valid for.
     #[serde(default)]
     pub etag: Option<String>,
+    /// The same as `since` for the list of pull requests.
+    #[serde(default)]
+    pub pulls_since: Option<Timestamp>,
+    /// Pull requests have changed that are not read yet.
+    #[serde(default)]
+    pub pulls_due: bool,
+    /// When everything was last read, to find what is gone.
+    #[serde(default)]
+    pub swept_at: Option<Timestamp>,
+    /// When the repository itself was last looked at.
+    #[serde(default)]
+    pub looked_at: Option<Timestamp>,
 }
 
 /// The issue numbers that `text` closes when merged (`Fixes #4`, `closes: #7`), in order of appearance: GitHub's nine

@@ -128,7 +128,8 @@ impl World {
         if repo.tracked {
             self.names.insert(repo.name.folded(), repo.key.clone());
         }
-        if before.is_none_or(|old| old.tracked != repo.tracked) {
+        let works = |r: &Repo| r.tracked && r.access.standing.takes_work();
+        if before.is_none_or(|old| works(&old) != works(repo)) {
             for card in self.cards_of(&repo.key) {
                 self.reindex(&card);
             }

@@ -156,7 +156,12 @@ impl StubForge {
 impl Forge for StubForge {
     async fn repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
         self.done.lock().unwrap().push("name".into());
-        Ok(SeenRepo { key: repo.key.clone(), name: repo.name.clone(), default_branch: "main".into() })
+        Ok(SeenRepo {
+            key: repo.key.clone(),
+            name: repo.name.clone(),
+            default_branch: "main".into(),
+            standing: Default::default(),
+        })
     }
 
     async fn changes(&self, repo: &Repo, page: Option<&str>) -> Result<IssuePage, ForgeError> {
@@ -261,6 +266,7 @@ pub(super) fn repo(key: &str, forge: ForgeKind) -> Repo {
         sync_error: None,
         sync_failures: 0,
         added_at: Timestamp(0),
+        access: Default::default(),
     }
 }
 

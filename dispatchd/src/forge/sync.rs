@@ -4,6 +4,7 @@
 //! to the ledger as they come and only the last one carries the cursor, so that a sync that breaks off is read again and
 //! never makes an issue look gone.
 
+mod look;
 mod pass;
 mod schedule;
 mod sweep;
@@ -22,13 +23,15 @@ use tokio_util::sync::CancellationToken;
 use self::pass::{Pass, Passed};
 use super::Forges;
 use crate::core::record::Repo;
+use crate::core::throttle::Priority;
 use crate::edges::Edges;
 use crate::ledger::Door;
 
 /// How often, and how far failures slow it down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SyncSettings {
-    /// From the end of one sync of a repository to its next.
+    /// From the end of one sync of a repository to its next, while something goes on there; a quiet one rests for up to ten
+    /// times as long.
     pub every: Duration,
     /// The longest pause after failures.
     pub most: Duration,
@@ -92,13 +95,13 @@ impl Syncer {
     /// Reads one repository now, or joins the read that is under way. Goes on when the caller does not wait any more.
     /// `None` if the repository is not tracked.
     pub async fn sync_repo(&self, key: &RepoKey) -> Option<SyncResult> {
-        Some(self.pass(self.tracked(key)?).await.result)
+        Some(self.pass(self.tracked(key)?, Priority::Hinted).await.result)
     }
 
     /// Reads every tracked repository now, all at once.
     pub async fn sync_all(&self) -> SyncAnswer {
         let repos: Vec<Arc<Repo>> = self.inner.pass.ledger.snapshot().tracked().cloned().collect();
-        let passed = join_all(repos.into_iter().map(|repo| self.pass(repo))).await;
+        let passed = join_all(repos.into_iter().map(|repo| self.pass(repo, Priority::Hinted))).await;
         let results: Vec<SyncResult> = passed.into_iter().map(|p| p.result).collect();
         SyncAnswer { synced_count: results.iter().map(|r| r.synced).sum(), results }
     }
@@ -119,7 +122,7 @@ impl Syncer {
         self.inner.pass.ledger.snapshot().repos.get(key).filter(|r| r.tracked).cloned()
     }
 
-    fn pass(&self, repo: Arc<Repo>) -> Underway {
+    fn pass(&self, repo: Arc<Repo>, priority: Priority) -> Underway {
         let mut underway = self.inner.underway();
         if let Some(there) = underway.get(&repo.key) {
             return there.clone();
@@ -128,7 +131,7 @@ impl Syncer {
         // the list only after it was put there, for the list is locked until then.
         let (inner, of) = (self.inner.clone(), repo.clone());
         let task = tokio::spawn(async move {
-            let passed = inner.pass.run(&of).await;
+            let passed = inner.pass.run(&of, priority).await;
             inner.underway().remove(&of.key);
             passed
         });

@@ -120,6 +120,9 @@ pub fn withheld(world: &World, fix: &Fix) -> Option<&'static str> {
     if !world.is_tracked(&fix.key.repo) {
         return Some("its repository is not tracked");
     }
+    if !world.takes_work(&fix.key.repo) {
+        return Some("its repository takes no work");
+    }
     if fix.claim.is_some() || world.held(&subject(world, fix)).is_some() {
         return Some("somebody works on it");
     }

@@ -80,7 +80,12 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
     let repo = world.repos.get(&card.key.repo);
     match rule {
         Rule::Tracked => {
-            ("tracked", repo.map_or_else(|| "unknown repository".into(), |r| r.name.to_string()))
+            let say = match repo {
+                None => "unknown repository".into(),
+                Some(r) if !r.tracked || r.access.standing.takes_work() => r.name.to_string(),
+                Some(r) => format!("{} {}", r.name, r.access.standing.words()),
+            };
+            ("tracked", say)
         }
         Rule::Open => (
             "open",

@@ -5,8 +5,8 @@ use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::issue::{IssueState, read_labels};
 use dispatch_shared::task::TaskType;
 
-use super::settle;
 use super::take::{self, Maker};
+use super::{settle, standing};
 use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
 use crate::core::record::{CardKey, Claim};
@@ -25,9 +25,7 @@ pub(super) fn claim(
     if card.state == IssueState::Closed {
         return Err(Refusal::Closed(format!("{subject} is closed; reopen it on the forge first")));
     }
-    if !d.world.is_tracked(&key.repo) {
-        return Err(Refusal::NotFound(format!("{subject} is in a repository that is not tracked")));
-    }
+    standing::takes_work(d, key)?;
     if let Some(held) = d.world.held(key).cloned() {
         if &held.agent == agent && held.run.is_none() && held.kind != TaskType::Groom {
             d.claim(renewed(d, &held));

@@ -1,7 +1,8 @@
 //! One function a command: each takes a [`Draft`], changes it, and says the reply; or refuses, and the draft is thrown
 //! away.
 //!
-//! `repos` tracks and untracks; `sync` takes in what a forge said; `take`, `claims` and `moves` change who works on what;
+//! `repos` tracks and untracks; `sync` takes in what a forge said, `standing` what it denies; `take`, `claims` and `moves`
+//! change who works on what;
 //! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass; `dispatch` starts runs by hand.
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
@@ -22,6 +23,7 @@ mod report;
 mod repos;
 mod runs;
 mod settle;
+mod standing;
 mod sync;
 mod take;
 mod umbrella;
@@ -47,7 +49,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
             repos::patch(d, repo, *runner_enabled, *wip_limit, actor)?
         }
         Command::Synced(synced) => sync::synced(d, synced)?,
-        Command::SyncFailed { repo, error } => sync::failed(d, repo, error)?,
+        Command::SyncFailed { repo, error, trouble } => standing::failed(d, repo, error, *trouble)?,
         Command::Take(take) => take::take(d, take)?,
         Command::Claim { card, agent, force, actor } => claims::claim(d, card, agent, *force, actor)?,
         Command::Unclaim { card, agent, claim, actor } => {

@@ -7,9 +7,9 @@ use dispatch_shared::protocol::activity::AuditRow;
 use super::{DONE, settle};
 use crate::core::command::{Refusal, Reply, Track};
 use crate::core::draft::Draft;
-use crate::core::record::{Repo, SyncCursor};
+use crate::core::record::{Access, Repo, SyncCursor};
 
-fn row(d: &Draft, actor: &str, action: &str, repo: &Repo) -> AuditRow {
+pub(super) fn row(d: &Draft, actor: &str, action: &str, repo: &Repo) -> AuditRow {
     let key = crate::core::record::CardKey { repo: repo.key.clone(), number: 0 };
     AuditRow {
         repo_full_name: Some(repo.name.clone()),
@@ -19,7 +19,7 @@ fn row(d: &Draft, actor: &str, action: &str, repo: &Repo) -> AuditRow {
     }
 }
 
-fn tracked(d: &Draft, key: &RepoKey) -> Result<Repo, Refusal> {
+pub(super) fn tracked(d: &Draft, key: &RepoKey) -> Result<Repo, Refusal> {
     match d.world.repos.get(key) {
         Some(repo) if repo.tracked => Ok((**repo).clone()),
         _ => Err(Refusal::NotFound(format!("repository {key} is not tracked"))),
@@ -53,6 +53,7 @@ pub(super) fn track(d: &mut Draft, track: &Track) -> Result<Reply, Refusal> {
         sync_error: None,
         sync_failures: 0,
         added_at: d.now,
+        access: Access::seen(track.seen.standing),
     };
     d.audit(row(d, &track.actor, "add_tracked_repo", &repo));
     d.repo(repo);

@@ -10,12 +10,12 @@ use dispatch_shared::id::{AgentName, RepoKey};
 use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, agent_label, read_labels};
 
 use super::settle::{self, AgentLabel, Relabel};
-use super::umbrella;
+use super::{repos, standing, umbrella};
 use crate::core::blockers::{self, Blocker};
 use crate::core::command::{Refusal, Reply, Synced};
 use crate::core::draft::Draft;
 use crate::core::intent::moved_between;
-use crate::core::record::{Card, CardKey, Pull, Repo, Wish};
+use crate::core::record::{Access, Card, CardKey, Pull, Wish};
 use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::transition::{self, CardEvent};
 use dispatch_shared::Timestamp;
@@ -24,7 +24,7 @@ use dispatch_shared::task::TaskType;
 
 pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
     let key = synced.repo.as_ref().ok_or_else(|| Refusal::Invalid("a sync names its repository".into()))?;
-    let mut repo = tracked(d, key)?;
+    let mut repo = repos::tracked(d, key)?;
     for seen in &synced.issues {
         issue(d, key, seen, synced.read_at)?;
     }
@@ -32,12 +32,19 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         pull(d, key, seen)?;
     }
     for number in &synced.gone {
-        gone(d, &CardKey { repo: key.clone(), number: *number })?;
+        standing::gone(d, &CardKey { repo: key.clone(), number: *number })?;
+    }
+    for number in &synced.denied {
+        standing::denied(d, &CardKey { repo: key.clone(), number: *number })?;
     }
     let before = repo.clone();
     if let Some(seen) = &synced.seen {
         repo.name = seen.name.clone();
         repo.default_branch.clone_from(&seen.default_branch);
+        standing::become_of(d, &mut repo, Access::seen(seen.standing))?;
+    }
+    if let Some(resume) = &synced.resume {
+        repo.cursor = resume.clone();
     }
     if let Some(cursor) = &synced.cursor {
         super::fix::check_later(d, key, synced.read_at)?;
@@ -46,6 +53,7 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         repo.last_synced_at = Some(d.now);
         repo.sync_error = None;
         repo.sync_failures = 0;
+        repo.access.lasting = false;
     }
     let complete = synced.cursor.is_some();
     if repo.name != before.name {
@@ -59,20 +67,6 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         super::reconcile::pass(d, Some(key), "dispatch")?;
     }
     Ok(Reply::Done)
-}
-
-pub(super) fn failed(d: &mut Draft, key: &RepoKey, error: &str) -> Result<Reply, Refusal> {
-    let repo = tracked(d, key)?;
-    let sync_failures = repo.sync_failures.saturating_add(1);
-    d.repo(Repo { sync_error: Some(error.to_owned()), sync_failures, ..repo });
-    Ok(Reply::Done)
-}
-
-fn tracked(d: &Draft, key: &RepoKey) -> Result<Repo, Refusal> {
-    match d.world.repos.get(key) {
-        Some(repo) if repo.tracked => Ok((**repo).clone()),
-        _ => Err(Refusal::NotFound(format!("repository {key} is not tracked any more"))),
-    }
 }
 
 /// Whether a person changed what Dispatch goes by, beside the column.
@@ -95,6 +89,9 @@ pub(super) fn issue(
         return Ok(());
     };
     if seen.updated_at < old.updated_at {
+        if old.denied.is_some() {
+            d.card(Card { denied: None, ..(*old).clone() });
+        }
         return Ok(());
     }
     if seen.updated_at != old.updated_at || seen.title != old.title {
@@ -102,6 +99,7 @@ pub(super) fn issue(
     }
     let mut card = (*old).clone();
     card.gone = false;
+    card.denied = None;
     card.title.clone_from(&seen.title);
     card.url.clone_from(&seen.url);
     card.assignees.clone_from(&seen.assignees);
@@ -261,6 +259,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         last_run: None,
         write: None,
         gone: false,
+        denied: None,
         grooming: Default::default(),
         unverified: None,
         repaired: None,
@@ -271,14 +270,6 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
 fn split(found: Vec<Blocker>) -> (Vec<u64>, Vec<Blocker>) {
     let (here, elsewhere): (Vec<_>, Vec<_>) = found.into_iter().partition(|b| b.repo.is_none());
     (here.into_iter().map(|b| b.number).collect(), elsewhere)
-}
-
-fn gone(d: &mut Draft, key: &CardKey) -> Result<(), Refusal> {
-    let Some(card) = d.world.cards.get(key).filter(|c| !c.gone).cloned() else { return Ok(()) };
-    settle::revoke(d, key, "the issue is gone from the forge")?;
-    d.tell(What::IssueGone(key.id()));
-    d.card(Card { gone: true, ..(*card).clone() });
-    umbrella::child_changed(d, key)
 }
 
 /// The pull request that counts for a card: the newest open one, else the newest.

@@ -5,7 +5,7 @@ use dispatch_shared::issue::{Flag, IssueState};
 use dispatch_shared::protocol::activity::AuditRow;
 
 use super::settle::{self, Relabel};
-use super::{DONE, sync};
+use super::{DONE, standing, sync};
 use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
 use crate::core::grooming::{Decompose, MakeChildren, NewChild, Umbrella};
@@ -60,9 +60,7 @@ pub(super) fn make(d: &mut Draft, make: &MakeChildren) -> Result<Reply, Refusal>
     if card.state == IssueState::Closed {
         return Err(Refusal::Closed(format!("{subject} is closed; reopen it on the forge first")));
     }
-    if !d.world.is_tracked(&make.card.repo) {
-        return Err(Refusal::NotFound(format!("{subject} is in a repository that is not tracked")));
-    }
+    standing::takes_work(d, &make.card)?;
     let mut umbrella = card.grooming.umbrella.take().unwrap_or_default();
     let known = titles(&d.world, &umbrella);
     let fresh: Vec<&NewChild> = make.items.iter().filter(|i| !known.contains(&i.title)).collect();

@@ -97,6 +97,7 @@ impl Hand {
                 key: repo(),
                 name: "local/sample".parse().expect("a name"),
                 default_branch: "main".into(),
+                standing: Default::default(),
             },
             forge: ForgeKind::Local,
             path: None,

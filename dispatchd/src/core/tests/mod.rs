@@ -8,5 +8,6 @@ mod lanes;
 mod model;
 mod reconcile;
 mod regressions;
+mod standing;
 mod umbrella;
 mod work;

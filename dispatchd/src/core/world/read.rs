@@ -65,6 +65,12 @@ impl World {
         self.repos.get(repo).is_some_and(|r| r.tracked)
     }
 
+    /// Whether work may begin in the repository: it is tracked, and its forge lets it be changed.
+    #[must_use]
+    pub fn takes_work(&self, repo: &RepoKey) -> bool {
+        self.repos.get(repo).is_some_and(|r| r.tracked && r.access.standing.takes_work())
+    }
+
     /// The card with this id on the wire.
     #[must_use]
     pub fn card_by_id(&self, id: &IssueId) -> Option<&Arc<Card>> {

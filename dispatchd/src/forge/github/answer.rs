@@ -2,18 +2,20 @@
 
 use bytes::Bytes;
 use reqwest::StatusCode;
-use reqwest::header::HeaderMap;
+use reqwest::header::{ETAG, HeaderMap};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::edges::ForgeError;
 
 /// An answer that is no error: 2xx or 304.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
+    /// It came from another address than was asked, for good.
+    pub(super) moved: bool,
 }
 
 impl Answer {
@@ -25,6 +27,11 @@ impl Answer {
                 self.status
             ))
         })
+    }
+
+    /// Its validator, verbatim.
+    pub(super) fn etag(&self) -> Option<&str> {
+        self.headers.get(ETAG)?.to_str().ok()
     }
 
     /// GitHub's complaint, if the body is one.

@@ -1,31 +1,36 @@
 //! The incremental read of a repository.
 //!
-//! 1. A probe at a fixed address with the validator of the last sync: 304 means nothing changed, and that was all.
+//! 1. A probe at a fixed address with the validator of the last sync, for what changed last: 304 means that nothing did,
+//!    and that was all. A page that reaches back beyond the cursor is all there is to read, and that was all as well.
 //! 2. Else the issues since the cursor, oldest change first, page by page. While pages are read, an issue that changes
 //!    moves to the end and those behind it move up by one, over the edge of a page that was read already. So the next
 //!    page is asked for from the last change seen on (`since` is inclusive), and the numbered page that `Link` gives is
-//!    followed only where a whole page carries one and the same time.
-//! 3. Pull requests are among them without what matters of them: if one is, their own list is read, down to the cursor.
+//!    followed only where a whole page carries one and the same time. A read that breaks off goes on from there.
+//! 3. Pull requests are among them without what matters of them: if one is, their own list is read, down to its cursor.
 //!
 //! The validator is the one from before the first page: what changes while pages are read is found by the next probe.
+//! Names are lent: before anything is taken in, the answer must come from the repository that was meant.
 
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use reqwest::StatusCode;
-use reqwest::header::ETAG;
 use serde::{Deserialize, Serialize};
 
+use super::answer::Answer;
 use super::client::Call;
-use super::link::{escape, last_page, link};
+use super::link::{escape, last_page, link, repository_in};
 use super::{GithubForge, wire};
 use crate::core::record::Repo;
-use crate::core::seen::SyncCursor;
+use crate::core::seen::{SeenIssue, SyncCursor};
 use crate::edges::{ForgeError, IssuePage};
 
 /// Changes become visible out of order by some seconds: read the last minutes again.
 const OVERLAP: Duration = Duration::from_secs(120);
 const PER_PAGE: u64 = 100;
+
+/// What the probe asks for: what changes between two looks mostly fits.
+const PROBE: u64 = 30;
 
 /// What one page hands to the next; opaque to the caller.
 #[derive(Debug, Serialize, Deserialize)]
@@ -63,33 +68,67 @@ impl GithubForge {
     }
 
     async fn first_page(&self, repo: &Repo, what: &str) -> Result<IssuePage, ForgeError> {
-        let probe = self
-            .client
-            .url(&format!("/repos/{}/issues?state=all&sort=updated&direction=desc&per_page=1", repo.name))?;
-        let known =
-            repo.cursor.etag.as_deref().and_then(|e| e.strip_prefix(self.client.scope())?.strip_prefix(' '));
+        let cursor = &repo.cursor;
+        let query = format!("state=all&sort=updated&direction=desc&per_page={PROBE}");
+        let probe = self.client.url(&format!("/repos/{}/issues?{query}", repo.name))?;
+        let scope = self.client.scope(&probe);
+        let known = cursor.etag.as_deref().and_then(|e| e.strip_prefix(&scope)?.strip_prefix(' '));
         let answer = self.client.call(Call { etag: known, ..Call::get(probe, what).of(repo) }).await?;
+        let mut page = IssuePage { requests: 1, moved: answer.moved, ..IssuePage::default() };
         if answer.status == StatusCode::NOT_MODIFIED {
-            return Ok(IssuePage { cursor: Some(repo.cursor.clone()), requests: 1, ..IssuePage::default() });
+            page.cursor = Some(cursor.clone());
+            return Ok(page);
         }
-        let etag = answer.headers.get(ETAG).and_then(|e| e.to_str().ok());
-        let etag = etag.map(|e| format!("{} {e}", self.client.scope()));
-        if answer.json::<Vec<wire::Issue>>(what)?.is_empty() {
-            let cursor = SyncCursor { since: repo.cursor.since, etag };
-            return Ok(IssuePage { cursor: Some(cursor), requests: 1, ..IssuePage::default() });
+        let etag = answer.etag().map(|e| format!("{scope} {e}"));
+        let list: Vec<wire::Issue> = answer.json(what)?;
+        page.requests += self.is_meant(repo, &answer, what).await?;
+        let since = cursor.since.map(|s| s - OVERLAP);
+        let reaches = since.is_some_and(|s| list.last().is_some_and(|last| last.updated_at < s));
+        if reaches || link(&answer.headers, "next").is_none() {
+            let fresh: Vec<wire::Issue> =
+                list.into_iter().filter(|i| since.is_none_or(|s| i.updated_at >= s)).collect();
+            let read = fresh.len() as u64;
+            let pulls = cursor.pulls_due || fresh.iter().any(wire::Issue::is_pull);
+            let newest = fresh.iter().map(|i| i.updated_at).max().max(cursor.since);
+            page.issues = seen(fresh);
+            page.progress = Some((read, read));
+            return self
+                .last_page(repo, page, SyncCursor { since: newest, etag, ..cursor.clone() }, pulls)
+                .await;
         }
-        let since = repo.cursor.since.map(|s| s - OVERLAP);
         let progress = Progress {
             url: self.list_url(repo, since)?,
             etag,
-            newest: repo.cursor.since,
-            pulls: false,
+            newest: cursor.since,
+            pulls: cursor.pulls_due,
             read: 0,
             total: None,
         };
-        let mut page = self.one_page(repo, progress, what).await?;
-        page.requests += 1;
-        Ok(page)
+        let first = self.one_page(repo, progress, what).await?;
+        Ok(IssuePage { requests: first.requests + page.requests, moved: page.moved, ..first })
+    }
+
+    /// Refuses an answer of another repository that has taken the name since. Returns the requests that it took: pages
+    /// name the repository that they are of, a list without pages does not.
+    async fn is_meant(&self, repo: &Repo, answer: &Answer, what: &str) -> Result<usize, ForgeError> {
+        if repo.key.as_str().is_empty() || answer.moved {
+            // A redirect is followed to the repository that was meant alone.
+            return Ok(0);
+        }
+        if let Some(id) = link(&answer.headers, "next").and_then(|next| repository_in(&next)) {
+            if repo.key.as_str() == format!("gh{id}") {
+                return Ok(0);
+            }
+            return Err(ForgeError::NotFound(format!(
+                "{what} failed: {} is another repository by now (gh{id}, not {})",
+                repo.name, repo.key
+            )));
+        }
+        let now = self.read_repository(repo).await?;
+        if now.name.folded() == repo.name.folded() {
+            return Ok(1);
+        }
+        Err(ForgeError::NotFound(format!("{what} failed: the repository is called {} by now", now.name)))
     }
 
     fn list_url(&self, repo: &Repo, since: Option<Timestamp>) -> Result<String, ForgeError> {
@@ -104,6 +143,12 @@ impl GithubForge {
         let list: Vec<wire::Issue> = answer.json(what)?;
         let (first, last) = (list.first().map(|i| i.updated_at), list.last().map(|i| i.updated_at));
         let next = match link(&answer.headers, "next") {
+            Some(next) if !self.is_of(repo, &next) => {
+                return Err(ForgeError::NotFound(format!(
+                    "{what} failed: {} is another repository by now ({next})",
+                    repo.name
+                )));
+            }
             // Only onwards: whoever answers the same page again would be asked for ever.
             Some(_) if first < last && last > progress.newest => Some(self.list_url(repo, last)?),
             other => other,
@@ -112,27 +157,52 @@ impl GithubForge {
         let newest = list.iter().map(|i| i.updated_at).max().max(progress.newest);
         let pulls = progress.pulls || list.iter().any(wire::Issue::is_pull);
         let total = progress.total.or_else(|| last_page(&answer.headers).map(|n| n * PER_PAGE));
-        let mut page = IssuePage {
-            issues: list.into_iter().filter(|i| !i.is_pull()).map(wire::Issue::seen).collect(),
+        let page = IssuePage {
+            issues: seen(list),
             requests: 1,
             progress: total.map(|t| (read, t.max(read))),
             ..IssuePage::default()
         };
-        if let Some(url) = next {
-            let progress = Progress { url, newest, pulls, read, total, ..progress };
-            let token = serde_json::to_string(&progress);
-            page.next = Some(token.map_err(|e| ForgeError::Unreachable(format!("{what} failed: {e}")))?);
-            return Ok(page);
-        }
+        let cursor = SyncCursor { since: newest, etag: None, ..repo.cursor.clone() };
+        let Some(url) = next else {
+            return self.last_page(repo, page, SyncCursor { etag: progress.etag, ..cursor }, pulls).await;
+        };
+        let resume = Some(SyncCursor { pulls_due: pulls, ..cursor });
+        let progress = Progress { url, newest, pulls, read, total, ..progress };
+        let token = serde_json::to_string(&progress);
+        let next = token.map_err(|e| ForgeError::Unreachable(format!("{what} failed: {e}")))?;
+        Ok(IssuePage { next: Some(next), resume, ..page })
+    }
+
+    /// Reads the pull requests, if one has changed, and ends the read.
+    async fn last_page(
+        &self,
+        repo: &Repo,
+        mut page: IssuePage,
+        mut cursor: SyncCursor,
+        pulls: bool,
+    ) -> Result<IssuePage, ForgeError> {
         if pulls {
-            let since = repo.cursor.since.map(|s| s - OVERLAP);
+            let since = cursor.pulls_since.map(|s| s - OVERLAP);
             let (seen, requests) = self.read_pulls(repo, since).await?;
+            cursor.pulls_since = seen.iter().map(|p| p.updated_at).max().max(cursor.pulls_since);
             page.pulls = seen;
             page.requests += requests;
         }
-        page.cursor = Some(SyncCursor { since: newest, etag: progress.etag });
+        cursor.pulls_due = false;
+        page.cursor = Some(cursor);
         Ok(page)
     }
+
+    /// Whether an address that GitHub gave is of this repository, as far as it says.
+    fn is_of(&self, repo: &Repo, address: &str) -> bool {
+        repo.key.as_str().is_empty()
+            || repository_in(address).is_none_or(|id| repo.key.as_str() == format!("gh{id}"))
+    }
+}
+
+fn seen(list: Vec<wire::Issue>) -> Vec<SeenIssue> {
+    list.into_iter().filter(|i| !i.is_pull()).map(wire::Issue::seen).collect()
 }
 
 /// GitHub's times have no fractions; rounding down reads a second twice rather than not at all.

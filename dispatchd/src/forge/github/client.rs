@@ -3,7 +3,8 @@
 //! The token goes into one header of requests to the configured host and nowhere else: not into an address, a log line
 //! or an error.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -17,6 +18,7 @@ use url::Url;
 use super::answer::{Answer, Complaint};
 use super::gate::Gate;
 use super::limit::{self, Limit};
+use super::link::repository_in;
 use crate::core::record::Repo;
 use crate::core::throttle::{Act, Ask, Left, Priority, Resource, SILENCE, Wait};
 use crate::edges::{Edges, ForgeError};
@@ -72,8 +74,7 @@ impl<'a> Call<'a> {
     }
 
     fn stays_home(&self, to: &Url) -> bool {
-        let mut segments = to.path_segments().into_iter().flatten().skip_while(|s| *s != "repositories");
-        let id = segments.nth(1);
+        let id = repository_in(to.as_str());
         self.home.is_none_or(|home| id.is_none_or(|id| home.as_str() == format!("gh{id}")))
     }
 }
@@ -84,11 +85,35 @@ pub(super) struct Client {
     http: reqwest::Client,
     api: Url,
     token: Option<Secret>,
-    scope: String,
     timeout: Duration,
     pub(super) edges: Edges,
     gate: Arc<Gate>,
+    pages: Arc<Pages>,
     priority: Priority,
+}
+
+/// Small pages that are read again and again, with their validators, by address. One client has one token and one
+/// `Accept`, so these need not be named.
+#[derive(Default)]
+struct Pages(Mutex<HashMap<Url, (String, Answer)>>);
+
+impl Pages {
+    /// Pages kept, and the largest.
+    const MOST: usize = 2_000;
+    const LARGEST: usize = 64 << 10;
+
+    fn get(&self, url: &Url) -> Option<(String, Answer)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
+    }
+
+    fn put(&self, url: Url, answer: &Answer) {
+        let Some(etag) = answer.etag().filter(|_| answer.body.len() <= Self::LARGEST) else { return };
+        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if pages.len() >= Self::MOST {
+            pages.clear();
+        }
+        pages.insert(url, (etag.to_owned(), answer.clone()));
+    }
 }
 
 impl std::fmt::Debug for Client {
@@ -128,15 +153,14 @@ impl Client {
             ))
         })?;
         let token = token.filter(|t| !t.is_empty());
-        let scope = scope_of(&api, token.as_ref());
         Ok(Self {
             http,
             api,
             token,
-            scope,
             timeout,
             gate: Arc::new(Gate::new(edges.clone())),
             edges,
+            pages: Arc::default(),
             priority: Priority::Interactive,
         })
     }
@@ -154,9 +178,14 @@ impl Client {
         self.token.as_ref()
     }
 
-    /// What a validator is valid for: this API and this token.
-    pub(super) fn scope(&self) -> &str {
-        &self.scope
+    /// What a validator is valid for: this address, this token and this `Accept`, in a short name that gives none away.
+    pub(super) fn scope(&self, url: &Url) -> String {
+        let mut hash = Sha256::new();
+        for part in [url.as_str(), JSON, self.token.as_ref().map_or("", Secret::expose)] {
+            hash.update(part);
+            hash.update(b"\n");
+        }
+        hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
     }
 
     /// What is left of each resource, and why reads in the background are slowed.
@@ -219,11 +248,25 @@ impl Client {
         self.call(Call::get(url, what).of(repo)).await?.json(what)
     }
 
+    /// Reads a page that is asked for often: with the validator of the last time, so that an unchanged one costs nothing.
+    pub(super) async fn remembered(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
+        let (url, known) = (call.url.clone(), self.pages.get(&call.url));
+        let etag = known.as_ref().map(|(etag, _)| etag.as_str());
+        let answer = self.call(Call { etag, ..call }).await?;
+        match known {
+            Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => Ok(known),
+            _ => {
+                self.pages.put(url, &answer);
+                Ok(answer)
+            }
+        }
+    }
+
     /// Sends a request and follows redirects. An answer is 2xx, or 304 if `etag` was given.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
-        let mut url = call.url.clone();
+        let (mut url, mut moved) = (call.url.clone(), false);
         for _ in 0..=MOST_REDIRECTS {
-            let answer = self.send(&call, &url).await?;
+            let mut answer = self.send(&call, &url).await?;
             let follow = match answer.status {
                 StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => call.method == Method::GET,
                 StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
@@ -232,6 +275,10 @@ impl Client {
             let to = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok());
             match to.filter(|_| follow) {
                 Some(to) => {
+                    moved |= matches!(
+                        answer.status,
+                        StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT
+                    );
                     url = self.given(to, call.what)?;
                     if !call.stays_home(&url) {
                         return Err(ForgeError::NotFound(format!(
@@ -240,7 +287,10 @@ impl Client {
                         )));
                     }
                 }
-                None => return self.judge(answer, &call),
+                None => {
+                    answer.moved = moved;
+                    return self.judge(answer, &call);
+                }
             }
         }
         Err(ForgeError::Unreachable(format!("{} failed: GitHub redirects in a circle", call.what)))
@@ -300,7 +350,7 @@ impl Client {
             priority = ?self.priority,
             "github"
         );
-        Ok(Answer { status, headers, body: body.freeze() })
+        Ok(Answer { status, headers, body: body.freeze(), moved: false })
     }
 
     fn broken(&self, error: &reqwest::Error, what: &str) -> ForgeError {
@@ -343,15 +393,4 @@ fn cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     cause.to_string()
-}
-
-/// A short name for an API and a token that gives neither away.
-fn scope_of(api: &Url, token: Option<&Secret>) -> String {
-    let mut hash = Sha256::new();
-    hash.update(api.as_str());
-    hash.update(b"\n");
-    hash.update(JSON);
-    hash.update(b"\n");
-    hash.update(token.map_or("", Secret::expose));
-    hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
 }

@@ -16,21 +16,51 @@ use crate::edges::{ForgeError, LabelEvent};
 const COMMENT_MAX: usize = 65_536;
 
 impl GithubForge {
+    /// What the repository is now. A tracked one whose name is gone, or another's by now, is looked for by its id.
     pub(super) async fn read_repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
         let what = format!("reading the repository {}", repo.name);
-        let url = self.client.url(&format!("/repos/{}", repo.name))?;
-        let got: wire::Repository = self.client.read(repo, url, &what).await?;
-        let key = RepoKey::new(format!("gh{}", got.id));
-        if !repo.key.as_str().is_empty() && repo.key != key {
-            return Err(ForgeError::NotFound(format!(
-                "{} is another repository than the one tracked ({key}, not {}): the old one was deleted or moved; \
-                 remove it and add it again to track the new one",
-                repo.name, repo.key
-            )));
+        let named = self.repository_at(&format!("/repos/{}", repo.name), &what).await;
+        if repo.key.as_str().is_empty() {
+            return named;
         }
+        let denied = match named {
+            Ok(seen) if seen.key == repo.key => return Ok(seen),
+            Ok(other) => format!(
+                "{} is another repository than the one tracked ({}, not {}): the old one was deleted or moved; \
+                 remove it and add it again to track the new one",
+                repo.name, other.key, repo.key
+            ),
+            Err(ForgeError::NotFound(said)) => said,
+            Err(other) => return Err(other),
+        };
+        let Some(id) = repo.key.as_str().strip_prefix("gh") else { return Err(ForgeError::NotFound(denied)) };
+        match self.repository_at(&format!("/repositories/{id}"), &what).await {
+            Ok(seen) if seen.key == repo.key => Ok(seen),
+            Ok(_) | Err(ForgeError::NotFound(_)) => Err(ForgeError::NotFound(denied)),
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn repository_at(&self, path: &str, what: &str) -> Result<SeenRepo, ForgeError> {
+        let answer = self.client.remembered(Call::get(self.client.url(path)?, what)).await?;
+        let got: wire::Repository = answer.json(what)?;
         let name =
             got.full_name.parse().map_err(|e| ForgeError::Unreachable(format!("{what} failed: {e}")))?;
-        Ok(SeenRepo { key, name, default_branch: got.default_branch.unwrap_or_else(|| "main".to_owned()) })
+        Ok(SeenRepo {
+            key: RepoKey::new(format!("gh{}", got.id)),
+            name,
+            standing: got.standing(),
+            default_branch: got.default_branch.unwrap_or_else(|| "main".to_owned()),
+        })
+    }
+
+    /// Who the credential is: an App's token is nobody and is refused that, which is an answer as well.
+    pub(super) async fn whoami(&self) -> Result<(), ForgeError> {
+        let url = self.client.url("/user")?;
+        match self.client.call(Call::get(url, "asking GitHub who the token is")).await {
+            Ok(_) | Err(ForgeError::Refused(_)) => Ok(()),
+            Err(other) => Err(other),
+        }
     }
 
     pub(super) async fn read_issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError> {

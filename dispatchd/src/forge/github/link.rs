@@ -28,6 +28,13 @@ pub(super) fn last_page(headers: &HeaderMap) -> Option<u64> {
     last.query_pairs().find(|(k, _)| k == "page")?.1.parse().ok()
 }
 
+/// The id in an address below `/repositories/ID`.
+pub(super) fn repository_in(address: &str) -> Option<u64> {
+    let url: url::Url = address.parse().ok()?;
+    let mut segments = url.path_segments()?.skip_while(|s| *s != "repositories");
+    segments.nth(1)?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +50,8 @@ mod tests {
             Some("https://h/repositories/1/issues?labels=a,b&page=2")
         );
         assert_eq!(last_page(&headers), Some(7));
+        assert_eq!(repository_in("https://h/api/v3/repositories/81/issues?page=2"), Some(81));
+        assert_eq!(repository_in("https://h/repos/acme/repositories"), None);
         assert_eq!(link(&headers, "prev"), None);
     }
 

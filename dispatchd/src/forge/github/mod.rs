@@ -116,6 +116,10 @@ impl Forge for GithubForge {
         self.read_repository(repo).await
     }
 
+    async fn alive(&self) -> Result<(), ForgeError> {
+        self.whoami().await
+    }
+
     async fn changes(&self, repo: &Repo, page: Option<&str>) -> Result<IssuePage, ForgeError> {
         self.read_changes(repo, page).await
     }

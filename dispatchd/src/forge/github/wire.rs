@@ -6,6 +6,7 @@ use dispatch_shared::issue::IssueState;
 use serde::Deserialize;
 
 use crate::core::seen::{SeenIssue, SeenPull, closing_references};
+use crate::core::standing::Standing;
 use crate::edges::LabelEvent;
 
 #[derive(Debug, Deserialize)]
@@ -41,14 +42,11 @@ fn state(word: &str) -> IssueState {
 #[derive(Debug, Deserialize)]
 pub(super) struct Issue {
     pub(super) number: u64,
-    #[serde(default)]
-    title: String,
+    title: Option<String>,
     body: Option<String>,
-    #[serde(default)]
-    html_url: String,
+    html_url: Option<String>,
     state: String,
-    #[serde(default)]
-    labels: Vec<Label>,
+    labels: Option<Vec<Label>>,
     assignees: Option<Vec<Account>>,
     user: Option<Account>,
     created_at: Timestamp,
@@ -66,11 +64,11 @@ impl Issue {
     pub(super) fn seen(self) -> SeenIssue {
         SeenIssue {
             number: self.number,
-            title: self.title,
+            title: self.title.unwrap_or_default(),
             body: self.body.unwrap_or_default(),
-            url: self.html_url,
+            url: self.html_url.unwrap_or_default(),
             state: state(&self.state),
-            labels: names(self.labels),
+            labels: names(self.labels.unwrap_or_default()),
             assignees: self.assignees.into_iter().flatten().filter_map(|a| a.login).collect(),
             author: login(self.user),
             created_at: self.created_at,
@@ -146,6 +144,18 @@ pub(super) struct Repository {
     pub(super) id: u64,
     pub(super) full_name: String,
     pub(super) default_branch: Option<String>,
+    archived: Option<bool>,
+    disabled: Option<bool>,
+}
+
+impl Repository {
+    pub(super) fn standing(&self) -> Standing {
+        match (self.disabled, self.archived) {
+            (Some(true), _) => Standing::Disabled,
+            (_, Some(true)) => Standing::Archived,
+            _ => Standing::Active,
+        }
+    }
 }
 
 /// Something that happened to an issue; of most only the word is read.

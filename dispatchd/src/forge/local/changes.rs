@@ -73,7 +73,8 @@ impl Inner {
         page.progress = Some((page.issues.len() as u64, page.issues.len() as u64));
         let since = page.issues.iter().map(|i| i.updated_at).max();
         // After our own writes the next look reads once more, and then finds nothing new.
-        page.cursor = Some(SyncCursor { since, etag: Some(write_etag(&hash, &numbers)) });
+        page.cursor =
+            Some(SyncCursor { since, etag: Some(write_etag(&hash, &numbers)), ..repo.cursor.clone() });
         Ok(page)
     }
 

@@ -35,6 +35,7 @@ use self::front::{Doc, scalar};
 use self::git::Git;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
+use crate::core::standing::Standing;
 use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
 
 /// The forge of repositories on this machine.
@@ -105,7 +106,7 @@ impl Inner {
         let place = self.open(repo)?;
         let default_branch = place.git.default_branch()?;
         let key: RepoKey = place.dir.ensure(&place.git, &*self.edges.hook)?;
-        Ok(SeenRepo { key, name: repo.name.clone(), default_branch })
+        Ok(SeenRepo { key, name: repo.name.clone(), default_branch, standing: Standing::Active })
     }
 
     fn add_label(&self, place: &Place, number: u64, label: &str) -> Result<Vec<String>, ForgeError> {

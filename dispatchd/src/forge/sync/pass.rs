@@ -1,20 +1,19 @@
 //! One sync of one repository, from the probe to the cursor.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
-use dispatch_shared::id::RepoKey;
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::repos::SyncResult;
 use tokio::sync::{Semaphore, broadcast};
-use tokio::time::Instant;
 
+use super::look;
 use super::sweep::{self, Sweeps};
 use crate::core::command::{Command, Synced};
-use crate::core::record::{CardKey, Repo};
-use crate::core::seen::{SeenRepo, SyncCursor};
+use crate::core::record::{Access, CardKey, Repo};
+use crate::core::seen::SyncCursor;
+use crate::core::standing::Trouble;
 use crate::core::throttle::Priority;
 use crate::edges::{Edges, Forge, ForgeError, Forges as _};
 use crate::forge::Forges;
@@ -22,8 +21,6 @@ use crate::ledger::{Door, Fault};
 
 /// Repositories read at the same time. GitHub allows 100 requests at once for everything that an account does.
 const AT_ONCE: usize = 32;
-/// How often a name is read again though nothing failed: redirects hide a rename.
-const NAME_EVERY: Duration = Duration::from_secs(3_600);
 /// More pages than any repository has; a forge that never ends is broken.
 const MOST_PAGES: usize = 100_000;
 
@@ -44,8 +41,9 @@ impl Passed {
 }
 
 /// Why a sync ended early.
-enum Stop {
-    Forge(ForgeError),
+pub(super) enum Stop {
+    /// The forge, and what that says of the repository.
+    Forge(ForgeError, Trouble),
     Ledger(Fault),
 }
 
@@ -54,7 +52,6 @@ pub(super) struct Pass {
     pub(super) progress: broadcast::Sender<Progress>,
     pub(super) edges: Edges,
     forges: Arc<Forges>,
-    names_read: Mutex<HashMap<RepoKey, Instant>>,
     sweeps: Sweeps,
     slots: Semaphore,
 }
@@ -66,18 +63,17 @@ impl Pass {
             progress: broadcast::channel(256).0,
             edges,
             forges,
-            names_read: Mutex::default(),
             sweeps: Sweeps::new(sweep),
             slots: Semaphore::new(AT_ONCE),
         }
     }
 
     /// Reads `repo` and tells the ledger, also of a failure.
-    pub(super) async fn run(&self, repo: &Repo) -> Passed {
+    pub(super) async fn run(&self, repo: &Repo, priority: Priority) -> Passed {
         let _slot = self.slots.acquire().await;
         let mut result = SyncResult { repo: repo.name.clone(), synced: 0, requests: 0, error: None };
         let mut told = false;
-        let ended = self.read(repo, &mut result, &mut told).await;
+        let ended = self.read(repo, priority, &mut result, &mut told).await;
         if told {
             self.tell(repo, result.synced as u64, None, true);
         }
@@ -88,13 +84,14 @@ impl Pass {
                 tracing::warn!(repo = %repo.name, %fault, "sync not kept");
                 result.error = Some(format!("what was read of {} was not kept: {fault}", repo.name));
             }
-            Err(Stop::Forge(error)) => {
-                tracing::warn!(repo = %repo.name, %error, "sync failed");
+            Err(Stop::Forge(error, trouble)) => {
+                tracing::warn!(repo = %repo.name, %error, ?trouble, "sync failed");
                 if let ForgeError::RateLimited { until, .. } = &error {
                     quiet_until = Some(*until);
                 }
-                result.error = Some(error.to_string());
-                let failed = Command::SyncFailed { repo: repo.key.clone(), error: error.to_string() };
+                let error = error.to_string();
+                result.error = Some(error.clone());
+                let failed = Command::SyncFailed { repo: repo.key.clone(), error, trouble };
                 if let Err(fault) = self.ledger.submit(failed).await {
                     tracing::warn!(repo = %repo.name, %fault, "failed sync not kept");
                 }
@@ -103,61 +100,126 @@ impl Pass {
         Passed { result, quiet_until }
     }
 
-    async fn read(&self, repo: &Repo, result: &mut SyncResult, told: &mut bool) -> Result<(), Stop> {
-        let sweep = self.sweeps.due(&repo.key);
-        // Without a cursor everything is read.
-        let from_start = Repo { cursor: SyncCursor::default(), ..repo.clone() };
-        let repo = if sweep { &from_start } else { repo };
-        let forge = self.forges.for_repo_at(repo, Priority::Scheduled).map_err(Stop::Forge)?;
-        let mut seen = self.name(repo, forge.as_ref(), result).await.map_err(Stop::Forge)?;
+    async fn read(
+        &self,
+        repo: &Repo,
+        priority: Priority,
+        result: &mut SyncResult,
+        told: &mut bool,
+    ) -> Result<(), Stop> {
+        let forge = self.forges.for_repo_at(repo, priority)?;
+        let forge = forge.as_ref();
+        let mut repo = repo.clone();
+        if look::due(&repo, &self.edges) {
+            self.look(forge, &mut repo, result).await?;
+        }
+        let sweep = self.sweeps.due(&repo, self.edges.clock.now());
+        let whole = sweep || repo.cursor.since.is_none();
+        if sweep {
+            // Without a cursor everything is read.
+            let looked_at = repo.cursor.looked_at;
+            repo.cursor = SyncCursor { looked_at, ..SyncCursor::default() };
+        }
         let began = self.edges.clock.now();
         let mut numbers: Vec<u64> = Vec::new();
         let mut page: Option<String> = None;
+        let mut looked = false;
         for _ in 0..MOST_PAGES {
             // Before the request: what the answer shows is at least as new as this.
             let read_at = Some(self.edges.clock.now());
-            let got = forge.changes(repo, page.as_deref()).await.map_err(Stop::Forge)?;
+            let got = match forge.changes(&repo, page.as_deref()).await {
+                Err(denied @ ForgeError::NotFound(_)) if !looked => {
+                    // Perhaps it has another name by now, or is gone: the repository itself knows.
+                    looked = true;
+                    let before = repo.name.clone();
+                    self.look(forge, &mut repo, result).await?;
+                    if page.is_none() && repo.name != before {
+                        continue;
+                    }
+                    return Err(denied.into());
+                }
+                other => other?,
+            };
             result.requests += got.requests;
             let count = got.issues.len();
-            let last = got.next.is_none();
             numbers.extend(got.issues.iter().map(|i| i.number));
-            let mut gone = got.gone;
-            if sweep && last {
-                let world = self.ledger.snapshot();
-                let more = sweep::gone(forge.as_ref(), &world, repo, &numbers).await;
-                gone.extend(more.map_err(Stop::Forge)?);
-            }
-            let mut cursor = got.cursor.filter(|_| last);
-            if let Some(cursor) = &mut cursor
-                && self.written_since(repo, &numbers, began)
-            {
-                // What was read of those cards may be older than the write and is not judged; without a validator they
-                // are read again, so that a person's change in between is not overlooked for good.
-                cursor.etag = None;
-            }
-            let synced = Synced {
+            let mut synced = Synced {
                 repo: Some(repo.key.clone()),
-                seen: seen.take(),
                 read_at,
                 issues: got.issues,
                 pulls: got.pulls,
-                gone,
-                cursor,
+                gone: got.gone,
+                resume: got.resume.filter(|_| !sweep),
+                ..Synced::default()
             };
-            self.ledger.submit(Command::Synced(synced)).await.map_err(Stop::Ledger)?;
-            result.synced += count;
-            if last {
-                if sweep {
-                    self.sweeps.done(&repo.key);
+            let Some(next) = got.next else {
+                let mut cursor = got.cursor.unwrap_or_default();
+                self.look_for_missing(forge, &repo, sweep.then_some(&numbers), &mut synced, result).await?;
+                if whole {
+                    cursor.swept_at = Some(began);
+                }
+                cursor.looked_at = repo.cursor.looked_at.or(Some(began));
+                if self.written_since(&repo, &numbers, began) {
+                    // What was read of those cards may be older than the write and is not judged; without a validator
+                    // they are read again, so that a person's change in between is not overlooked for good.
+                    cursor.etag = None;
+                }
+                synced.cursor = Some(cursor);
+                self.submit(synced).await?;
+                result.synced += count;
+                if got.moved {
+                    self.look(forge, &mut repo, result).await?;
                 }
                 return Ok(());
-            }
+            };
+            self.submit(synced).await?;
+            result.synced += count;
             *told = true;
             let (done, total) = got.progress.map_or((result.synced as u64, None), |(d, t)| (d, Some(t)));
-            self.tell(repo, done, total, false);
-            page = got.next;
+            self.tell(&repo, done, total, false);
+            page = Some(next);
         }
-        Err(Stop::Forge(ForgeError::Unreachable(format!("the pages of {} do not end", repo.name))))
+        Err(ForgeError::Unreachable(format!("the pages of {} do not end", repo.name)).into())
+    }
+
+    async fn submit(&self, synced: Synced) -> Result<(), Stop> {
+        self.ledger.submit(Command::Synced(synced)).await.map(drop).map_err(Stop::Ledger)
+    }
+
+    /// Looks at the repository itself and keeps what it is now.
+    async fn look(&self, forge: &dyn Forge, repo: &mut Repo, result: &mut SyncResult) -> Result<(), Stop> {
+        let now = self.edges.clock.now();
+        let seen = look::at(forge, repo, &mut result.requests).await?;
+        repo.name.clone_from(&seen.name);
+        repo.access = Access::seen(seen.standing);
+        repo.cursor.looked_at = Some(now);
+        let key = repo.key.clone();
+        self.submit(Synced { repo: Some(key), seen: Some(seen), ..Synced::default() }).await
+    }
+
+    /// Looks for the issues that did not show, where that is due, and puts what became of them into `synced`.
+    async fn look_for_missing(
+        &self,
+        forge: &dyn Forge,
+        repo: &Repo,
+        read: Option<&Vec<u64>>,
+        synced: &mut Synced,
+        result: &mut SyncResult,
+    ) -> Result<(), Stop> {
+        let world = self.ledger.snapshot();
+        let mut missing = sweep::missing(&world, &repo.key, read.map(Vec::as_slice));
+        missing.retain(|number| synced.issues.iter().all(|i| i.number != *number));
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let found = sweep::look_for(forge, repo, missing, &mut result.requests).await?;
+        synced.issues.extend(found.there);
+        if !found.denied.is_empty() {
+            // An outage denies everything: the repository must be there while its issue is not.
+            look::at(forge, repo, &mut result.requests).await?;
+            synced.denied = found.denied;
+        }
+        Ok(())
     }
 
     fn written_since(&self, repo: &Repo, numbers: &[u64], began: Timestamp) -> bool {
@@ -167,29 +229,6 @@ impl Pass {
             world.cards.get(&key).and_then(|card| card.wrote_at).is_some_and(|at| at >= began)
         };
         numbers.iter().any(wrote)
-    }
-
-    /// What the repository is called now, where that is worth a request: after a failure, and now and then.
-    async fn name(
-        &self,
-        repo: &Repo,
-        forge: &dyn Forge,
-        result: &mut SyncResult,
-    ) -> Result<Option<SeenRepo>, ForgeError> {
-        let now = Instant::now();
-        let fresh = {
-            let mut read = self.names_read.lock().unwrap_or_else(PoisonError::into_inner);
-            // Tracking has read it, or an earlier life of the daemon.
-            let at = *read.entry(repo.key.clone()).or_insert(now);
-            now.duration_since(at) < NAME_EVERY
-        };
-        if fresh && repo.sync_error.is_none() {
-            return Ok(None);
-        }
-        let seen = forge.repository(repo).await?;
-        result.requests += 1;
-        self.names_read.lock().unwrap_or_else(PoisonError::into_inner).insert(repo.key.clone(), now);
-        Ok(Some(seen))
     }
 
     fn tell(&self, repo: &Repo, done: u64, total: Option<u64>, finished: bool) {

@@ -11,8 +11,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::pass::Passed;
+use super::pass::{Pass, Passed};
 use super::{SyncSettings, Syncer};
+use crate::core::cadence;
+use crate::core::throttle::Priority;
 use crate::core::world::World;
 use crate::forge::pace::{backoff, jitter};
 
@@ -24,6 +26,8 @@ struct Plan {
     underway: HashSet<RepoKey>,
     /// Hinted at while a read was under way, which may have come too early.
     again: HashSet<RepoKey>,
+    /// Due because of a hint.
+    hinted: HashSet<RepoKey>,
 }
 
 impl Plan {
@@ -31,6 +35,7 @@ impl Plan {
     fn reconcile(&mut self, tracked: &HashSet<RepoKey>, now: Instant) {
         self.due.retain(|key, _| tracked.contains(key));
         self.failures.retain(|key, _| tracked.contains(key));
+        self.hinted.retain(|key| tracked.contains(key));
         for key in tracked {
             if !self.underway.contains(key) {
                 self.due.entry(key.clone()).or_insert(now);
@@ -43,7 +48,13 @@ impl Plan {
             self.again.insert(key);
         } else if let Some(due) = self.due.get_mut(&key) {
             *due = now;
+            self.hinted.insert(key);
         }
+    }
+
+    /// How urgent the read of a repository is that is about to begin.
+    fn priority(&mut self, key: &RepoKey) -> Priority {
+        if self.hinted.remove(key) { Priority::Hinted } else { Priority::Scheduled }
     }
 
     fn start(&mut self, now: Instant) -> Vec<RepoKey> {
@@ -59,7 +70,11 @@ impl Plan {
     /// Takes back a repository that was read; it is due again after `pause`.
     fn ended(&mut self, key: RepoKey, pause: Duration, now: Instant) {
         self.underway.remove(&key);
-        let pause = if self.again.remove(&key) { Duration::ZERO } else { pause };
+        let again = self.again.remove(&key);
+        let pause = if again { Duration::ZERO } else { pause };
+        if again {
+            self.hinted.insert(key.clone());
+        }
         self.due.insert(key, now + pause);
     }
 
@@ -68,15 +83,22 @@ impl Plan {
     }
 }
 
-/// How long to leave a repository alone after its `failures`th failure in a row (0: it went well).
-fn pause(settings: &SyncSettings, failures: u32, quiet: Option<Duration>) -> Duration {
+/// How long to leave a repository alone after its `failures`th failure in a row (0: it went well, and it rests for `rest`).
+fn pause(settings: &SyncSettings, rest: Duration, failures: u32, quiet: Option<Duration>) -> Duration {
     let usual = match failures {
-        0 => settings.every,
+        0 => rest,
         n => backoff(settings.every, settings.most.max(settings.every), n),
     };
     // Never before the forge wants to hear from us, so the jitter may only lengthen that.
     let usual = jitter(usual);
     quiet.map_or(usual, |q| usual.max(q + jitter(Duration::from_secs(1))))
+}
+
+/// How long a repository rests that was read well.
+fn rest(pass: &Pass, settings: &SyncSettings, key: &RepoKey) -> Duration {
+    let world = pass.ledger.snapshot();
+    let changed = world.repos.get(key).and_then(|r| r.cursor.since);
+    cadence::pause(settings.every, changed, cadence::busy(&world, key), pass.edges.clock.now())
 }
 
 /// Runs until `shutdown`. What is being read then goes on in its own task and finds the ledger closed.
@@ -98,10 +120,10 @@ pub(super) async fn run(
             seen = Some(world);
         }
         for key in plan.start(Instant::now()) {
-            let syncer = syncer.clone();
+            let (syncer, priority) = (syncer.clone(), plan.priority(&key));
             tasks.spawn(async move {
                 let passed = match syncer.tracked(&key) {
-                    Some(repo) => Some(syncer.pass(repo).await),
+                    Some(repo) => Some(syncer.pass(repo, priority).await),
                     None => None,
                 };
                 (key, passed)
@@ -120,7 +142,7 @@ pub(super) async fn run(
                 let failures = plan.failures.entry(key.clone()).or_insert(0);
                 *failures = if passed.result.error.is_some() { failures.saturating_add(1) } else { 0 };
                 let quiet = passed.quiet_until.map(|until| until.since(pass.edges.clock.now()));
-                let pause = pause(settings, *failures, quiet);
+                let pause = pause(settings, rest(pass, settings, &key), *failures, quiet);
                 plan.ended(key, pause, Instant::now());
             }
             Some(key) = hints.recv() => plan.hint(key, Instant::now()),
@@ -143,7 +165,7 @@ mod tests {
     #[test]
     fn failures_slow_down_and_limits_are_obeyed() {
         let seconds = |failures, quiet: Option<u64>| {
-            pause(&SETTINGS, failures, quiet.map(Duration::from_secs)).as_secs_f64()
+            pause(&SETTINGS, SETTINGS.every, failures, quiet.map(Duration::from_secs)).as_secs_f64()
         };
         assert!((54.0..=66.1).contains(&seconds(0, None)));
         assert!((108.0..=132.1).contains(&seconds(2, None)));
@@ -160,9 +182,11 @@ mod tests {
         plan.reconcile(&one.iter().cloned().collect(), now);
         assert_eq!(plan.start(now), one);
         assert_eq!(plan.start(now), [], "once at a time");
+        assert_eq!(plan.priority(&key), Priority::Scheduled);
         plan.hint(key.clone(), now);
         plan.ended(key.clone(), minute, now);
         assert_eq!(plan.start(now), one);
+        assert_eq!(plan.priority(&key), Priority::Hinted);
         plan.ended(key.clone(), minute, now);
         assert_eq!(plan.start(now), []);
         assert_eq!(plan.next(), Some(now + minute));

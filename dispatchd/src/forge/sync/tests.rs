@@ -33,7 +33,7 @@ fn page(number: u64, next: Option<&str>) -> Result<IssuePage, ForgeError> {
     Ok(IssuePage {
         issues: vec![issue(number, &[])],
         next: next.map(Into::into),
-        cursor: Some(SyncCursor { since: None, etag: Some("e".into()) }),
+        cursor: Some(SyncCursor { etag: Some("e".into()), ..SyncCursor::default() }),
         progress: Some((number, 2)),
         requests: 1,
         ..IssuePage::default()
@@ -47,7 +47,7 @@ fn told(commands: &[Command]) -> Vec<String> {
             let numbers: Vec<u64> = s.issues.iter().map(|i| i.number).collect();
             format!("{} {numbers:?} {}", s.repo.as_ref().unwrap(), s.cursor.is_some())
         }
-        Command::SyncFailed { repo, error } => format!("{repo} failed: {error}"),
+        Command::SyncFailed { repo, error, .. } => format!("{repo} failed: {error}"),
         other => format!("{other:?}"),
     };
     commands.iter().map(line).collect()
@@ -136,11 +136,15 @@ async fn a_sweep_reads_everything_and_only_what_the_forge_denies_is_gone() {
     let known = Synced { repo: Some(RepoKey::new("lo1")), issues: known, ..Synced::default() };
     let decision = decide(&s.ledger.snapshot(), Timestamp(0), &Command::Synced(known)).unwrap();
     decision.changes.iter().for_each(|change| s.ledger.put(change));
+    let cursor = SyncCursor { since: Some(Timestamp(0)), ..SyncCursor::default() };
+    s.ledger.put(&Change::Repo(Repo { cursor, ..repo("lo1", ForgeKind::Local) }));
     s.forge.issues.lock().unwrap().insert(2, issue(2, &[]));
     let settings = SyncSettings { sweep: Duration::ZERO, ..SyncSettings::default() };
     s.syncer = Syncer::new(door(&s.ledger), forges(&s.forge), Edges::default(), settings);
     s.forge.pages.lock().unwrap().push(page(1, None));
     s.syncer.sync_repo(&RepoKey::new("lo1")).await.unwrap();
     let Some(Command::Synced(told)) = s.ledger.commands().pop() else { panic!("nothing was told") };
-    assert_eq!(told.gone, [3], "1 was listed, 2 is there all the same");
+    assert_eq!(told.denied, [3], "1 was listed, 2 is there all the same");
+    assert_eq!(s.forge.done().last().unwrap(), "name", "the repository must be there while its issue is not");
+    assert!(told.cursor.unwrap().swept_at.is_some());
 }

@@ -98,6 +98,7 @@ fn track(name: &str, path: Option<PathBuf>) -> Command {
         key: RepoKey::new(format!("lo{}", name.replace('/', "-"))),
         name: name.parse().expect("a good name"),
         default_branch: "main".into(),
+        standing: Default::default(),
     };
     Command::Track(Track {
         seen,
@@ -141,6 +142,7 @@ fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decision, 
                 sync_error: None,
                 sync_failures: 0,
                 added_at: now,
+                access: Default::default(),
             };
             draft.body(&CardKey { repo: repo.key.clone(), number: 1 }, "the body of the first card");
             let mut about = row("test");

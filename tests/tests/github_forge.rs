@@ -246,7 +246,7 @@ async fn every_fault_is_what_it_is_and_loses_nothing() {
     ];
     for (fault, expected) in faults {
         // The probe, the first page, and the second page fail in turn.
-        for query in ["desc&per_page=1", "asc&per_page=100", "asc&per_page=100&since="] {
+        for query in ["desc&per_page=30", "asc&per_page=100", "asc&per_page=100&since="] {
             let path = format!("GET /repos/{NAME}/issues?state=all&sort=updated&direction={query}");
             s.github.fail_next(&path, fault.clone(), 1);
             s.repo.cursor = SyncCursor::default();

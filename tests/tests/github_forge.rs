@@ -344,6 +344,16 @@ async fn a_renamed_repository_is_followed_and_another_one_is_not() {
     assert_eq!(s.github.labels("acme/backend", 1), ["bug"]);
 
     let other = s.github.add_repo("acme", "api");
+    s.github.add_issue(NAME, "Of another repository", "", &[]);
+    s.repo.cursor = SyncCursor::default();
+    let error = s.read().await.unwrap_err();
+    assert_eq!(kind(&error), "not-found", "what has taken the name is not read: {error}");
+    assert_eq!(
+        s.forge.repository(&s.repo).await.unwrap().name.to_string(),
+        "acme/backend",
+        "found by its id"
+    );
+    s.github.remove_repo("acme/backend");
     let error = s.forge.repository(&s.repo).await.unwrap_err();
     assert_eq!(kind(&error), "not-found");
     assert!(error.to_string().contains(&format!("gh{other}")), "{error}");

@@ -18,6 +18,7 @@ use dispatch_tests::ledger::{
 use dispatchd::core::command::{Command, Evidence, IntentResult, Reply, RunEnd, RunStep, Take};
 use dispatchd::core::invariant;
 use dispatchd::core::seen::SeenIssue;
+use dispatchd::core::standing::Trouble;
 use dispatchd::core::world::World;
 use dispatchd::edges::{Edges, NoHook};
 use dispatchd::ledger::{Fault, Ledger as _};

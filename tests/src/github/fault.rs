@@ -11,6 +11,8 @@ pub enum Fault {
     PrimaryLimit(Duration),
     /// 403 with the message of a secondary limit and no header.
     SecondaryLimit,
+    /// 429 that says nothing more.
+    TooMany,
     /// 429 with `Retry-After` in whole seconds.
     RetryAfter(Duration),
     /// 403 with `Retry-After` as an HTTP date so far ahead.
@@ -21,6 +23,12 @@ pub enum Fault {
     Html200,
     /// 200 with JSON of another shape.
     Nonsense,
+    /// The true answer, in which every number, text and switch is null.
+    Nulls,
+    /// The repository named first is called as the second just before the answer.
+    Renamed(String, String),
+    /// 302 to this address.
+    Away(String),
     /// The answer comes late by this; the request has its effect at once.
     Slow(Duration),
     /// The request has its effect; the answer's body ends half-way.
@@ -37,6 +45,8 @@ pub(super) struct Planned {
     pub(super) prefix: String,
     pub(super) fault: Fault,
     pub(super) times: usize,
+    /// So many that fit go well before.
+    pub(super) after: usize,
 }
 
 impl Planned {
@@ -46,7 +56,7 @@ impl Planned {
             Some((method, prefix)) => (Some(method.to_owned()), prefix),
             None => (None, matcher),
         };
-        Self { method, prefix: prefix.to_owned(), fault, times }
+        Self { method, prefix: prefix.to_owned(), fault, times, after: 0 }
     }
 
     fn fits(&self, method: &str, path: &str) -> bool {
@@ -57,6 +67,10 @@ impl Planned {
 /// The fault planned for this request, used up by one.
 pub(super) fn take(planned: &mut Vec<Planned>, method: &str, path: &str) -> Option<Fault> {
     let at = planned.iter().position(|p| p.fits(method, path))?;
+    if planned[at].after > 0 {
+        planned[at].after -= 1;
+        return None;
+    }
     planned[at].times -= 1;
     let fault = planned[at].fault.clone();
     if planned[at].times == 0 {

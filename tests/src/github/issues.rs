@@ -3,7 +3,7 @@
 use dispatch_shared::Timestamp;
 use serde_json::{Value, json};
 
-use super::page::{Asked, Said, complaint, not_found, paged, said};
+use super::page::{Asked, Said, complaint, not_found, paged, paged_of, said};
 use super::routes::time;
 use super::state::{Comment, Item, State, now};
 
@@ -84,8 +84,8 @@ impl State {
         let fits = |i: &&Item| in_state(asked, i) && since.is_none_or(|s| i.updated >= s);
         let mut items: Vec<&Item> = repo.items.values().filter(fits).collect();
         sort(asked, &mut items);
-        let rows = items.into_iter().map(|i| issue_json(asked, &repo.full_name(), i)).collect();
-        paged(asked, repo.id, "/issues", rows)
+        let name = repo.full_name();
+        paged_of(asked, repo.id, "/issues", items, |i| issue_json(asked, &name, i))
     }
 
     pub(super) fn one_issue(&mut self, asked: &Asked, full: &str, number: u64) -> Said {

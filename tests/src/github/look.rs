@@ -1,5 +1,6 @@
 //! What a test may look at.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::FakeGithub;
@@ -17,6 +18,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The status answered; 0 if there was no answer.
     pub status: u16,
+    /// Bytes of the body answered, as far as they were known before it was sent.
+    pub bytes: u64,
     pub(super) turn: u64,
 }
 
@@ -25,6 +28,13 @@ impl Request {
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// What it cost of the hour's points of the REST API.
+    #[must_use]
+    pub fn points(&self) -> u64 {
+        let free = self.path.ends_with("/rate_limit") || self.path.ends_with("/graphql");
+        u64::from(!free && self.status != 304 && !self.path.contains(".git/"))
     }
 
     /// Whether it would have changed something.
@@ -55,7 +65,38 @@ pub struct PullView {
     pub merged: bool,
 }
 
+/// An issue as it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueView {
+    /// One line.
+    pub title: String,
+    /// Open.
+    pub open: bool,
+    /// Sorted.
+    pub labels: Vec<String>,
+}
+
 impl FakeGithub {
+    /// All issues of the repository with this id, whatever it is called now.
+    #[must_use]
+    pub fn issues_of(&self, id: u64) -> BTreeMap<u64, IssueView> {
+        let state = self.shared.state();
+        let repo = state.repos.iter().find(|r| r.id == id);
+        let view = |item: &Item| {
+            let mut labels = item.labels.clone();
+            labels.sort();
+            IssueView { title: item.title.clone(), open: item.open, labels }
+        };
+        let issues = repo.into_iter().flat_map(|r| r.items.values()).filter(|i| i.pull.is_none());
+        issues.map(|i| (i.number, view(i))).collect()
+    }
+
+    /// What the repository with this id is called now.
+    #[must_use]
+    pub fn name_of(&self, id: u64) -> Option<String> {
+        self.shared.state().repos.iter().find(|r| r.id == id).map(super::state::Repo::full_name)
+    }
+
     fn look<T>(&self, repo: &str, number: u64, look: impl FnOnce(&Item) -> T) -> T {
         let mut state = self.shared.state();
         let item = state.known(repo).items.get(&number);

@@ -26,14 +26,17 @@ mod routes;
 mod serve;
 mod state;
 
-pub use self::look::{PullView, Request};
+pub use self::look::{IssueView, PullView, Request};
 use self::state::State;
 
 /// The token that the fake accepts from the start.
 pub const TOKEN: &str = "ghp_fakeFAKEfake0123456789";
 
 struct Shared {
+    /// Scheme, host and port.
     origin: String,
+    /// What stands before every path of the API: nothing, or `/api/v3` on Enterprise.
+    mount: &'static str,
     root: TempDir,
     state: Mutex<State>,
 }
@@ -41,6 +44,15 @@ struct Shared {
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The path below the API, if it is one.
+    fn below_mount<'a>(&self, path: &'a str) -> Option<&'a str> {
+        match self.mount {
+            "" => Some(path),
+            _ if path == "/api/graphql" => Some("/graphql"),
+            mount => path.strip_prefix(mount),
+        }
     }
 
     fn bare(&self, id: u64) -> PathBuf {
@@ -64,11 +76,21 @@ impl std::fmt::Debug for FakeGithub {
 impl FakeGithub {
     /// Starts one without repositories on a free port of 127.0.0.1, in a thread of its own.
     pub async fn start() -> Self {
+        Self::mounted("").await
+    }
+
+    /// The same as an Enterprise server: its API is below `/api/v3`, GraphQL at `/api/graphql`, nothing else answers.
+    pub async fn start_enterprise() -> Self {
+        Self::mounted("/api/v3").await
+    }
+
+    async fn mounted(mount: &'static str) -> Self {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port on loopback");
         listener.set_nonblocking(true).expect("a socket can be made non-blocking");
         let address = listener.local_addr().expect("a bound socket has an address");
         let shared = Arc::new(Shared {
             origin: format!("http://{address}"),
+            mount,
             root: TempDir::new().expect("a temporary directory"),
             state: Mutex::new(State::new(TOKEN)),
         });
@@ -81,10 +103,10 @@ impl FakeGithub {
         Self { shared, stop, thread: Some(thread) }
     }
 
-    /// The address of the API, which is also where git is served.
+    /// The address of the API. Git is served at the root of the same host.
     #[must_use]
     pub fn url(&self) -> Url {
-        self.shared.origin.parse().expect("the origin is an address")
+        format!("{}{}", self.shared.origin, self.shared.mount).parse().expect("the origin is an address")
     }
 
     /// A token that is accepted.

@@ -9,7 +9,7 @@ pub(super) struct Asked {
     pub(super) segments: Vec<String>,
     pub(super) query: Vec<(String, String)>,
     pub(super) body: Value,
-    /// `http://127.0.0.1:port`.
+    /// `http://127.0.0.1:port`, and below it where the API is mounted.
     pub(super) origin: String,
 }
 
@@ -48,6 +48,17 @@ pub(super) fn not_found() -> Said {
 
 /// One page of `all`. `tail` is the path below `/repositories/ID`.
 pub(super) fn paged(asked: &Asked, repo: u64, tail: &str, all: Vec<Value>) -> Said {
+    paged_of(asked, repo, tail, all, |row| row)
+}
+
+/// The same of things that are written only if they are on the page.
+pub(super) fn paged_of<T>(
+    asked: &Asked,
+    repo: u64,
+    tail: &str,
+    all: Vec<T>,
+    write: impl FnMut(T) -> Value,
+) -> Said {
     let number = |name, otherwise: usize| asked.query(name).and_then(|v| v.parse().ok()).unwrap_or(otherwise);
     let per_page = number("per_page", 30).clamp(1, 100);
     let page = number("page", 1).max(1);
@@ -68,7 +79,7 @@ pub(super) fn paged(asked: &Asked, repo: u64, tail: &str, all: Vec<Value>) -> Sa
         links.push(format!("<{}>; rel=\"first\"", address(1)));
         links.push(format!("<{}>; rel=\"prev\"", address(page - 1)));
     }
-    let rows: Vec<Value> = all.into_iter().skip((page - 1) * per_page).take(per_page).collect();
+    let rows: Vec<Value> = all.into_iter().skip((page - 1) * per_page).take(per_page).map(write).collect();
     let mut answer = said(200, Value::Array(rows));
     if !links.is_empty() {
         answer.headers.push(("link", links.join(", ")));

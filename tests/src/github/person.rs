@@ -4,24 +4,40 @@ use dispatch_shared::Timestamp;
 use dispatchd::core::seen::closing_references;
 
 use super::fault::{Fault, Planned};
-use super::state::{Item, PullPart, Repo, now};
+use super::state::{Item, PullPart, Repo, State, now};
 use super::{FakeGithub, bare};
 
 fn owned(labels: &[&str]) -> Vec<String> {
     labels.iter().map(|l| (*l).to_owned()).collect()
 }
 
+/// See [`FakeGithub::rename_repo`].
+pub(super) fn rename(state: &mut State, repo: &str, to: &str) {
+    let repo = state.known(repo);
+    repo.former.push(repo.full_name().to_lowercase());
+    let (owner, name) = to.split_once('/').expect("a repository is named owner/name");
+    (repo.owner, repo.name) = (owner.to_owned(), name.to_owned());
+}
+
 impl FakeGithub {
     /// Makes a repository with one commit on `main`. Returns its id.
     pub fn add_repo(&self, owner: &str, name: &str) -> u64 {
-        let mut state = self.shared.state();
-        let id = 1_001 + state.repos.len() as u64;
+        let id = self.add_issue_tracker(owner, name);
         bare::init(&self.shared.bare(id));
+        id
+    }
+
+    /// Makes a repository without git, which is quick. Returns its id.
+    pub fn add_issue_tracker(&self, owner: &str, name: &str) -> u64 {
+        let mut state = self.shared.state();
+        state.made += 1;
+        let id = 1_000 + state.made;
         state.repos.push(Repo {
             id,
             owner: owner.to_owned(),
             name: name.to_owned(),
             former: Vec::new(),
+            archived: false,
             labels: Vec::new(),
             items: std::collections::BTreeMap::new(),
             transferred: std::collections::BTreeMap::new(),
@@ -31,11 +47,7 @@ impl FakeGithub {
 
     /// Renames a repository; the old name redirects.
     pub fn rename_repo(&self, repo: &str, to: &str) {
-        let mut state = self.shared.state();
-        let repo = state.known(repo);
-        repo.former.push(repo.full_name().to_lowercase());
-        let (owner, name) = to.split_once('/').expect("a repository is named owner/name");
-        (repo.owner, repo.name) = (owner.to_owned(), name.to_owned());
+        rename(&mut self.shared.state(), repo, to);
     }
 
     /// Opens an issue in `repo` (`owner/name`). Returns its number.
@@ -46,8 +58,9 @@ impl FakeGithub {
     /// Opens `count` issues, a minute apart and the last one a minute ago, the way a repository has grown. Every fifth
     /// has a null body and a deleted author.
     pub fn add_issues(&self, repo: &str, count: u64) {
+        let end = now();
         for i in 0..count {
-            let at = Timestamp(now().0 - i64::try_from(count - i).expect("a small count") * 60_000);
+            let at = Timestamp(end.0 - i64::try_from(count - i).expect("a small count") * 60_000);
             let odd = i % 5 == 0;
             let body = (!odd).then_some("Some text");
             let mut state = self.shared.state();
@@ -159,6 +172,39 @@ impl FakeGithub {
     /// every method. Later pages live under `/repositories/`.
     pub fn fail_next(&self, matcher: &str, fault: Fault, times: usize) {
         self.shared.state().faults.push(Planned::new(matcher, fault, times));
+    }
+
+    /// Makes the request fail that comes after `after` more, whatever it is.
+    pub fn fail_after(&self, after: usize, fault: Fault) {
+        self.shared.state().faults.push(Planned { after, ..Planned::new("/", fault, 1) });
+    }
+
+    /// Whether every planned fault has happened.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.shared.state().faults.is_empty()
+    }
+
+    /// Archives a repository, or takes it back into use.
+    pub fn archive(&self, repo: &str, archived: bool) {
+        self.shared.state().known(repo).archived = archived;
+    }
+
+    /// Deletes a repository, or takes it out of the token's sight: 404 either way.
+    pub fn remove_repo(&self, repo: &str) {
+        let mut state = self.shared.state();
+        state.repos.retain(|r| !r.full_name().eq_ignore_ascii_case(repo));
+    }
+
+    /// Rewrites the title of an issue as if it were done at that time.
+    pub fn retitle_at(&self, repo: &str, number: u64, title: &str, at: Timestamp) {
+        let mut state = self.shared.state();
+        state
+            .edit(repo, number, |item| item.title = title.to_owned())
+            .expect("the test named an issue that it added");
+        if let Some(item) = state.known(repo).items.get_mut(&number) {
+            item.updated = at;
+        }
     }
 
     /// Forgets the faults that are still planned.

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::issues::{account, in_state, labels_json, sort};
-use super::page::{Asked, Said, complaint, not_found, paged, said};
+use super::page::{Asked, Said, complaint, not_found, paged_of, said};
 use super::routes::{repo_json, time};
 use super::state::{Item, PullPart, Repo, State, now};
 use super::{Shared, bare};
@@ -58,8 +58,7 @@ impl State {
         };
         let mut items: Vec<&Item> = repo.items.values().filter(wanted).collect();
         sort(asked, &mut items);
-        let rows = items.into_iter().filter_map(|i| pull_json(asked, repo, i)).collect();
-        paged(asked, repo.id, "/pulls", rows)
+        paged_of(asked, repo.id, "/pulls", items, |i| pull_json(asked, repo, i).unwrap_or_default())
     }
 
     pub(super) fn one_pull(&mut self, asked: &Asked, full: &str, number: u64) -> Said {

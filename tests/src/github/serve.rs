@@ -54,11 +54,21 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         let headers = head.headers.iter().map(|(k, v)| (k.as_str().to_owned(), text(v))).collect();
         state.turn += 1;
         let turn = state.turn;
-        state.log.push(Request { method: method.clone(), path: path.clone(), headers, status: 0, turn });
+        state.log.push(Request {
+            method: method.clone(),
+            path: path.clone(),
+            headers,
+            status: 0,
+            bytes: 0,
+            turn,
+        });
         turn
     };
     let fault = fault::take(&mut shared.state().faults, &method, &path);
     let reset = || io::Error::new(io::ErrorKind::ConnectionReset, "a fault that was asked for");
+    if let Some(Fault::Renamed(from, to)) = &fault {
+        super::person::rename(&mut shared.state(), from, to);
+    }
     let response = match fault {
         Some(Fault::Reset) => return Err(reset()),
         Some(Fault::Html502) => page(StatusCode::BAD_GATEWAY),
@@ -68,6 +78,8 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
             ref f @ (Fault::Status(_)
             | Fault::PrimaryLimit(_)
             | Fault::SecondaryLimit
+            | Fault::TooMany
+            | Fault::Away(_)
             | Fault::RetryAfter(_)
             | Fault::RetryAfterDate(_)),
         ) => {
@@ -95,6 +107,7 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
                     response
                 }
                 Some(Fault::CutOff) => cut(response).await,
+                Some(Fault::Nulls) => nulled(response).await,
                 _ => response,
             }
         }
@@ -102,6 +115,7 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     // The test may have taken the log away meanwhile.
     if let Some(entry) = shared.state().log.iter_mut().rev().find(|r| r.turn == entry) {
         entry.status = response.status().as_u16();
+        entry.bytes = hyper::body::Body::size_hint(response.body()).lower();
     }
     Ok(response)
 }
@@ -118,29 +132,30 @@ fn api(shared: &Shared, head: &hyper::http::request::Parts, method: &str, body: 
     let Some(token) = bearer(&head.headers).filter(|t| shared.state().tokens.contains(t)) else {
         return respond(shared, complaint(401, "Bad credentials"));
     };
-    let free = head.uri.path() == "/rate_limit";
+    let Some(path) = shared.below_mount(head.uri.path()) else {
+        return respond(shared, complaint(404, "Not Found"));
+    };
+    let free = path == "/rate_limit";
     if !free && shared.state().remaining == 0 {
         return respond(shared, complaint(403, "API rate limit exceeded for user ID 7."));
     }
     let url = reqwest::Url::parse(&format!("{}{}", shared.origin, head.uri)).ok();
     let asked = Asked {
         method: method.to_owned(),
-        segments: segments(head.uri.path()),
+        segments: segments(path),
         query: url.map(|u| u.query_pairs().into_owned().collect()).unwrap_or_default(),
         body: serde_json::from_slice(body).unwrap_or_default(),
-        origin: shared.origin.clone(),
+        origin: format!("{}{}", shared.origin, shared.mount),
     };
     let answer = routes::answer(shared, &asked);
-    let unchanged = method == "GET" && answer.status == 200 && {
-        let etag = etag(&token, &answer);
-        head.headers.get("if-none-match").is_some_and(|v| v.as_bytes() == etag.as_bytes())
-    };
+    let cacheable = method == "GET" && answer.status == 200;
+    let tag = if cacheable { etag(&token, &answer) } else { String::new() };
+    let unchanged =
+        cacheable && head.headers.get("if-none-match").is_some_and(|v| v.as_bytes() == tag.as_bytes());
     if !free && !unchanged {
         let mut state = shared.state();
         state.remaining = state.remaining.saturating_sub(1);
     }
-    let tag = etag(&token, &answer);
-    let cacheable = method == "GET" && answer.status == 200;
     let mut response = if unchanged {
         let mut response = respond(shared, Said { status: 304, ..answer });
         *response.body_mut() = Body::empty();
@@ -208,6 +223,12 @@ fn refusal(fault: &Fault) -> (Said, Option<Duration>) {
     match fault {
         Fault::PrimaryLimit(left) => (complaint(403, "API rate limit exceeded for user ID 7."), Some(*left)),
         Fault::SecondaryLimit => (complaint(403, "You have exceeded a secondary rate limit."), None),
+        Fault::TooMany => (complaint(429, "Slow down."), None),
+        Fault::Away(to) => {
+            let mut answer = complaint(302, "Found");
+            answer.headers.push(("location", to.clone()));
+            (answer, None)
+        }
         Fault::RetryAfter(wait) => after(429, wait.as_secs().to_string()),
         Fault::RetryAfterDate(wait) => after(403, http_date(*wait)),
         Fault::Status(401) => (complaint(401, "Bad credentials"), None),
@@ -245,6 +266,22 @@ fn page(status: StatusCode) -> Response<Body> {
     *response.status_mut() = status;
     put(&mut response, "content-type", "text/html");
     response
+}
+
+/// The same body without anything in it.
+async fn nulled(response: Response<Body>) -> Response<Body> {
+    fn null(value: &mut serde_json::Value) {
+        match value {
+            serde_json::Value::Array(all) => all.iter_mut().for_each(null),
+            serde_json::Value::Object(fields) => fields.values_mut().for_each(null),
+            other => *other = serde_json::Value::Null,
+        }
+    }
+    let (head, body) = response.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let mut value = serde_json::from_slice(&whole).unwrap_or_default();
+    null(&mut value);
+    Response::from_parts(head, Body::from(value.to_string()))
 }
 
 /// Promises the whole body and sends half of it.

@@ -55,6 +55,7 @@ pub(super) struct Repo {
     pub(super) name: String,
     /// Case-folded names that redirect here.
     pub(super) former: Vec<String>,
+    pub(super) archived: bool,
     /// All labels of the repository, as first spelled.
     pub(super) labels: Vec<String>,
     pub(super) items: BTreeMap<u64, Item>,
@@ -68,7 +69,8 @@ impl Repo {
     }
 
     pub(super) fn next_number(&self) -> u64 {
-        self.items.keys().chain(self.transferred.keys()).max().map_or(1, |n| n + 1)
+        let (here, away) = (self.items.last_key_value(), self.transferred.last_key_value());
+        here.map(|(n, _)| *n).max(away.map(|(n, _)| *n)).map_or(1, |n| n + 1)
     }
 }
 
@@ -80,6 +82,8 @@ pub(super) struct State {
     pub(super) remaining: u64,
     pub(super) reset: Timestamp,
     pub(super) turn: u64,
+    /// Repositories made so far.
+    pub(super) made: u64,
 }
 
 /// GitHub's clock: whole seconds.
@@ -97,11 +101,15 @@ impl State {
             remaining: LIMIT,
             reset: Timestamp(now().0 + 3_600_000),
             turn: 0,
+            made: 0,
         }
     }
 
     pub(super) fn repo(&mut self, full_name: &str) -> Option<&mut Repo> {
-        self.repos.iter_mut().find(|r| r.full_name().eq_ignore_ascii_case(full_name))
+        let (owner, name) = full_name.split_once('/')?;
+        self.repos
+            .iter_mut()
+            .find(|r| r.owner.eq_ignore_ascii_case(owner) && r.name.eq_ignore_ascii_case(name))
     }
 
     /// The repository that a test names; it must be there.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::answer::Answer;
 use super::client::Call;
 use super::link::{escape, last_page, link, repository_in};
-use super::{GithubForge, wire};
+use super::{GithubForge, limit, wire};
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SyncCursor};
 use crate::edges::{ForgeError, IssuePage};
@@ -29,6 +29,8 @@ use crate::edges::{ForgeError, IssuePage};
 const OVERLAP: Duration = Duration::from_secs(120);
 const PER_PAGE: u64 = 100;
 
+/// How long after a second nothing more is said to have changed in it.
+const SETTLED: Duration = Duration::from_secs(5);
 /// What the probe asks for: what changes between two looks mostly fits.
 const PROBE: u64 = 30;
 
@@ -79,9 +81,11 @@ impl GithubForge {
             page.cursor = Some(cursor.clone());
             return Ok(page);
         }
-        let etag = answer.etag().map(|e| format!("{scope} {e}"));
         let list: Vec<wire::Issue> = answer.json(what)?;
-        page.requests += self.is_meant(repo, &answer, what).await?;
+        let etag = answer.etag().filter(|_| !still_now(&list, &answer)).map(|e| format!("{scope} {e}"));
+        if !list.is_empty() {
+            page.requests += self.is_meant(repo, &answer, what).await?;
+        }
         let since = cursor.since.map(|s| s - OVERLAP);
         let reaches = since.is_some_and(|s| list.last().is_some_and(|last| last.updated_at < s));
         if reaches || link(&answer.headers, "next").is_none() {
@@ -199,6 +203,14 @@ impl GithubForge {
         repo.key.as_str().is_empty()
             || repository_in(address).is_none_or(|id| repo.key.as_str() == format!("gh{id}"))
     }
+}
+
+/// Whether all of a full probe changed in one second that is hardly over: what changes in the rest of it may stand behind
+/// the probe's end, where its validator does not reach.
+fn still_now(list: &[wire::Issue], answer: &Answer) -> bool {
+    let (Some(first), Some(last)) = (list.first(), list.last()) else { return false };
+    let full = list.len() as u64 >= PROBE && first.updated_at == last.updated_at;
+    full && limit::sent(&answer.headers).is_none_or(|sent| sent.since(first.updated_at) <= SETTLED)
 }
 
 fn seen(list: Vec<wire::Issue>) -> Vec<SeenIssue> {

@@ -248,16 +248,22 @@ impl Client {
         self.call(Call::get(url, what).of(repo)).await?.json(what)
     }
 
-    /// Reads a page that is asked for often: with the validator of the last time, so that an unchanged one costs nothing.
-    pub(super) async fn remembered(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
-        let (url, known) = (call.url.clone(), self.pages.get(&call.url));
+    /// Reads JSON that is asked for often: with the validator of the last time, so that an unchanged page costs nothing.
+    /// Only what was understood is remembered: a page that is not must come again.
+    pub(super) async fn remembered<T: DeserializeOwned>(
+        &self,
+        url: Url,
+        what: &str,
+    ) -> Result<T, ForgeError> {
+        let known = self.pages.get(&url);
         let etag = known.as_ref().map(|(etag, _)| etag.as_str());
-        let answer = self.call(Call { etag, ..call }).await?;
+        let answer = self.call(Call { etag, ..Call::get(url.clone(), what) }).await?;
         match known {
-            Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => Ok(known),
+            Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => known.json(what),
             _ => {
+                let got = answer.json(what)?;
                 self.pages.put(url, &answer);
-                Ok(answer)
+                Ok(got)
             }
         }
     }

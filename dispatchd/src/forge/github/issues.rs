@@ -42,8 +42,7 @@ impl GithubForge {
     }
 
     async fn repository_at(&self, path: &str, what: &str) -> Result<SeenRepo, ForgeError> {
-        let answer = self.client.remembered(Call::get(self.client.url(path)?, what)).await?;
-        let got: wire::Repository = answer.json(what)?;
+        let got: wire::Repository = self.client.remembered(self.client.url(path)?, what).await?;
         let name =
             got.full_name.parse().map_err(|e| ForgeError::Unreachable(format!("{what} failed: {e}")))?;
         Ok(SeenRepo {

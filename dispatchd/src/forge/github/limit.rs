@@ -20,10 +20,15 @@ fn http_date(value: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(value).ok().map(|t| Timestamp(t.timestamp().as_millisecond()))
 }
 
+/// When the answer was sent, by the server's clock.
+pub(super) fn sent(headers: &HeaderMap) -> Option<Timestamp> {
+    text(headers, DATE.as_str()).and_then(http_date)
+}
+
 /// An instant of the server's clock on ours. Only the span from the answer's `Date` counts, so that a clock that is off
 /// by minutes neither hammers nor sleeps.
 fn on_our_clock(server: Timestamp, headers: &HeaderMap, now: Timestamp) -> Timestamp {
-    match text(headers, DATE.as_str()).and_then(http_date) {
+    match sent(headers) {
         Some(sent) => now + server.since(sent),
         None => server,
     }

@@ -123,7 +123,7 @@ impl Pass {
         let began = self.edges.clock.now();
         let mut numbers: Vec<u64> = Vec::new();
         let mut page: Option<String> = None;
-        let mut looked = false;
+        let (mut looked, mut moved) = (false, false);
         for _ in 0..MOST_PAGES {
             // Before the request: what the answer shows is at least as new as this.
             let read_at = Some(self.edges.clock.now());
@@ -141,6 +141,7 @@ impl Pass {
                 other => other?,
             };
             result.requests += got.requests;
+            moved |= got.moved;
             let count = got.issues.len();
             numbers.extend(got.issues.iter().map(|i| i.number));
             let mut synced = Synced {
@@ -167,7 +168,7 @@ impl Pass {
                 synced.cursor = Some(cursor);
                 self.submit(synced).await?;
                 result.synced += count;
-                if got.moved {
+                if moved {
                     self.look(forge, &mut repo, result).await?;
                 }
                 return Ok(());

@@ -12,6 +12,7 @@ use dispatch_tests::github::fault::Fault;
 use dispatch_tests::github::{FakeGithub, TOKEN};
 use dispatchd::core::record::Repo;
 use dispatchd::core::seen::{SeenIssue, SeenPull, SyncCursor};
+use dispatchd::core::throttle::Priority;
 use dispatchd::edges::{Clock, Edges, Forge, ForgeError, NewIssue, NewPull, NoHook, StepHook, SystemClock};
 use dispatchd::forge::github::GithubForge;
 use dispatchd::secret::Secret;
@@ -496,4 +497,66 @@ async fn an_issue_is_made_once_and_only_its_text_is_changed() {
     scene.forge.set_body(&scene.repo, made.number, "- [ ] #9 x").await.expect("the text can be changed");
     let live = scene.forge.issue(&scene.repo, made.number).await.expect("it is there");
     assert_eq!((live.body.as_str(), live.state, live.labels), ("- [ ] #9 x", IssueState::Open, made.labels));
+}
+
+#[tokio::test]
+async fn an_enterprise_server_is_served_below_its_own_path() {
+    let github = FakeGithub::start_enterprise().await;
+    assert!(github.url().path().ends_with("/api/v3"), "{}", github.url());
+    let id = github.add_repo("acme", "api");
+    github.add_issues(NAME, 120);
+    let edges = Edges::default();
+    let forge = forge(&github, TOKEN, edges);
+    let mut s = Scene { github, forge, clock: Arc::default(), repo: repo(&format!("gh{id}"), NAME) };
+    assert_eq!(s.read().await.unwrap().numbers(), (1..=120).collect::<Vec<_>>());
+    s.github.label(NAME, 3, &["bug"], &[]);
+    assert_eq!(s.read().await.unwrap().numbers(), [3, 119, 120], "what changed, and the last two minutes");
+    s.forge.add_labels(&s.repo, 1, &["a b/c".into()]).await.unwrap();
+    s.forge.remove_label(&s.repo, 1, "a b/c").await.unwrap();
+    s.github.rename_repo(NAME, "acme/backend");
+    assert_eq!(s.forge.repository(&s.repo).await.unwrap().name.to_string(), "acme/backend");
+    let asked = s.github.requests();
+    assert!(asked.iter().all(|r| r.path.starts_with("/api/v3/")), "{asked:?}");
+    let remote = s.forge.remote(&s.repo).await.unwrap();
+    let origin = s.github.url().origin().ascii_serialization();
+    assert_eq!(remote.url, format!("{origin}/acme/api.git"), "git is served at the root");
+    let _ = s.forge.graphql(serde_json::json!({ "query": "{ viewer { login } }" }), "asking").await;
+    assert_eq!(s.github.requests().last().unwrap().path, "/api/graphql");
+}
+
+#[tokio::test]
+async fn the_token_never_goes_to_another_host() {
+    let s = scene().await;
+    let other = FakeGithub::start().await;
+    s.github.add_issue(NAME, "One", "", &[]);
+    let away = |path: &str| Fault::Away(format!("{}{path}", other.url()));
+    for path in ["repos/acme/api/issues", "repositories/1001/issues"] {
+        s.github.fail_next("GET /repos", away(path), 1);
+        let error = s.forge.changes(&s.repo, None).await.unwrap_err();
+        assert!(error.to_string().contains("another host"), "{error}");
+        assert!(!error.to_string().contains(TOKEN));
+    }
+    s.github.fail_next("POST /repos", away("repos/acme/api/issues/1/labels"), 1);
+    s.forge.add_labels(&s.repo, 1, &["bug".into()]).await.unwrap_err();
+    assert_eq!(other.requests().len(), 0, "not even without the token");
+}
+
+#[tokio::test]
+async fn what_somebody_waits_for_goes_while_the_background_rests() {
+    let s = scene().await;
+    s.github.add_issues(NAME, 3);
+    s.github.set_remaining(300);
+    s.forge.issue(&s.repo, 1).await.unwrap();
+    let background = s.forge.at(Priority::Scheduled);
+    let asked = s.github.requests().len();
+    let error = background.issue(&s.repo, 1).await.unwrap_err();
+    assert_eq!(kind(&error), "limited");
+    assert!(error.to_string().contains("299 of 5000 core points are left"), "{error}");
+    assert_eq!(s.github.requests().len(), asked, "it was not asked");
+    s.forge.issue(&s.repo, 1).await.unwrap();
+    s.forge.at(Priority::Write).add_labels(&s.repo, 1, &["bug".into()]).await.unwrap();
+    let budget = s.forge.budget();
+    assert_eq!(budget.resources[0].remaining, 297);
+    let slowed = budget.slowed.expect("the sync is slowed");
+    assert!(slowed.reason.contains("points are left") && slowed.until > s.clock.now(), "{slowed:?}");
 }

@@ -81,6 +81,7 @@ fn clean_repo(mut repo: Repo) -> Repo {
     clean_some(&mut repo.sync_error);
     clean_some(&mut repo.path);
     clean(&mut repo.default_branch);
+    clean(&mut repo.standing);
     repo
 }
 

@@ -10,7 +10,7 @@ use dispatch_shared::followup::PullState;
 use dispatch_shared::id::{AgentName, ClaimId, IssueId, RepoName, RunId};
 use dispatch_shared::issue::{Flag, IssueState, Status};
 use dispatch_shared::protocol::claims::Claim;
-use dispatch_shared::protocol::control::{Budget, Control, Problem, ProblemKind, RateLimit};
+use dispatch_shared::protocol::control::{Budget, Control, Freshness, Problem, ProblemKind, RateLimit};
 use dispatch_shared::protocol::events::Snapshot;
 use dispatch_shared::protocol::issues::{Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::repos::Repo;
@@ -169,6 +169,7 @@ pub(crate) fn control() -> Control {
         cost_today_usd: 6.2,
         rate_limit: Some(RateLimit { limit: 5000, remaining: 4310, reset_at: NOW }),
         budget: Budget::default(),
+        sync: Freshness::default(),
         runtime: "podman".into(),
     }
 }
@@ -195,6 +196,7 @@ fn repo(name: &str) -> Repo {
         last_synced_at: Some(ago(40)),
         sync_error: None,
         sync_failures: 0,
+        standing: "active".into(),
     }
 }
 

@@ -77,12 +77,17 @@ fn numbers(model: &Model, room: usize) -> Vec<Span<'static>> {
     parts.push((1, Span::styled(running, theme.style(role))));
     parts.push((4, Span::raw(format!("{} ready", control.ready))));
     if let Some(limit) = control.rate_limit.filter(|l| l.limit > 0) {
-        let role = if limit.remaining * 5 < limit.limit { Role::Alarm } else { Role::Plain };
-        let words = if wide {
+        let slowed = control.budget.slowed.as_ref();
+        let alarm = slowed.is_some() || limit.remaining * 5 < limit.limit;
+        let role = if alarm { Role::Alarm } else { Role::Plain };
+        let mut words = if wide {
             format!("gh {}/{}", limit.remaining, limit.limit)
         } else {
             format!("gh {}%", limit.remaining * 100 / limit.limit)
         };
+        if let Some(slowed) = slowed {
+            words.push_str(&format!(", sync slow for {}", text::age(slowed.until.since(model.now))));
+        }
         parts.push((3, Span::styled(words, theme.style(role))));
     }
     if control.writes_pending > 0 {

@@ -41,6 +41,9 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
             )),
             Span::raw(if repo.runner_enabled { "on " } else { "off" }),
         ];
+        if !matches!(repo.standing.as_str(), "" | "active") {
+            left.push(Span::styled(format!("  {}", repo.standing), theme.style(Role::Alarm)));
+        }
         if let Some(error) = &repo.sync_error {
             left.push(Span::styled(format!("  ✗ {error}"), theme.style(Role::Alarm)));
         }

@@ -38,6 +38,17 @@ impl Standing {
         self == Self::Active
     }
 
+    /// The word on the wire.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Archived => "archived",
+            Self::Disabled => "disabled",
+            Self::Lost => "lost",
+        }
+    }
+
     /// Completes the sentence "the repository …".
     #[must_use]
     pub fn words(self) -> &'static str {

@@ -3,7 +3,7 @@
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::issue::{IssueState, Status, read_labels};
-use dispatch_shared::protocol::control::{Budget, Control, PausedPool, RateLimit};
+use dispatch_shared::protocol::control::{Budget, Control, Freshness, PausedPool, RateLimit};
 use dispatch_shared::protocol::issues::{Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::queue::QueueIssue;
 use dispatch_shared::protocol::runs::PhaseTime;
@@ -174,6 +174,7 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
         last_synced_at: repo.last_synced_at,
         sync_error: repo.sync_error.clone(),
         sync_failures: repo.sync_failures,
+        standing: repo.access.standing.word().to_owned(),
     }
 }
 
@@ -214,7 +215,20 @@ pub fn control(world: &World, now: Timestamp, budget: Budget, runtime: String) -
             reset_at: r.reset_at,
         }),
         budget,
+        sync: freshness(world),
         runtime,
+    }
+}
+
+/// How fresh the tracked repositories are.
+fn freshness(world: &World) -> Freshness {
+    let oldest = world.tracked().filter_map(|r| Some((r.last_synced_at?, &r.name))).min();
+    Freshness {
+        repos: world.tracked().count(),
+        failing: world.tracked().filter(|r| r.sync_error.is_some()).count(),
+        unread: world.tracked().filter(|r| r.last_synced_at.is_none()).count(),
+        oldest_synced_at: oldest.map(|(at, _)| at),
+        oldest: oldest.map(|(_, name)| name.clone()),
     }
 }
 

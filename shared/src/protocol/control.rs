@@ -41,6 +41,9 @@ pub struct Control {
     /// The same for every resource, and why the sync is slowed.
     #[serde(default)]
     pub budget: Budget,
+    /// How fresh the board is.
+    #[serde(default)]
+    pub sync: Freshness,
     /// The runtime in use, or why there is none.
     pub runtime: String,
 }
@@ -54,6 +57,22 @@ pub struct Budget {
     /// Why reads in the background wait; null if they do not.
     #[serde(default)]
     pub slowed: Option<Slowed>,
+}
+
+/// How fresh the tracked repositories are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Freshness {
+    /// Tracked repositories.
+    pub repos: usize,
+    /// Those whose last sync failed.
+    pub failing: usize,
+    /// Those that were never read.
+    pub unread: usize,
+    /// The last success of the one that was read longest ago.
+    pub oldest_synced_at: Option<Timestamp>,
+    /// Which one that is.
+    pub oldest: Option<RepoName>,
 }
 
 /// What is left of one resource.

@@ -53,6 +53,10 @@ pub struct Repo {
     pub sync_error: Option<String>,
     /// Consecutive failures.
     pub sync_failures: u32,
+    /// What can be done there: `active`, `archived`, `disabled`, or `lost` (deleted, or access to it is gone). Only an active
+    /// one hands work out.
+    #[serde(default)]
+    pub standing: String,
 }
 
 /// `POST /api/automation/repos`.

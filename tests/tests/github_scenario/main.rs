@@ -332,3 +332,48 @@ async fn a_daemon_killed_while_it_pushes_publishes_once_and_leaves_no_credential
     assert_eq!(statuses(&requests, "POST /acme/api.git/git-receive-pack").len(), 1, "pushed once");
     s.nothing_secret_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_request_tells_the_token_however_it_ends() {
+    let s = Scene::start("redirects", "", |github| {
+        github.add_issue(REPO, "Say good night", "A greeting for the night.", &["status/ready"]);
+    })
+    .await;
+    let other = FakeGithub::start().await;
+    let away = Fault::Away(format!("{}repos/acme/api/issues", other.url()));
+    let faults = [
+        away,
+        Fault::Status(401),
+        Fault::Status(404),
+        Fault::Html502,
+        Fault::Nonsense,
+        Fault::CutOff,
+        Fault::Reset,
+        Fault::RetryAfter(Duration::ZERO),
+    ];
+    for fault in faults {
+        s.github.fail_next("GET /repos/acme/api/issues", fault.clone(), 1);
+        let answer = s.client().sync(None).await.expect("an answer");
+        assert!(answer.results[0].error.is_some(), "{fault:?}: {answer:?}");
+    }
+    assert_eq!(other.requests().len(), 0, "another host is never asked");
+    s.github.rename_repo(REPO, "acme/backend");
+    let answer = s.client().sync(None).await.expect("an answer");
+    assert_eq!(answer.results[0].error, None);
+    wait_until("the new name", SOON, async || {
+        let repos = s.client().repos().await.expect("a list of repositories");
+        (repos[0].full_name.to_string() == "acme/backend").then_some(())
+    })
+    .await;
+    for request in s.github.requests() {
+        assert!(!request.path.contains(&s.token), "{}", request.path);
+        let with: Vec<&str> =
+            request.headers.iter().filter(|(_, v)| v.contains(&s.token)).map(|(n, _)| n.as_str()).collect();
+        assert_eq!(with, ["authorization"]);
+        assert!(request.header("user-agent").is_some() && request.header("x-github-api-version").is_some());
+    }
+    let control = s.client().control().await.expect("the control state");
+    assert_eq!((control.sync.repos, control.sync.failing), (1, 0));
+    assert_eq!(control.budget.resources[0].resource, "core");
+    s.nothing_secret_is_left().await;
+}

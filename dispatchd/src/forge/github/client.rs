@@ -400,3 +400,48 @@ fn cause(error: &reqwest::Error) -> String {
     }
     cause.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(api: &str) -> Client {
+        let token = Some(Secret::new("ghp_x"));
+        Client::new(api.parse().unwrap(), token, Edges::default(), Duration::from_secs(1)).unwrap()
+    }
+
+    #[test]
+    fn graphql_is_beside_the_api() {
+        for (api, graphql) in [
+            ("https://api.github.com", "https://api.github.com/graphql"),
+            ("https://git.acme.io/api/v3", "https://git.acme.io/api/graphql"),
+            ("https://git.acme.io/api/v3/", "https://git.acme.io/api/graphql"),
+            ("https://api.acme.ghe.com/", "https://api.acme.ghe.com/graphql"),
+            ("http://127.0.0.1:4567", "http://127.0.0.1:4567/graphql"),
+        ] {
+            assert_eq!(client(api).graphql_url().as_str(), graphql);
+        }
+    }
+
+    #[test]
+    fn addresses_are_below_the_api() {
+        let client = client("https://git.acme.io/api/v3/");
+        let url = client.url("/repos/acme/api").unwrap();
+        assert_eq!(url.as_str(), "https://git.acme.io/api/v3/repos/acme/api");
+        let other = client.given("https://evil.example/repositories/1", "reading").unwrap_err();
+        assert!(other.to_string().contains("another host"), "{other}");
+        assert!(client.given("https://git.acme.io:8443/x", "reading").is_err(), "a port is another host");
+        assert!(client.given("http://git.acme.io/x", "reading").is_err(), "never without TLS");
+    }
+
+    #[test]
+    fn a_validator_is_of_one_address_and_one_token() {
+        let one = client("https://git.acme.io/api/v3");
+        let (a, b) = (one.url("/a").unwrap(), one.url("/b").unwrap());
+        assert_ne!(one.scope(&a), one.scope(&b));
+        let token = Some(Secret::new("ghp_y"));
+        let other = Client::new(one.api().clone(), token, Edges::default(), Duration::from_secs(1)).unwrap();
+        assert_ne!(one.scope(&a), other.scope(&a));
+        assert!(!one.scope(&a).contains("ghp_x"));
+    }
+}

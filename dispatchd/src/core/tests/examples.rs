@@ -142,6 +142,7 @@ fn a_blocker_in_another_repository_withholds_and_says_so() {
             key: web.clone(),
             name: "Acme/Web".parse().unwrap(),
             default_branch: "main".into(),
+            standing: Default::default(),
         },
         forge: crate::core::record::ForgeKind::Local,
         path: None,

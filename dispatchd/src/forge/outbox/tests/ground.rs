@@ -144,6 +144,7 @@ impl Ground {
                 key: key().repo,
                 name: "acme/lo1".parse().unwrap(),
                 default_branch: "main".into(),
+                standing: Default::default(),
             },
             forge: ForgeKind::Local,
             path: None,
@@ -428,7 +429,12 @@ struct Side(Arc<Ground>);
 #[async_trait]
 impl Forge for Side {
     async fn repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
-        Ok(SeenRepo { key: repo.key.clone(), name: repo.name.clone(), default_branch: "main".into() })
+        Ok(SeenRepo {
+            key: repo.key.clone(),
+            name: repo.name.clone(),
+            default_branch: "main".into(),
+            standing: Default::default(),
+        })
     }
 
     async fn changes(&self, _repo: &Repo, _page: Option<&str>) -> Result<IssuePage, ForgeError> {

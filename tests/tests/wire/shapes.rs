@@ -62,6 +62,10 @@ fn shape(route: &str) -> Option<Value> {
         }
         "GET /api/openapi.json" => json!({"openapi": "string", "paths": "any"}),
         "GET /api/schema/task.json" => json!({"$schema": "url", "type": "object", "properties": "any"}),
+        "POST /api/dispatch" => {
+            json!({"success": true, "agent": "string", "repo": "string", "workspace_dir": "string",
+            "prompt?": "string", "run_id?": "id", "pid?": "int", "output_file?": "string", "queued?": "bool"})
+        }
         "GET /api/setup" | "PUT /api/setup" => setup,
         "GET /api/lanes" => {
             json!([{"id": "string", "title": "string", "claimable": "bool", "role": "string|null",

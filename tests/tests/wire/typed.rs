@@ -111,6 +111,7 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
         | "POST /api/control/thaw"
         | "POST /api/control/pools/{program}/resume" => same::<control::Control>,
         "GET /api/problems" => same::<Vec<control::Problem>>,
+        "POST /api/dispatch" => same::<wire::dispatch::DispatchAnswer>,
         // Bytes, lines of text, a stream, and documents about the rest.
         "GET /api/openapi.json"
         | "GET /api/schema/task.json"

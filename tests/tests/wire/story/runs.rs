@@ -78,4 +78,19 @@ pub(super) async fn ran(t: &mut Told) {
     s.on(one, "one that was killed").at("/api/runs/r-3").is(200).await;
     s.on(kill, "killed already").at("/api/runs/r-3/kill").is(200).await;
     s.on(retry, "by an operator").at("/api/runs/r-3/retry").is(200).await;
+    let by_hand = "POST /api/dispatch";
+    let ask =
+        json!({"repo": "web", "org": "acme", "task": "Say it louder.", "branch": "louder", "dry_run": true});
+    let dry = s.on(by_hand, "a dry run, by name and organisation").body(ask).is(200).await;
+    assert!(dry["prompt"].as_str().is_some_and(|p| p.contains("Say it louder.")), "{dry}");
+    assert!(dry.get("run_id").is_none(), "nothing is started: {dry}");
+    let two = json!({"repo": WEB, "task": "x", "branch": "a", "tag": "b"});
+    s.on(by_hand, "two things named").body(two).is(400).await;
+    s.on(by_hand, "nothing named, without a body").is(400).await;
+    s.on(by_hand, "not tracked").body(json!({"repo": "acme/none", "task": "x", "branch": "a"})).is(404).await;
+    s.on(by_hand, "a worker")
+        .by(Who::Worker)
+        .body(json!({"repo": WEB, "task": "x", "branch": "a"}))
+        .is(403)
+        .await;
 }

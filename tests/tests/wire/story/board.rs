@@ -9,7 +9,7 @@ pub(super) async fn looked_at(t: &mut Told) {
     let s = &mut t.s;
     let list = "GET /api/issues";
     for (case, query, found) in [
-        ("a repository, however it is cased", "repo=ACME/api&status=ready&limit=1", 1),
+        ("a repository, however it is cased", "repo=ACME/api&status=ready&q=parse", 1),
         ("a column by its word", "repo=acme/api&status=in-review", 1),
         ("a column by its label", "repo=acme/api&status=status/in-review", 1),
         ("a priority by its word", "priority=p1", 1),

@@ -1,5 +1,6 @@
 //! The core by example and by property.
 
+mod certain;
 mod dispatch;
 mod examples;
 mod fixture;

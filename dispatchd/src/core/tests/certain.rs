@@ -45,6 +45,7 @@ fn of_two_pull_requests_the_newest_open_one_counts() {
     hand.sync(vec![seen(1, &["status/ready"], START)], vec![first, other_branch]);
     assert_eq!((hand.card(1).status, hand.card(1).linked_pull), (Status::InReview, Some(8)));
     hand.drain_outbox();
+    hand.pass(120);
     let closed = SeenPull {
         state: PullState::Closed,
         updated_at: hand.now,

@@ -18,6 +18,8 @@ use tokio::sync::watch;
 use crate::core::change::Change;
 use crate::core::command::{Command, Reply, Synced, Track};
 use crate::core::invariant;
+use crate::core::policy::Policy;
+use crate::core::reconcile::Reconcile;
 use crate::core::record::{Card, CardKey, Event, ForgeKind, Repo, Source, Wish};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::world::World;
@@ -127,12 +129,15 @@ impl Ground {
     pub(super) fn new(labels: &[&str]) -> Arc<Self> {
         let clock = Arc::new(Moments(AtomicI64::new(1_000_000)));
         let live = SeenIssue { updated_at: clock.now(), ..issue(1, labels) };
+        // Reconciling comes after all this and has tests of its own.
+        let mut world = World::default();
+        world.set_policy(Arc::new(Policy { reconcile: Reconcile::Off, ..Policy::default() }));
         let inside = Inside {
             under_way: None,
             began: clock.now(),
             live,
             events: Vec::new(),
-            world: World::default(),
+            world,
             audit: Vec::new(),
             script: Script::default(),
             deed: None,
@@ -325,7 +330,13 @@ impl Ground {
                 Some(settled) => settled.expect("the result is taken"),
                 // It died in the middle; the next one begins with what is durable.
                 None => {
-                    self.inside.lock().unwrap().began = self.clock.now();
+                    let mut inside = self.inside.lock().unwrap();
+                    inside.began = self.clock.now();
+                    // Who comes next cannot know what the dead one had written.
+                    if let Wish::Labels { add, remove } = &intent.wish {
+                        inside.under_way = Some((intent.id, add.clone(), remove.clone()));
+                    }
+                    drop(inside);
                     outbox = self.outbox();
                 }
             }

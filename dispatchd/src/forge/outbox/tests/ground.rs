@@ -335,6 +335,13 @@ impl Ground {
                     // Who comes next cannot know what the dead one had written.
                     if let Wish::Labels { add, remove } = &intent.wish {
                         inside.under_way = Some((intent.id, add.clone(), remove.clone()));
+                        // Nor whether somebody else had done the same before.
+                        if let Some(deed) = &mut inside.deed {
+                            let added = deed.added.iter().filter(|l| add.contains(l));
+                            let removed = deed.removed.iter().filter(|l| remove.contains(l));
+                            let both: Vec<String> = added.chain(removed).cloned().collect();
+                            deed.at_once.extend(both);
+                        }
                     }
                     drop(inside);
                     outbox = self.outbox();

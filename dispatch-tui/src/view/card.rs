@@ -171,9 +171,17 @@ pub(super) fn facts(model: &Model, issue: &Issue, width: usize) -> Vec<Line<'sta
         Some(pull) => {
             let draft = if pull.is_draft { " draft" } else { "" };
             lines.push(Line::raw(format!("  {} {:?}{draft}", pull.number, pull.state)));
+            let checks = &pull.checks;
+            if checks.failed + checks.pending > 0 {
+                lines.push(dim(format!("  {} checks failed, {} still run", checks.failed, checks.pending)));
+            }
+            lines.extend(pull.followup_reasons.iter().map(|why| dim(format!("  {why}"))));
             lines.push(dim(text::line(&pull.url)));
         }
         None => lines.push(dim("none yet".to_owned())),
+    }
+    for other in &issue.other_prs {
+        lines.push(dim(format!("  also {} {:?}", other.number, other.state)));
     }
     if let Some(branch) = runs.first().and_then(|r| r.branch.clone()) {
         lines.push(dim(branch));

@@ -12,7 +12,7 @@ use dispatch_shared::issue::{Flag, IssueState, Status};
 use dispatch_shared::protocol::claims::Claim;
 use dispatch_shared::protocol::control::{Budget, Control, Freshness, Problem, ProblemKind, RateLimit};
 use dispatch_shared::protocol::events::Snapshot;
-use dispatch_shared::protocol::issues::{Issue, LinkedPull, RepositoryRef, WriteState};
+use dispatch_shared::protocol::issues::{CheckCounts, Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::repos::Repo;
 use dispatch_shared::protocol::runs::Run;
 use dispatch_shared::run::{RuntimeKind, Usage};
@@ -75,6 +75,7 @@ pub(crate) fn issue(number: u64, title: &str, column: Status, age: u64) -> Issue
         linked_pr_number: None,
         linked_pr_url: None,
         linked_pr: None,
+        other_prs: Vec::new(),
         claim: None,
         failures: 0,
         write: None,
@@ -141,6 +142,14 @@ fn pull(number: u64) -> LinkedPull {
         state: PullState::Open,
         is_draft: false,
         head_sha: "abc".into(),
+        review_decision: None,
+        merge_state: None,
+        checks: CheckCounts::default(),
+        unresolved_threads: 0,
+        needs_followup: false,
+        followup_reasons: Vec::new(),
+        checked_at: None,
+        not_seen: Vec::new(),
     }
 }
 

@@ -7,8 +7,8 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use crate::core::fix::signal::{self, Check};
-use crate::core::fix::{News, pick};
+use crate::core::fix::health::Check;
+use crate::core::fix::{News, pick, signal};
 use crate::secret::Secret;
 
 /// The most that is kept of one remark, in characters.
@@ -173,6 +173,7 @@ fn check(repo: &str, payload: &Value) -> Vec<Said> {
         name: text(payload, "/check_run/name").unwrap_or_else(|| "a check".into()),
         conclusion,
         text: Some(cut(&output.collect::<Vec<_>>().join("\n"))),
+        job: None,
     };
     let head = text(payload, "/check_run/head_sha");
     let pulls = payload.pointer("/check_run/pull_requests").and_then(Value::as_array);

@@ -8,6 +8,7 @@
 //!   [`blockers`]: what has to be closed first;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`dispatch`]: runs started by hand;
+//!   [`link`]: which issues a pull request belongs to; [`redact`]: secrets taken out of what is kept;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
 //!   [`throttle`]: which request to GitHub goes when; [`cadence`], [`standing`]: how often a repository is looked at, and
@@ -32,12 +33,14 @@ pub mod intent;
 pub mod invariant;
 pub mod lane;
 pub mod limits;
+pub mod link;
 pub mod policy;
 pub mod problem;
 pub mod rank;
 pub mod reactor;
 pub mod reconcile;
 pub mod record;
+pub mod redact;
 pub mod retry;
 pub mod seen;
 pub mod standing;

@@ -17,7 +17,9 @@ use dispatch_shared::id::{AgentName, IssueId, RepoKey, RepoName, RunId};
 use dispatch_shared::issue::{Flag, IssueState, Status};
 use serde::{Deserialize, Serialize};
 
+use super::fix::health::Shown;
 pub use super::grooming::Grooming;
+use super::link;
 pub use super::seen::{SeenPull, SyncCursor};
 pub use super::standing::{Access, Standing};
 pub use claim::{Claim, ClaimState, HandOut};
@@ -241,19 +243,29 @@ pub struct Pull {
     /// The issues that a report, or the runner, made it for, whatever its text and branch say.
     #[serde(default)]
     pub made_for: Vec<u64>,
+    /// The issues of the same repository that the forge says it closes; `None` if it was never asked.
+    #[serde(default)]
+    pub closing: Option<Vec<u64>>,
+    /// What the newest look at its health showed.
+    #[serde(default)]
+    pub health: Option<Shown>,
 }
 
 impl Pull {
+    /// One that was never seen before.
+    #[must_use]
+    pub fn new(repo: RepoKey, seen: SeenPull) -> Self {
+        Self { repo, seen, made_for: Vec::new(), closing: None, health: None }
+    }
+
     /// The cards that it belongs to: those it closes, the one that its branch names (`fix/issue-<n>-…`), and those it was
     /// made for.
     #[must_use]
     pub fn targets(&self) -> Vec<CardKey> {
-        let by_branch = self.seen.head_branch.strip_prefix("fix/issue-").and_then(|rest| {
-            let digits = rest.split(|c: char| !c.is_ascii_digit()).next()?;
-            digits.parse().ok()
-        });
         let mut numbers = self.seen.closes.clone();
-        for number in by_branch.into_iter().chain(self.made_for.iter().copied()) {
+        let named = self.closing.iter().flatten().copied();
+        let by_branch = link::by_branch(&self.seen.head_branch);
+        for number in named.chain(by_branch).chain(self.made_for.iter().copied()) {
             if !numbers.contains(&number) {
                 numbers.push(number);
             }

@@ -104,37 +104,3 @@ pub struct SyncCursor {
     #[serde(default)]
     pub looked_at: Option<Timestamp>,
 }
-
-/// The issue numbers that `text` closes when merged (`Fixes #4`, `closes: #7`), in order of appearance: GitHub's nine
-/// keywords, same repository only.
-#[must_use]
-pub fn closing_references(text: &str) -> Vec<u64> {
-    const WORDS: [&str; 9] =
-        ["close", "closes", "closed", "fix", "fixes", "fixed", "resolve", "resolves", "resolved"];
-    let mut found = Vec::new();
-    let mut armed = false;
-    for word in text.split_whitespace() {
-        let bare = word.trim_matches(|c: char| matches!(c, ':' | ',' | '.' | ';' | '(' | ')' | '*' | '_'));
-        if armed && let Some(n) = bare.strip_prefix('#').and_then(|n| n.parse().ok()) {
-            if !found.contains(&n) {
-                found.push(n);
-            }
-            armed = false;
-            continue;
-        }
-        armed = WORDS.contains(&bare.to_ascii_lowercase().as_str());
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn closing_references_are_found_as_github_finds_them() {
-        assert_eq!(closing_references("Fixes #4\n\nAlso closes: #7, and fixes #4."), [4, 7]);
-        assert_eq!(closing_references("Refs #4. See #5, prefix #6"), [] as [u64; 0]);
-        assert_eq!(closing_references("(Resolved #12)"), [12]);
-    }
-}

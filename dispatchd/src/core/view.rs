@@ -4,7 +4,7 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::issue::{IssueState, Status, read_labels};
 use dispatch_shared::protocol::control::{Budget, Control, Freshness, PausedPool, RateLimit};
-use dispatch_shared::protocol::issues::{Issue, LinkedPull, RepositoryRef, WriteState};
+use dispatch_shared::protocol::issues::{CheckCounts, Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::queue::QueueIssue;
 use dispatch_shared::protocol::runs::PhaseTime;
 use dispatch_shared::protocol::{claims as wire_claims, repos as wire_repos, runs as wire_runs};
@@ -29,16 +29,41 @@ pub fn claim(claim: &Claim) -> wire_claims::Claim {
     }
 }
 
-/// The pull request linked to a card.
+/// A pull request of a card, and its health as it was seen last.
 #[must_use]
 pub fn linked_pull(pull: &Pull) -> LinkedPull {
+    let seen = &pull.seen;
+    let health = pull.health.as_ref();
+    // Checks are those of a commit; what a review says stays said.
+    let of_head = health.filter(|h| h.head == seen.head_sha);
+    let open = health.filter(|_| seen.state == PullState::Open);
     LinkedPull {
-        number: pull.seen.number,
-        url: pull.seen.url.clone(),
-        state: pull.seen.state,
-        is_draft: pull.seen.draft,
-        head_sha: pull.seen.head_sha.clone(),
+        number: seen.number,
+        url: seen.url.clone(),
+        state: seen.state,
+        is_draft: seen.draft,
+        head_sha: seen.head_sha.clone(),
+        review_decision: health.and_then(|h| h.review_decision.clone()),
+        merge_state: of_head.and_then(|h| h.merge_state.clone()),
+        checks: of_head.map_or_else(CheckCounts::default, |h| CheckCounts {
+            passed: h.passed,
+            failed: h.failed,
+            pending: h.pending,
+        }),
+        unresolved_threads: health.map_or(0, |h| h.unresolved),
+        needs_followup: open.is_some_and(|h| !h.reasons.is_empty()),
+        followup_reasons: open.map_or_else(Vec::new, |h| h.reasons.clone()),
+        checked_at: health.map(|h| h.since),
+        not_seen: health.map_or_else(Vec::new, |h| h.blind.clone()),
     }
+}
+
+/// The pull requests of a card besides the linked one, newest first.
+fn other_pulls(world: &World, card: &Card) -> Vec<LinkedPull> {
+    let mut others: Vec<_> =
+        world.pulls_for(&card.key).filter(|p| card.linked_pull != Some(p.seen.number)).collect();
+    others.sort_by_key(|p| std::cmp::Reverse((p.seen.created_at, p.seen.number)));
+    others.into_iter().map(|p| linked_pull(p)).collect()
 }
 
 /// Whether a card belongs on the board: tracked, there, and open or closed not long ago.
@@ -91,6 +116,7 @@ pub fn issue(world: &World, card: &Card, body: Option<String>) -> Option<Issue> 
         linked_pr_number: pull.map(|p| p.seen.number),
         linked_pr_url: pull.map(|p| p.seen.url.clone()),
         linked_pr: pull.map(|p| linked_pull(p)),
+        other_prs: other_pulls(world, card),
         claim: world.held(&card.key).map(|c| claim(c)),
         failures: card.failures,
         write: card.write.as_ref().map(|w| match w {

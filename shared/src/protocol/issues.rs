@@ -71,6 +71,35 @@ pub struct LinkedPull {
     pub is_draft: bool,
     /// The commit at its head.
     pub head_sha: String,
+    /// `CHANGES_REQUESTED`, `APPROVED`, … as the forge spells it; null if nobody has to decide or it is not known.
+    pub review_decision: Option<String>,
+    /// `CLEAN`, `DIRTY`, `BEHIND`, … as the forge spells it; null if not known.
+    pub merge_state: Option<String>,
+    /// Checks and statuses of the head.
+    pub checks: CheckCounts,
+    /// Review threads that are not resolved.
+    pub unresolved_threads: u64,
+    /// Whether something speaks for work.
+    pub needs_followup: bool,
+    /// What, in words.
+    pub followup_reasons: Vec<String>,
+    /// Since when it is known to be so; null if nobody has looked yet.
+    pub checked_at: Option<Timestamp>,
+    /// What could not be seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_seen: Vec<String>,
+}
+
+/// How many checks and statuses ended how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CheckCounts {
+    /// Well, or it did not matter.
+    pub passed: u64,
+    /// So that they want work.
+    pub failed: u64,
+    /// Not yet.
+    pub pending: u64,
 }
 
 /// One card.
@@ -132,6 +161,9 @@ pub struct Issue {
     pub linked_pr_url: Option<String>,
     /// The linked pull request.
     pub linked_pr: Option<LinkedPull>,
+    /// Other pull requests that belong to it, newest first; the linked one is the newest that is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub other_prs: Vec<LinkedPull>,
     /// The live claim.
     pub claim: Option<Claim>,
     /// Failed attempts since the last success, reopening or retry.

@@ -1,7 +1,7 @@
 //! What people do on GitHub while Dispatch is not looking, and how a test makes it fail.
 
 use dispatch_shared::Timestamp;
-use dispatchd::core::seen::closing_references;
+use dispatchd::core::link::closing;
 
 use super::fault::{Fault, Planned};
 use super::state::{Item, PullPart, Repo, State, now};
@@ -158,7 +158,7 @@ impl FakeGithub {
             item.close();
             let pull = item.pull.as_mut().expect("the test named a pull request");
             pull.merged = Some(now());
-            let closes = closing_references(item.body.as_deref().unwrap_or_default());
+            let closes = closing(item.body.as_deref().unwrap_or_default(), repo);
             (pull.base.clone(), pull.sha.clone(), closes)
         });
         let (base, sha, closes) = merged.expect("the test named a pull request that is there");

@@ -4,7 +4,7 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::followup::FixStatus;
 use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
 
-use super::signal::Health;
+use super::health::Health;
 use super::{FixKey, News};
 use crate::core::command::Evidence;
 

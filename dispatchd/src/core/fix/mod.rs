@@ -2,10 +2,15 @@
 //!
 //! - here: the record as it lies in the store; [`index`]: its place in the world.
 //! - [`rules`]: what happens to one item, as pure functions on it; [`pick`]: which item is next for whom.
-//! - [`signal`]: from an observed pull request to the reasons for an item; [`ask`]: what can be asked.
+//! - [`health`]: what was seen of a pull request; [`signal`]: from that to the reasons for an item; [`look`]: which pull
+//!   requests are looked at when; [`excerpt`]: what of a failed job's log is read.
+//! - [`ask`]: what can be asked.
 
 pub mod ask;
+pub mod excerpt;
+pub mod health;
 pub mod index;
+pub mod look;
 pub mod pick;
 pub mod reported;
 pub mod rules;
@@ -83,6 +88,9 @@ pub struct Observed {
     pub head: String,
     /// What speaks for work, in words; empty if nothing does.
     pub reasons: Vec<String>,
+    /// The evidence keys of that.
+    #[serde(default)]
+    pub keys: Vec<String>,
 }
 
 /// See the module.
@@ -141,6 +149,10 @@ pub struct Fix {
     /// What was last observed.
     #[serde(default)]
     pub observed: Option<Observed>,
+    /// What made it wait that no look has seen yet, by evidence key: a remark that only a webhook told, or what somebody
+    /// enqueued. Looks cannot tell that such a thing is gone.
+    #[serde(default)]
+    pub unseen: Vec<String>,
     /// Its life, oldest first, bounded.
     pub history: Vec<FixEntry>,
 }

@@ -6,7 +6,7 @@ use dispatch_shared::followup::{FixStatus, FixType};
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::protocol::followup::{FeedbackItem, FixEntry};
 
-use super::{Fix, FixKey, News};
+use super::{Fix, FixKey, News, Observed};
 
 /// Remarks that are kept; the newest twelve are shown as strings.
 const FEEDBACK_KEPT: usize = 40;
@@ -79,6 +79,7 @@ pub fn new(key: FixKey, news: News, now: Now<'_>) -> Fix {
         unverified: None,
         flagged: false,
         observed: None,
+        unseen: Vec::new(),
         history: Vec::new(),
     };
     fix.base_heads = heads(&news, now);
@@ -124,6 +125,13 @@ fn remember(fix: &mut Fix, keys: &[String]) -> bool {
 
 /// Adds what was said; the more urgent kind and its reason win.
 fn absorb(fix: &mut Fix, news: News) {
+    for key in news.keys {
+        if !fix.unseen.contains(&key) {
+            fix.unseen.push(key);
+        }
+    }
+    let more = fix.unseen.len().saturating_sub(EVIDENCE_KEPT);
+    fix.unseen.drain(..more);
     if fix.reason.is_empty() || news.fix_type < fix.fix_type {
         fix.reason = news.reason;
     }
@@ -179,6 +187,7 @@ pub fn take_in(fix: &mut Fix, news: News, now: Now<'_>) -> Effect {
 /// A settled item begins anew: what was dealt with is not said again.
 fn forget_reasons(fix: &mut Fix, news: &News) {
     fix.feedback.clear();
+    fix.unseen.clear();
     fix.fix_type = news.fix_type;
     fix.reason.clear();
 }
@@ -319,6 +328,63 @@ pub fn checked_later(fix: &mut Fix, now: Now<'_>) -> bool {
     let heads = now.head.map(ToOwned::to_owned).into_iter().collect();
     raise(fix, heads, now);
     true
+}
+
+/// Whether two remarks are one, of which one may tell more: a check without and with an excerpt of its log.
+fn same_subject(a: &FeedbackItem, b: &FeedbackItem) -> bool {
+    let first =
+        |item: &FeedbackItem| item.text.lines().next().unwrap_or_default().trim_end_matches(':').to_owned();
+    (&a.author, &a.path, a.line) == (&b.author, &b.path, b.line) && first(a) == first(b)
+}
+
+/// Puts a remark in place of one that told less; one that is not there is added.
+fn renew_feedback(fix: &mut Fix, item: FeedbackItem) {
+    match fix.feedback.iter_mut().find(|have| same_subject(have, &item)) {
+        Some(have) if have.text.len() < item.text.len() => *have = item,
+        Some(_) => {}
+        None => add_feedback(fix, item),
+    }
+}
+
+/// A look saw what speaks for work now (`found`): the item knows, and if all that made it wait is gone and could have been
+/// seen, it is settled before anybody starts on it. Returns whether it was.
+pub fn observed(fix: &mut Fix, seen: Observed, found: &[News], blind: bool) -> bool {
+    fix.unseen.retain(|key| !seen.keys.contains(key));
+    let before = fix.observed.replace(seen);
+    if fix.status != FixStatus::Queued || fix.claim.is_some() {
+        return false;
+    }
+    let items: Vec<FeedbackItem> = found.iter().flat_map(|n| n.feedback.clone()).collect();
+    // What somebody else enqueued, and what this look could not see, may still stand.
+    if !fix.unseen.is_empty() || blind {
+        items.into_iter().for_each(|item| renew_feedback(fix, item));
+        return false;
+    }
+    let had = before.is_some_and(|b| !b.reasons.is_empty());
+    match found.first() {
+        Some(first) => {
+            // What is gone is not asked for any more.
+            fix.fix_type = first.fix_type;
+            fix.reason.clone_from(&first.reason);
+            let fuller = |item: FeedbackItem, had: &[FeedbackItem]| {
+                had.iter()
+                    .find(|h| same_subject(h, &item) && h.text.len() > item.text.len())
+                    .cloned()
+                    .unwrap_or(item)
+            };
+            let had = std::mem::take(&mut fix.feedback);
+            for item in items {
+                add_feedback(fix, fuller(item, &had));
+            }
+            false
+        }
+        None if had => {
+            settle(fix, FixStatus::Fixed);
+            fix.feedback.clear();
+            true
+        }
+        None => false,
+    }
 }
 
 /// Whether the signal that made the item is gone, as far as is known: nothing was observed to speak for work since

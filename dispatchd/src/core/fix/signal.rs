@@ -1,67 +1,15 @@
-//! From an observed pull request to the reasons for working on it again. Pure: whatever looks at a forge fills in a
-//! [`Health`], as far as it can see.
+//! From an observed pull request to the reasons for working on it again.
 
+use dispatch_shared::Timestamp;
 use dispatch_shared::followup::{FixType, PullState};
 use dispatch_shared::issue::Flag;
 use dispatch_shared::protocol::followup::FeedbackItem;
 
-use super::News;
+use super::health::{Check, Health, Remark, Shown, Thread};
+use super::{News, pick};
 
 /// The marker of comments that Dispatch wrote itself.
 const OWN: &str = "<!-- dispatch:";
-
-/// What was seen of a pull request. Enums of the forge are kept as it spells them: they grow.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// Its number.
-    pub pr: u64,
-    /// Open, closed or merged; open if not known.
-    pub state: Option<PullState>,
-    /// Not ready for review.
-    pub draft: bool,
-    /// From another repository.
-    pub from_fork: bool,
-    /// Its labels.
-    pub labels: Vec<String>,
-    /// The commit at its head.
-    pub head_sha: String,
-    /// `CHANGES_REQUESTED`, `APPROVED`, …
-    pub review_decision: Option<String>,
-    /// Reviews that ask for changes: id, author, text.
-    pub reviews: Vec<Remark>,
-    /// Review threads that are not resolved, each by its newest comment.
-    pub threads: Vec<Remark>,
-    /// Check runs that have ended.
-    pub checks: Vec<Check>,
-    /// Commit statuses; the conclusion is their state.
-    pub statuses: Vec<Check>,
-    /// `MERGEABLE`, `CONFLICTING`, `UNKNOWN`.
-    pub mergeable: Option<String>,
-    /// `CLEAN`, `DIRTY`, `BEHIND`, …
-    pub merge_state: Option<String>,
-}
-
-/// Something that a person or a bot said.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Remark {
-    /// The forge's id of it.
-    pub id: String,
-    /// What, where, by whom.
-    pub item: FeedbackItem,
-}
-
-/// A check or a status.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Check {
-    /// The forge's id of it.
-    pub id: String,
-    /// What it is called.
-    pub name: String,
-    /// How it ended, as the forge spells it.
-    pub conclusion: String,
-    /// A bounded excerpt of its log, or its summary.
-    pub text: Option<String>,
-}
 
 /// Why a pull request is left alone; `None` if an agent may work on it.
 #[must_use]
@@ -100,9 +48,15 @@ pub fn evidence_key(event: &str, repo: &str, pr: u64, source: &str) -> String {
     format!("{event}:{}#{pr}:{source}", repo.to_lowercase())
 }
 
-/// What speaks for work on the pull request, most urgent first; nothing for those that are left alone.
+/// Whether a status of a commit wants work.
+fn red(state: &str) -> bool {
+    ["error", "failure"].iter().any(|w| w.eq_ignore_ascii_case(state))
+}
+
+/// What speaks for work on the pull request, most urgent first; nothing for those that are left alone. `identities` are the
+/// logins that speak for Dispatch's own side, besides the author's.
 #[must_use]
-pub fn signals(repo: &str, health: &Health) -> Vec<News> {
+pub fn signals(repo: &str, health: &Health, identities: &[String]) -> Vec<News> {
     let state = health.state.unwrap_or(PullState::Open);
     if unfit(state, health.draft, health.from_fork, &health.labels).is_some() {
         return Vec::new();
@@ -122,30 +76,24 @@ pub fn signals(repo: &str, health: &Health) -> Vec<News> {
         });
     }
     let checks = health.checks.iter().filter(|c| failed(&c.conclusion)).map(|c| ("check_run", c));
-    let red = |c: &&Check| ["error", "failure"].iter().any(|w| w.eq_ignore_ascii_case(&c.conclusion));
-    let statuses = health.statuses.iter().filter(red).map(|c| ("status", c));
+    let statuses = health.statuses.iter().filter(|c| red(&c.conclusion)).map(|c| ("status", c));
     for (event, check) in checks.chain(statuses) {
         found.push(of_check(key(event, &check.id), check, head.clone()));
     }
     let mut asked = false;
-    for (event, remark, why) in health
-        .reviews
-        .iter()
-        .map(|r| ("pull_request_review", r, "changes are requested"))
-        .chain(
-            health
-                .threads
-                .iter()
-                .map(|r| ("pull_request_review_comment", r, "a review thread is not resolved")),
-        )
-        .filter(|(_, r, _)| !is_own(&r.item.text))
-    {
+    let own = |remark: &Remark| is_own(&remark.item.text);
+    let reviews = health.reviews.iter().filter(|r| !own(r)).map(|r| (r, r));
+    let reviews = reviews.map(|said| ("pull_request_review", said, "changes are requested"));
+    let threads = health.threads.iter().filter_map(|t| heard(t, &health.author, identities));
+    let why = "a review thread is not resolved";
+    let threads = threads.map(|said| ("pull_request_review_comment", said, why));
+    for (event, (source, shown), why) in reviews.chain(threads) {
         asked = true;
         found.push(News {
-            keys: vec![key(event, &remark.id)],
+            keys: vec![key(event, &source.id)],
             fix_type: FixType::ReviewFeedback,
             reason: why.into(),
-            feedback: vec![remark.item.clone()],
+            feedback: vec![shown.item.clone()],
             head: None,
         });
     }
@@ -173,6 +121,48 @@ pub fn signals(repo: &str, health: &Health) -> Vec<News> {
         }
     }
     found
+}
+
+/// What a thread that is not resolved says: the remark that stands for it, and the one to be read. An answer of the own side
+/// is no news, or an agent that answers would find work for ever; where only the own side speaks (a person who works under
+/// the same account), the first remark stands for the thread. `None` if Dispatch itself began it.
+fn heard<'a>(thread: &'a Thread, author: &str, identities: &[String]) -> Option<(&'a Remark, &'a Remark)> {
+    let first = thread.said.first().filter(|r| !is_own(&r.item.text))?;
+    let ours = identities.iter().map(String::as_str).chain([author]);
+    let others = |r: &&Remark| {
+        let login = r.item.author.as_deref().unwrap_or_default();
+        !is_own(&r.item.text) && !pick::is_identity(ours.clone(), login)
+    };
+    if let Some(newest) = thread.said.iter().rev().find(others) {
+        return Some((newest, newest));
+    }
+    Some((first, thread.said.iter().rev().find(|r| !is_own(&r.item.text)).unwrap_or(first)))
+}
+
+/// What is kept of a look, `found` being what speaks for work in it.
+#[must_use]
+pub fn shown(health: &Health, found: &[News], at: Timestamp) -> Shown {
+    let ended = (health.checks.len() + health.statuses.len()) as u64;
+    let failed = health.checks.iter().filter(|c| self::failed(&c.conclusion)).count()
+        + health.statuses.iter().filter(|c| red(&c.conclusion)).count();
+    let mut reasons: Vec<String> = Vec::new();
+    for news in found.iter().filter(|n| n.fix_type != FixType::Other) {
+        if !reasons.contains(&news.reason) {
+            reasons.push(news.reason.clone());
+        }
+    }
+    Shown {
+        head: health.head_sha.clone(),
+        review_decision: health.review_decision.clone(),
+        merge_state: health.merge_state.clone().or_else(|| health.mergeable.clone()),
+        passed: ended - failed as u64,
+        failed: failed as u64,
+        pending: health.pending,
+        unresolved: health.threads.len() as u64,
+        reasons,
+        blind: health.blind.clone(),
+        since: at,
+    }
 }
 
 /// News of a check that failed.
@@ -204,24 +194,27 @@ mod tests {
                 id: "1".into(),
                 name: "ci".into(),
                 conclusion: "FAILURE".into(),
-                text: None,
+                ..Check::default()
             }],
             ..Health::default()
         }
     }
 
     fn kinds(health: &Health) -> Vec<FixType> {
-        signals("Acme/Api", health).iter().map(|n| n.fix_type).collect()
+        signals("Acme/Api", health, &[]).iter().map(|n| n.fix_type).collect()
     }
 
     #[test]
     fn each_signal_is_one() {
-        let said = |text: &str| Remark { id: "7".into(), item: FeedbackItem::text(text) };
+        let said = |text: &str| Thread {
+            id: "t".into(),
+            said: vec![Remark { id: "7".into(), item: FeedbackItem::text(text) }],
+        };
         let some = |word: &str| Some(word.to_owned());
         let plain = Health { pr: 4, head_sha: "abc".into(), ..Health::default() };
         assert_eq!(kinds(&plain), []);
         assert_eq!(kinds(&red()), [FixType::CiFailure]);
-        assert_eq!(signals("Acme/Api", &red())[0].keys, ["check_run:acme/api#4:1"]);
+        assert_eq!(signals("Acme/Api", &red(), &[])[0].keys, ["check_run:acme/api#4:1"]);
         for word in ["CONFLICTING", "conflicting"] {
             assert_eq!(kinds(&Health { mergeable: some(word), ..plain.clone() }), [FixType::MergeConflict]);
         }
@@ -233,12 +226,55 @@ mod tests {
             [FixType::ReviewFeedback]
         );
         assert_eq!(kinds(&Health { threads: vec![said("x <!-- dispatch:i-1 -->")], ..plain.clone() }), []);
-        let status = Check { id: "2".into(), name: "ci".into(), conclusion: "error".into(), text: None };
+        let status = Check { id: "2".into(), conclusion: "error".into(), ..Check::default() };
         assert_eq!(kinds(&Health { statuses: vec![status], ..plain.clone() }), [FixType::CiFailure]);
         for fine in ["success", "neutral", "skipped", "pending", "stale"] {
             let check = Check { conclusion: fine.into(), ..red().checks[0].clone() };
             assert_eq!(kinds(&Health { checks: vec![check], ..plain.clone() }), [], "{fine}");
         }
+    }
+
+    #[test]
+    fn a_thread_is_heard_once_whoever_answers() {
+        let by = |id: &str, who: &str, text: &str| Remark {
+            id: id.into(),
+            item: FeedbackItem { author: Some(who.into()), ..FeedbackItem::text(text) },
+        };
+        let keys = |said: Vec<Remark>| {
+            let threads = vec![Thread { id: "t".into(), said }];
+            let health = Health { pr: 4, author: "kai[bot]".into(), threads, ..Health::default() };
+            let found = signals("a/b", &health, &["saffron".into()]);
+            found.into_iter().map(|n| (n.keys[0].clone(), n.feedback[0].text.clone())).collect::<Vec<_>>()
+        };
+        let of =
+            |id: &str, text: &str| vec![(format!("pull_request_review_comment:a/b#4:{id}"), text.to_owned())];
+        assert_eq!(keys(vec![by("1", "ada", "why?")]), of("1", "why?"));
+        let answered =
+            vec![by("1", "ada", "why?"), by("2", "kai", "because"), by("3", "saffron[bot]", "yes")];
+        assert_eq!(keys(answered.clone()), of("1", "why?"), "an answer of the own side is no news");
+        let insisted = [answered, vec![by("4", "ada", "still?")]].concat();
+        assert_eq!(keys(insisted), of("4", "still?"));
+        let alone = vec![by("1", "kai", "rename this"), by("2", "kai", "to b")];
+        assert_eq!(keys(alone), of("1", "to b"), "a person may work under the same account");
+        assert_eq!(keys(vec![by("1", "ada", "x <!-- dispatch:i-1 -->"), by("2", "ada", "y")]), []);
+        assert_eq!(keys(vec![]), []);
+    }
+
+    #[test]
+    fn what_is_shown_is_counted() {
+        let check = |conclusion: &str| Check { conclusion: conclusion.into(), ..Check::default() };
+        let health = Health {
+            checks: ["FAILURE", "SUCCESS", "SKIPPED", "TIMED_OUT"].map(check).to_vec(),
+            statuses: ["ERROR", "SUCCESS"].map(check).to_vec(),
+            pending: 2,
+            mergeable: Some("MERGEABLE".into()),
+            ..red()
+        };
+        let found = signals("a/b", &health, &[]);
+        let shown = shown(&health, &found, Timestamp(7));
+        assert_eq!((shown.passed, shown.failed, shown.pending), (3, 3, 2));
+        assert_eq!(shown.merge_state.as_deref(), Some("MERGEABLE"));
+        assert_eq!(shown.reasons.len(), 3, "each once: {:?}", shown.reasons);
     }
 
     #[test]

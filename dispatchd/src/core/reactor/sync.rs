@@ -283,8 +283,10 @@ fn best_pull(d: &Draft, key: &CardKey) -> Option<u64> {
 /// Takes in a pull request and what it means for the cards that it belongs to.
 pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(), Refusal> {
     let old = d.world.pulls.get(&(repo.clone(), seen.number)).cloned();
-    let made_for = old.as_ref().map_or_else(Vec::new, |o| o.made_for.clone());
-    let new = Pull { repo: repo.clone(), seen: seen.clone(), made_for };
+    let new = match &old {
+        Some(old) => Pull { seen: seen.clone(), ..(**old).clone() },
+        None => Pull::new(repo.clone(), seen.clone()),
+    };
     if old.as_ref().is_some_and(|o| o.seen == *seen || o.seen.updated_at > seen.updated_at) {
         return Ok(());
     }
@@ -314,7 +316,8 @@ pub(super) fn belongs(d: &mut Draft, key: &CardKey, number: u64) -> Result<(), R
     Ok(())
 }
 
-fn relink(d: &mut Draft, key: &CardKey, closed: Option<u64>) -> Result<(), Refusal> {
+/// The card's pull request, chosen anew, and the column that it means.
+pub(super) fn relink(d: &mut Draft, key: &CardKey, closed: Option<u64>) -> Result<(), Refusal> {
     let Some(old) = d.world.cards.get(key).filter(|c| !c.gone).cloned() else { return Ok(()) };
     let mut card = (*old).clone();
     card.linked_pull = best_pull(d, key);

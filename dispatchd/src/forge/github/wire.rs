@@ -5,7 +5,8 @@ use dispatch_shared::followup::PullState;
 use dispatch_shared::issue::IssueState;
 use serde::Deserialize;
 
-use crate::core::seen::{SeenIssue, SeenPull, closing_references};
+use crate::core::link;
+use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::standing::Standing;
 use crate::edges::LabelEvent;
 
@@ -89,6 +90,8 @@ pub(super) struct End {
 #[derive(Debug, Deserialize)]
 pub(super) struct RepoId {
     id: u64,
+    #[serde(default)]
+    full_name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -118,7 +121,7 @@ impl Pull {
             (None, IssueState::Closed) => PullState::Closed,
             (None, IssueState::Open) => PullState::Open,
         };
-        let home = self.base.repo.map(|r| r.id);
+        let (home, own) = self.base.repo.map(|r| (r.id, r.full_name)).unzip();
         SeenPull {
             number: self.number,
             title: self.title,
@@ -132,7 +135,10 @@ impl Pull {
             base_branch: self.base.branch,
             author: login(self.user),
             labels: names(self.labels),
-            closes: closing_references(self.body.as_deref().unwrap_or_default()),
+            closes: link::closing(
+                self.body.as_deref().unwrap_or_default(),
+                own.as_deref().unwrap_or_default(),
+            ),
             created_at: self.created_at,
             updated_at: self.updated_at,
         }

@@ -9,7 +9,8 @@ use dispatch_shared::issue::IssueState;
 
 use super::dir::{Dir, Entry, Kind};
 use super::front::{Doc, FrontError, scalar};
-use crate::core::seen::{SeenIssue, SeenPull, closing_references};
+use crate::core::link::closing;
+use crate::core::seen::{SeenIssue, SeenPull};
 use crate::edges::ForgeError;
 
 /// Larger files are not read: nobody writes such an issue by hand.
@@ -158,7 +159,7 @@ impl Loaded {
     /// The issues that this pull request closes: the key `fixes`, then closing references in the text.
     pub(super) fn closes(&self) -> Vec<u64> {
         let mut closes = self.doc.front.fixes.clone().unwrap_or_default();
-        for number in closing_references(self.doc.body()) {
+        for number in closing(self.doc.body(), "") {
             if !closes.contains(&number) {
                 closes.push(number);
             }

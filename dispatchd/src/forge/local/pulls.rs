@@ -14,7 +14,8 @@ use super::dir::{Dir, Kind};
 use super::files::{self, Loaded, edit, scalar_time};
 use super::front::{Doc, scalar};
 use super::git::Git;
-use crate::core::seen::{SeenPull, closing_references};
+use crate::core::link::closing;
+use crate::core::seen::SeenPull;
 use crate::edges::{ForgeError, NewPull, StepHook};
 
 /// Writes a new pull request under the next free number.
@@ -48,7 +49,7 @@ pub(super) fn open(
     hook.before("forge.open_pull").map_err(|e| ForgeError::Unreachable(e.to_string()))?;
     let number = dir.list()?.iter().filter_map(files::rough_number).max().unwrap_or(0) + 1;
     let path = dir.file(Kind::Pull, &format!("{number}.md"));
-    let fixes: Vec<_> = closing_references(&pull.body).iter().map(ToString::to_string).collect();
+    let fixes: Vec<_> = closing(&pull.body, "").iter().map(ToString::to_string).collect();
     let time = scalar_time(&now.to_string());
     let keys = [
         ("number", number.to_string()),

@@ -1,10 +1,11 @@
 //! The PR-fix queue: taking in what speaks for work on a pull request, and what people and agents say of it.
 //!
 //! - here: what all of it needs: the item, its audit row, the fence, and what its status means for its card.
-//! - `enqueue`: news; `mark`: words of people and agents; `observe`: what Dispatch sees itself; `lane`: the lane asked for.
+//! - `enqueue`: news; `mark`: words of people and agents; `look`, `observe`: what looks and syncs see; `lane`: the lane asked for.
 
 mod enqueue;
 mod lane;
+mod look;
 mod mark;
 mod observe;
 
@@ -25,8 +26,8 @@ use crate::core::transition::ClaimEvent;
 
 use self::enqueue::enqueue;
 pub(super) use self::mark::settle_fixed;
+use self::look::observe;
 use self::mark::{mark, requeue};
-use self::observe::observe;
 pub(super) use self::observe::{check_later, pulled};
 
 pub(super) fn command(d: &mut Draft, command: &FixCommand) -> Result<Reply, Refusal> {

@@ -1,52 +1,15 @@
-//! What Dispatch itself sees of the pull requests of its items.
+//! What a sync sees of the pull requests of items.
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::{FixStatus, PullState};
 use dispatch_shared::id::RepoKey;
 
-use super::enqueue::enqueue;
 use super::{describe, put, row, take_back, with_facts};
 use crate::core::command::Refusal;
 use crate::core::draft::Draft;
-use crate::core::fix::ask::Enqueue;
-use crate::core::fix::signal::{self, Health};
-use crate::core::fix::{Fix, FixKey, Observed, pick, rules};
+use crate::core::fix::{Fix, FixKey, pick, rules};
 use crate::core::seen::SeenPull;
 use crate::core::transition::ClaimEvent;
-
-/// What a look at a pull request says for its item.
-pub(super) fn observe(d: &mut Draft, repo: &RepoKey, health: &Health, at: Timestamp) -> Result<(), Refusal> {
-    let key = FixKey { repo: repo.clone(), pr: health.pr };
-    let Some(full) = d.world.repos.get(repo).filter(|r| r.tracked).map(|r| r.name.to_string()) else {
-        return Err(Refusal::NotFound(format!("repository {repo} is not tracked any more")));
-    };
-    let found = signal::signals(&full, health);
-    let reasons: Vec<String> = found.iter().map(|n| n.reason.clone()).collect();
-    for news in found {
-        let ask = Enqueue {
-            key: key.clone(),
-            news,
-            lane: None,
-            issue: None,
-            branch: None,
-            url: None,
-            title: None,
-            author: None,
-            actor: "dispatch".into(),
-            fresh: true,
-            automatic: true,
-        };
-        enqueue(d, &ask)?;
-    }
-    if let Some(mut fix) = d.world.fixes.get(&key).map(|f| (**f).clone()) {
-        let observed = Some(Observed { at, head: health.head_sha.clone(), reasons });
-        if fix.observed != observed {
-            fix.observed = observed;
-            d.fix(fix);
-        }
-    }
-    Ok(())
-}
 
 /// A pull request was read: its item knows its title and head; one that is merged or closed is stale, and whoever works on
 /// it stops.

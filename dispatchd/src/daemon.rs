@@ -16,6 +16,7 @@ use crate::desk::{ByHand, Desk, Files, Grooming};
 use crate::edges::{Edges, Forge, ForgeError};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
+use crate::forge::health::HealthWatch;
 use crate::forge::local::LocalForge;
 use crate::forge::outbox::Outbox;
 use crate::forge::sync::{SyncSettings, Syncer};
@@ -44,6 +45,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     let (forges, github) = forges(&config, &edges)?;
     let every = SyncSettings { every: config.file.sync.every.0, ..SyncSettings::default() };
     let syncer = Arc::new(Syncer::new(ledger.clone(), forges.clone(), edges.clone(), every));
+    let health = HealthWatch::new(ledger.clone(), forges.clone(), edges.clone());
     let logs = RunLogs::new(&config.state_dir, config.file.runner.log_limit.0);
     let runner = Runner::new(
         ledger.clone(),
@@ -55,7 +57,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     )
     .map_err(|e| eyre!("{}: {e}", config.path.display()))?;
     let desk =
-        Arc::new(Desk { ledger: ledger.clone(), forges: forges.clone(), github, syncer: syncer.clone() });
+        Arc::new(Desk { ledger: ledger.clone(), forges: forges.clone(), github, syncer: syncer.clone(), health: health.clone() });
     let files = Files { logs, diffs: runner.diffs(), engine: runner.engine_note() };
     let app = App {
         ledger: ledger.clone(),
@@ -82,6 +84,10 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     {
         let (syncer, stop) = (syncer.clone(), stop.clone());
         tasks.spawn(async move { syncer.run(stop).await });
+    }
+    {
+        let stop = stop.clone();
+        tasks.spawn(async move { health.run(stop).await });
     }
     {
         let (outbox, stop) = (Outbox::new(ledger.clone(), forges, edges.clone()), stop.clone());

@@ -15,13 +15,14 @@ use dispatch_shared::protocol::repos::SyncAnswer;
 use dispatch_shared::run::EndClass;
 use tokio::sync::{broadcast, watch};
 
-use crate::api::{ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, RunFiles};
+use crate::api::{ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint, RunFiles};
 use crate::core::command::Evidence;
 use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::edges::{ForgeError, Forges as _};
 use crate::forge::Forges;
 use crate::forge::github::GithubForge;
+use crate::forge::health::HealthWatch;
 use crate::forge::sync::Syncer;
 use crate::groomer::{self, Groomer};
 use crate::ledger::{Door, Fault};
@@ -38,6 +39,8 @@ pub struct Desk {
     pub github: Option<Arc<GithubForge>>,
     /// The sync.
     pub syncer: Arc<Syncer>,
+    /// What looks at pull requests.
+    pub health: HealthWatch,
 }
 
 impl Desk {
@@ -115,6 +118,17 @@ impl ForgeDesk for Desk {
 
     fn hint(&self, repo: &RepoKey) {
         self.syncer.hint(repo);
+    }
+
+    fn hint_pull(&self, repo: &RepoKey, about: &PullHint) {
+        match about {
+            PullHint::Number(pr) => self.health.hint(repo, *pr),
+            PullHint::Head(sha) => self.health.hint_head(repo, sha),
+        }
+    }
+
+    async fn look_at_pulls(&self, repo: &RepoKey) -> Vec<String> {
+        self.health.look_now(repo).await
     }
 
     async fn look(

@@ -14,6 +14,8 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 
+use crate::core::fix::health::Health;
+use crate::core::fix::look::Points;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::throttle::Priority;
@@ -163,6 +165,37 @@ pub struct NewIssue {
     pub since: Timestamp,
 }
 
+/// A pull request to be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HealthAsk {
+    /// Where.
+    pub repo: Arc<Repo>,
+    /// Its number.
+    pub pr: u64,
+}
+
+/// What a look at many pull requests came to.
+#[derive(Clone, Debug, Default)]
+pub struct HealthLook {
+    /// For each its health, or why it could not be seen.
+    pub answers: Vec<(HealthAsk, Result<Health, ForgeError>)>,
+    /// The points left, if the forge counts any.
+    pub points: Option<Points>,
+    /// Points that it cost.
+    pub cost: u64,
+    /// Requests that it took.
+    pub requests: usize,
+}
+
+/// What of a failed job's log tells why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobLog {
+    /// Which try of the job, counted from 1.
+    pub attempt: u64,
+    /// Bounded, without secrets; empty if the log is.
+    pub excerpt: String,
+}
+
 /// Where git fetches from and pushes to.
 #[derive(Clone)]
 pub struct GitRemote {
@@ -253,6 +286,17 @@ pub trait Forge: Send + Sync {
 
     /// Opens a pull request.
     async fn open_pull(&self, repo: &Repo, pull: &NewPull) -> Result<SeenPull, ForgeError>;
+
+    /// How pull requests are, in one look: each has an answer of its own, in any order. An error here is one that concerns
+    /// all of them. A forge that cannot tell answers for none.
+    async fn health(&self, _asked: &[HealthAsk]) -> Result<HealthLook, ForgeError> {
+        Ok(HealthLook::default())
+    }
+
+    /// What of a failed job's log tells why; `None` if there is no log.
+    async fn job_log(&self, _repo: &Repo, _job: u64) -> Result<Option<JobLog>, ForgeError> {
+        Ok(None)
+    }
 
     /// Where git fetches from and pushes to.
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError>;

@@ -60,6 +60,12 @@ pub trait ForgeDesk: Send + Sync {
     /// Has a repository synced soon.
     fn hint(&self, repo: &RepoKey);
 
+    /// Says that something happened at pull requests: they are looked at soon.
+    fn hint_pull(&self, repo: &RepoKey, about: &PullHint);
+
+    /// Looks at the pull requests of a repository now. Returns one sentence for each that could not be seen.
+    async fn look_at_pulls(&self, repo: &RepoKey) -> Vec<String>;
+
     /// What the forge says of a repository that is to be tracked, and where its working copy really lies.
     async fn look(
         &self,
@@ -85,6 +91,15 @@ pub trait ForgeDesk: Send + Sync {
 
     /// Long work as it goes on.
     fn progress(&self) -> broadcast::Receiver<Progress>;
+}
+
+/// Which pull requests something happened at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PullHint {
+    /// The one with this number.
+    Number(u64),
+    /// Those with this commit at their head.
+    Head(String),
 }
 
 /// What is asked of the hosted groomer.

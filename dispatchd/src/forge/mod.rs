@@ -2,6 +2,7 @@
 //!
 //! - [`github`], [`local`]: the two places where issues live, behind [`Forge`].
 //! - [`sync`]: reads what changed into the ledger, each repository at its own pace.
+//! - [`health`]: looks at how pull requests are.
 //! - [`outbox`]: carries out what the ledger wants written.
 //!
 //! Neither the sync nor the outbox knows which forge it talks to; [`Forges`] picks it by repository.
@@ -12,6 +13,7 @@ use crate::core::record::{ForgeKind, Repo};
 use crate::edges::{Forge, ForgeError};
 
 pub mod github;
+pub mod health;
 pub mod local;
 pub mod outbox;
 mod pace;

@@ -26,6 +26,8 @@ use crate::secret::Secret;
 
 /// A page of 100 issues with the longest bodies is about 26 MB.
 const MOST_BYTES: usize = 32 << 20;
+/// What is read of a file that is not kept whole.
+const MOST_FILE: usize = 256 << 20;
 /// Renamed and moved repositories answer with one redirect; more than a few are a loop.
 const MOST_REDIRECTS: usize = 5;
 const AGENT: &str = concat!("dispatchd/", env!("CARGO_PKG_VERSION"));
@@ -300,6 +302,54 @@ impl Client {
             }
         }
         Err(ForgeError::Unreachable(format!("{} failed: GitHub redirects in a circle", call.what)))
+    }
+
+    /// Reads a file to which GitHub redirects, wherever that is, in pieces; false if it is longer than is read. Only the
+    /// first request carries the token: the address that it gives is signed by itself.
+    pub(super) async fn download(
+        &self,
+        call: Call<'_>,
+        mut take: impl FnMut(&[u8]) + Send,
+    ) -> Result<bool, ForgeError> {
+        let answer = self.send(&call, &call.url).await?;
+        if !answer.status.is_redirection() {
+            let answer = self.judge(answer, &call)?;
+            take(&answer.body);
+            return Ok(true);
+        }
+        let to = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).unwrap_or_default();
+        let url = self.api.join(to).map_err(|e| {
+            ForgeError::Unreachable(format!("{} failed: GitHub pointed to no address: {e}", call.what))
+        })?;
+        if url.scheme() != self.api.scheme() {
+            let why = format!("{} failed: GitHub pointed to {}://, which is not followed", call.what, url.scheme());
+            return Err(ForgeError::Unreachable(why));
+        }
+        // Of a file the whole takes long, not the single request.
+        let request = self.http.get(url.clone()).header(USER_AGENT, AGENT).timeout(self.timeout * 10);
+        let mut response = request.send().await.map_err(|e| self.broken(&e, call.what))?;
+        let status = response.status();
+        // The query is the signature: whoever reads it may read the file.
+        tracing::debug!(host = url.host_str(), status = status.as_u16(), "a file of GitHub's");
+        match status {
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => {
+                return Err(ForgeError::NotFound(format!("{} failed: the file is not there any more", call.what)));
+            }
+            other => {
+                let why = format!("{} failed: the host of the file answered {other}", call.what);
+                return Err(ForgeError::Unreachable(why));
+            }
+        }
+        let mut read = 0;
+        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e, call.what))? {
+            take(&chunk);
+            read += chunk.len();
+            if read > MOST_FILE {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn send(&self, call: &Call<'_>, url: &Url) -> Result<Answer, ForgeError> {

@@ -5,22 +5,30 @@
 //! - `changes`: the incremental read: a conditional probe, then pages.
 //! - `issues`, `pulls`: single reads and the writes; `create`: issues that are made, and texts that change;
 //!   `wire`: GitHub's JSON as plain observations.
+//! - `health`: how many pull requests are, by GraphQL (`query`: what is asked, `graph`: what is answered, `assemble`: what
+//!   comes of it), or by REST (`health_rest`); `jobs`: why a job failed.
 //!
 //! Deliberately absent: merging a pull request, closing an issue, replacing a set of labels.
 
 mod answer;
+mod assemble;
 mod changes;
 mod client;
 mod create;
 mod gate;
+mod graph;
+mod health;
+mod health_rest;
 mod issues;
+mod jobs;
 mod labels;
 mod limit;
 mod link;
 mod pulls;
+mod query;
 mod wire;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,7 +40,9 @@ use self::client::Client;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::throttle::Priority;
-use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, LabelEvent, NewIssue, NewPull};
+use crate::edges::{
+    Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog, LabelEvent, NewIssue, NewPull,
+};
 use crate::secret::Secret;
 
 /// How long one request may take, its body included.
@@ -42,6 +52,10 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct GithubForge {
     client: Client,
+    /// Until when GraphQL is not asked, because it was not there.
+    no_graphql: Arc<Mutex<Option<Timestamp>>>,
+    /// What must not stand in an excerpt of a log.
+    secrets: Arc<[Secret]>,
 }
 
 impl GithubForge {
@@ -64,13 +78,24 @@ impl GithubForge {
         edges: Edges,
         timeout: Duration,
     ) -> Result<Self, ForgeError> {
-        Ok(Self { client: Client::new(api_url, token, edges, timeout)? })
+        let client = Client::new(api_url, token, edges, timeout)?;
+        Ok(Self { client, no_graphql: Arc::default(), secrets: Arc::default() })
+    }
+
+    /// The same forge, which masks these, besides its own token, in what it keeps of other people's logs.
+    #[must_use]
+    pub fn masking(self, secrets: Vec<Secret>) -> Self {
+        Self { secrets: secrets.into(), ..self }
     }
 
     /// The same forge for requests of this urgency; both go through one gate.
     #[must_use]
     pub fn at(&self, priority: Priority) -> Self {
-        Self { client: self.client.at(priority) }
+        Self {
+            client: self.client.at(priority),
+            no_graphql: self.no_graphql.clone(),
+            secrets: self.secrets.clone(),
+        }
     }
 
     /// What is left of each resource's points, as the newest answers said, and why reads in the background are slowed.
@@ -180,6 +205,14 @@ impl Forge for GithubForge {
 
     async fn open_pull(&self, repo: &Repo, pull: &NewPull) -> Result<SeenPull, ForgeError> {
         self.post_pull(repo, pull).await
+    }
+
+    async fn health(&self, asked: &[HealthAsk]) -> Result<HealthLook, ForgeError> {
+        self.read_health(asked).await
+    }
+
+    async fn job_log(&self, repo: &Repo, job: u64) -> Result<Option<JobLog>, ForgeError> {
+        self.read_job_log(repo, job).await
     }
 
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError> {

@@ -12,7 +12,7 @@ use crate::edges::LabelEvent;
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
-    login: Option<String>,
+    pub(super) login: Option<String>,
 }
 
 fn login(account: Option<Account>) -> String {

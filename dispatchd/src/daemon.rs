@@ -24,6 +24,7 @@ use crate::groomer::Groomer;
 use crate::ledger::{Door, Fault};
 use crate::runner::Runner;
 use crate::runner::log::RunLogs;
+use crate::secret::Secret;
 use crate::store::Store;
 use crate::{clockwork, setup, watch};
 
@@ -56,8 +57,13 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         logs.clone(),
     )
     .map_err(|e| eyre!("{}: {e}", config.path.display()))?;
-    let desk =
-        Arc::new(Desk { ledger: ledger.clone(), forges: forges.clone(), github, syncer: syncer.clone(), health: health.clone() });
+    let desk = Arc::new(Desk {
+        ledger: ledger.clone(),
+        forges: forges.clone(),
+        github,
+        syncer: syncer.clone(),
+        health: health.clone(),
+    });
     let files = Files { logs, diffs: runner.diffs(), engine: runner.engine_note() };
     let app = App {
         ledger: ledger.clone(),
@@ -160,12 +166,19 @@ fn forges(config: &Config, edges: &Edges) -> Result<(Arc<Forges>, Option<Arc<Git
         None => None,
         Some(token) => {
             let forge = GithubForge::new(config.api_url.clone(), Some(token.clone()), edges.clone());
-            Some(Arc::new(forge.map_err(|e| eyre!("GitHub: {e}"))?))
+            Some(Arc::new(forge.map_err(|e| eyre!("GitHub: {e}"))?.masking(secrets(config))))
         }
     };
     let local: Arc<dyn Forge> = Arc::new(LocalForge::new(edges.clone()));
     let forges = Forges { github: github.clone().map(|g| g as Arc<dyn Forge>), local };
     Ok((Arc::new(forges), github))
+}
+
+/// What must not stand in an excerpt of somebody else's log.
+fn secrets(config: &Config) -> Vec<Secret> {
+    let keys = config.doors.keys.iter().map(|k| k.token.clone());
+    let model = config.groomer.iter().filter_map(|g| g.api_key.clone());
+    keys.chain(config.webhook_secret.clone()).chain(model).collect()
 }
 
 /// Tracks the repositories of the configuration, once, while none is tracked.

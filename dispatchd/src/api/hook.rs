@@ -7,6 +7,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
+use super::PullHint;
 use crate::core::fix::health::Check;
 use crate::core::fix::{News, pick, signal};
 use crate::secret::Secret;
@@ -62,6 +63,40 @@ fn cut(text: &str) -> String {
 #[must_use]
 pub fn repository(payload: &Value) -> (Option<String>, Option<u64>) {
     (text(payload, "/repository/full_name"), payload.pointer("/repository/id").and_then(Value::as_u64))
+}
+
+/// The pull requests that a delivery is about, by number or by their head: whatever it says, they are worth a look.
+#[must_use]
+pub fn touches(event: &str, payload: &Value) -> Vec<PullHint> {
+    let number = |at: &str| payload.pointer(at).and_then(Value::as_u64);
+    let listed = |at: &str| {
+        let pulls = payload.pointer(at).and_then(Value::as_array).into_iter().flatten();
+        pulls.filter_map(|p| p.get("number")?.as_u64()).collect::<Vec<_>>()
+    };
+    let head = |at: &str| text(payload, at).map(PullHint::Head);
+    let mut found: Vec<PullHint> = match event {
+        "issue_comment" => {
+            number("/issue/number").filter(|_| payload.pointer("/issue/pull_request").is_some())
+        }
+        _ => number("/pull_request/number"),
+    }
+    .into_iter()
+    .map(PullHint::Number)
+    .collect();
+    match event {
+        "check_run" => {
+            found.extend(listed("/check_run/pull_requests").into_iter().map(PullHint::Number));
+            found.extend(head("/check_run/head_sha"));
+        }
+        "check_suite" | "workflow_run" | "workflow_job" => {
+            found.extend(listed(&format!("/{event}/pull_requests")).into_iter().map(PullHint::Number));
+            found.extend(head(&format!("/{event}/head_sha")));
+        }
+        "status" => found.extend(head("/sha")),
+        _ => {}
+    }
+    found.dedup();
+    found
 }
 
 /// Something that a delivery says about one pull request.
@@ -229,6 +264,24 @@ mod tests {
         assert_eq!(said[0].branch.as_deref(), Some("fix/issue-1-x"));
         assert!(!said[0].is_own("kai[bot]", &[]));
         assert!(said[0].is_own("Ada", &[]), "an author's own talk asks for nothing");
+    }
+
+    #[test]
+    fn a_delivery_names_the_pull_requests_that_are_worth_a_look() {
+        let (four, head) = (PullHint::Number(4), PullHint::Head("c".into()));
+        let suite = json!({"head_sha": "c", "pull_requests": [{"number": 4}]});
+        for (event, payload, found) in [
+            ("pull_request", json!({"pull_request": {"number": 4}}), vec![four.clone()]),
+            ("pull_request_review_thread", json!({"pull_request": {"number": 4}}), vec![four.clone()]),
+            ("issue_comment", json!({"issue": {"number": 4, "pull_request": {}}}), vec![four.clone()]),
+            ("issue_comment", json!({"issue": {"number": 4}}), vec![]),
+            ("check_run", json!({"check_run": suite}), vec![four.clone(), head.clone()]),
+            ("workflow_run", json!({"workflow_run": suite}), vec![four, head.clone()]),
+            ("status", json!({"sha": "c"}), vec![head]),
+            ("push", json!({"after": "c"}), vec![]),
+        ] {
+            assert_eq!(touches(event, &payload), found, "{event}");
+        }
     }
 
     #[test]

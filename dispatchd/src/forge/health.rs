@@ -223,10 +223,10 @@ impl Inner {
     async fn tell(&self, key: &FixKey, health: Health, at: Timestamp) -> Result<(), String> {
         let since = |world: &World| pick::pull(world, key).and_then(|p| Some(p.health.as_ref()?.since));
         let before = since(&self.ledger.snapshot());
-        let observe =
-            FixCommand::Observe { repo: key.repo.clone(), health: Box::new(health.clone()), at };
+        let observe = FixCommand::Observe { repo: key.repo.clone(), health: Box::new(health.clone()), at };
         let told = self.ledger.submit(Command::Fix(Box::new(observe))).await;
-        let (_, world) = told.map_err(|fault| format!("what was seen of {} was not kept: {fault}", key.id()))?;
+        let (_, world) =
+            told.map_err(|fault| format!("what was seen of {} was not kept: {fault}", key.id()))?;
         let shown = pick::pull(&world, key).and_then(|p| p.health.clone());
         let wanting = shown.is_some_and(|s| !s.reasons.is_empty());
         self.plan().seen(key, at, &health, wanting, since(&world) != before);

@@ -292,9 +292,9 @@ pub struct FollowupSyncAnswer {
     pub stale: usize,
     /// Pull requests left out, and why.
     pub ignored: Vec<IgnoredPull>,
-    /// What the sync cannot look at yet.
+    /// What could not be seen of some pull request: the forge does not tell, or the token may not ask.
     pub unavailable: Vec<String>,
-    /// One sentence for each repository that could not be read.
+    /// One sentence for each repository and pull request that could not be read.
     pub errors: Vec<String>,
 }
 

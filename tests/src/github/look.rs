@@ -40,7 +40,7 @@ impl Request {
     /// Whether it would have changed something.
     #[must_use]
     pub fn is_write(&self) -> bool {
-        self.method != "GET" && !self.path.contains("/git-upload-pack")
+        self.method != "GET" && self.path != "/graphql" && !self.path.contains("/git-upload-pack")
     }
 }
 

@@ -3,6 +3,8 @@
 //!
 //! - `state`: what it knows; `person`: what people do to it behind Dispatch's back; `look`: what a test may look at.
 //! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`: the answers.
+//! - `health`: checks, reviews, threads, jobs and their logs, over REST and over `graphql`; `review`: what people and checks do
+//!   there.
 //! - `git`: `git http-backend`; `bare`: plumbing on the repositories; [`fault`]: what can go wrong.
 //!
 //! It never merges or closes by itself: who asks for that over the API is refused, and it stands in the log.
@@ -17,16 +19,21 @@ use tokio_util::sync::CancellationToken;
 mod bare;
 pub mod fault;
 mod git;
+mod graphql;
+mod health;
 mod issues;
 mod look;
 mod page;
 mod person;
 mod pulls;
+mod review;
 mod routes;
 mod serve;
 mod state;
 
+pub use self::health::{Answered, GraphFault};
 pub use self::look::{IssueView, PullView, Request};
+pub use self::review::Points;
 use self::state::State;
 
 /// The token that the fake accepts from the start.

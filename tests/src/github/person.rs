@@ -227,7 +227,7 @@ impl FakeGithub {
         self.shared.state().remaining = remaining;
     }
 
-    fn change(&self, repo: &str, number: u64, edit: impl FnOnce(&mut Item)) {
+    pub(super) fn change(&self, repo: &str, number: u64, edit: impl FnOnce(&mut Item)) {
         self.shared.state().edit(repo, number, edit).expect("the test named an issue that it added");
     }
 }

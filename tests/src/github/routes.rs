@@ -4,6 +4,7 @@ use dispatch_shared::Timestamp;
 use serde_json::{Value, json};
 
 use super::Shared;
+use super::health;
 use super::page::{Asked, Said, complaint, not_found, said};
 use super::state::{LIMIT, Repo};
 
@@ -14,6 +15,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
     match (method, segments.as_slice()) {
         ("GET", ["rate_limit"]) => limits(shared),
         ("GET", ["user"]) => said(200, json!({ "login": "dispatch-bot", "id": 7, "type": "User" })),
+        ("POST", ["graphql"]) => health::graphql(shared, asked),
         (_, ["repos", owner, name, rest @ ..]) => {
             let full = format!("{owner}/{name}");
             if let Some(id) = moved(shared, &full) {
@@ -58,7 +60,12 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         ("GET", ["labels"]) => shared.state().list_repo_labels(asked, full),
         ("POST", ["labels"]) => shared.state().post_repo_label(asked, full),
         ("GET", ["pulls"]) => shared.state().list_pulls(asked, full),
-        ("GET", ["pulls", n]) => numbered(n, |n| shared.state().one_pull(asked, full, n)),
+        ("GET", ["pulls", n]) => numbered(n, |n| shared.state().looked_pull(asked, full, n)),
+        ("GET", ["pulls", n, "reviews"]) => numbered(n, |n| shared.state().list_reviews(asked, full, n)),
+        ("GET", ["commits", sha, "check-runs"]) => shared.state().list_check_runs(asked, full, sha),
+        ("GET", ["commits", sha, "status"]) => shared.state().combined_status(asked, full, sha),
+        ("GET", ["actions", "jobs", n]) => numbered(n, |n| shared.state().one_job(full, n)),
+        ("GET", ["actions", "jobs", n, "logs"]) => numbered(n, |n| shared.state().job_log(asked, full, n)),
         ("POST", ["pulls"]) => shared.post_pull(asked, full),
         ("PUT", ["pulls", _, "merge"]) => complaint(405, "Pull Request is not mergeable"),
         ("GET", _) => not_found(),

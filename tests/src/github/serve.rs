@@ -18,7 +18,7 @@ use super::fault::{self, Fault};
 use super::look::Request;
 use super::page::{Asked, Said, complaint, said};
 use super::state::{LIMIT, now};
-use super::{Shared, git, routes};
+use super::{Shared, git, health, routes};
 
 /// Serves until `stop`.
 pub(super) fn run(listener: std::net::TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
@@ -98,6 +98,9 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
                     let query = head.uri.query().unwrap_or_default();
                     git::serve(&shared, &method, wanted, query, &head.headers, body).await
                 }
+                None if head.uri.path().starts_with("/_files/") => {
+                    health::file(&shared, head.uri.path(), &head.headers)
+                }
                 None => api(&shared, &head, &method, &body),
             };
             match after {
@@ -135,7 +138,7 @@ fn api(shared: &Shared, head: &hyper::http::request::Parts, method: &str, body: 
     let Some(path) = shared.below_mount(head.uri.path()) else {
         return respond(shared, complaint(404, "Not Found"));
     };
-    let free = path == "/rate_limit";
+    let free = matches!(path.as_str(), "/rate_limit" | "/graphql");
     if !free && shared.state().remaining == 0 {
         return respond(shared, complaint(403, "API rate limit exceeded for user ID 7."));
     }

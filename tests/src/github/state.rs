@@ -84,6 +84,8 @@ pub(super) struct State {
     pub(super) turn: u64,
     /// Repositories made so far.
     pub(super) made: u64,
+    /// How pull requests are.
+    pub(super) book: super::health::Book,
 }
 
 /// GitHub's clock: whole seconds.
@@ -102,6 +104,7 @@ impl State {
             reset: Timestamp(now().0 + 3_600_000),
             turn: 0,
             made: 0,
+            book: super::health::Book::default(),
         }
     }
 

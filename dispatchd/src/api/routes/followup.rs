@@ -37,8 +37,6 @@ const LOOK: Duration = Duration::from_secs(8);
 const GLANCE: Duration = Duration::from_secs(3);
 /// Items that one take looks at before it takes what the cache says.
 const LOOKS: usize = 5;
-/// What the sync of follow-ups cannot look at yet.
-const UNAVAILABLE: [&str; 5] = ["reviewDecision", "reviewThreads", "checks", "statuses", "mergeState"];
 
 /// The item that a claim is a hand-out of.
 pub(super) fn key_of(claim: &Claim) -> Option<FixKey> {
@@ -135,7 +133,7 @@ pub(super) struct SyncBody {
     repo: Option<String>,
 }
 
-/// Syncs, reads the pull requests that wait anew, and tells what was left out and what cannot be looked at yet.
+/// Syncs, looks at the pull requests, and tells what was left out and what could not be seen.
 pub(super) async fn sync(
     State(app): State<App>,
     Json(request): Json<SyncBody>,
@@ -161,7 +159,7 @@ pub(super) async fn sync(
         queued: 0,
         stale: 0,
         ignored: Vec::new(),
-        unavailable: UNAVAILABLE.map(str::to_owned).to_vec(),
+        unavailable: Vec::new(),
         errors: Vec::new(),
     };
     for repo in &repos {
@@ -172,9 +170,15 @@ pub(super) async fn sync(
         for fix in world.fixes.of(&repo.key).filter(|f| open(f.status)) {
             refresh(&app, &fix.key).await;
         }
+        answer.errors.extend(app.forges.look_at_pulls(&repo.key).await);
         let world = app.ledger.snapshot();
         for pull in world.pulls_of(&repo.key).filter(|p| p.seen.state == PullState::Open) {
             let seen = &pull.seen;
+            for what in pull.health.iter().flat_map(|h| &h.blind) {
+                if !answer.unavailable.contains(what) {
+                    answer.unavailable.push(what.clone());
+                }
+            }
             if !pick::ours(&world, &repo.key, &seen.author, &seen.head_branch) {
                 continue;
             }
@@ -221,6 +225,7 @@ pub(super) async fn webhook(State(app): State<App>, Delivery(request): Delivery)
     let Some(repo) = repository(&app.ledger.snapshot(), &payload) else { return ignored(false) };
     app.forges.hint(&repo.key);
     let event = header(&headers, "x-github-event");
+    hook::touches(event, &payload).iter().for_each(|pull| app.forges.hint_pull(&repo.key, pull));
     let mut news = Vec::new();
     for said in hook::said(event, &repo.name.to_string(), &payload) {
         news.extend(enqueued(&app, &repo.key, said).await);

@@ -322,7 +322,8 @@ impl Client {
             ForgeError::Unreachable(format!("{} failed: GitHub pointed to no address: {e}", call.what))
         })?;
         if url.scheme() != self.api.scheme() {
-            let why = format!("{} failed: GitHub pointed to {}://, which is not followed", call.what, url.scheme());
+            let why =
+                format!("{} failed: GitHub pointed to {}://, which is not followed", call.what, url.scheme());
             return Err(ForgeError::Unreachable(why));
         }
         // Of a file the whole takes long, not the single request.
@@ -334,7 +335,10 @@ impl Client {
         match status {
             StatusCode::OK => {}
             StatusCode::NOT_FOUND | StatusCode::GONE => {
-                return Err(ForgeError::NotFound(format!("{} failed: the file is not there any more", call.what)));
+                return Err(ForgeError::NotFound(format!(
+                    "{} failed: the file is not there any more",
+                    call.what
+                )));
             }
             other => {
                 let why = format!("{} failed: the host of the file answered {other}", call.what);

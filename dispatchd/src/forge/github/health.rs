@@ -82,7 +82,10 @@ impl GithubForge {
     }
 
     fn graphql_is_absent(&self, why: &str) {
-        tracing::warn!(why, "GraphQL cannot be used: the health of pull requests is read by REST for an hour");
+        tracing::warn!(
+            why,
+            "GraphQL cannot be used: the health of pull requests is read by REST for an hour"
+        );
         let until = self.client.edges.clock.now() + ABSENT;
         *self.no_graphql.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(until);
     }
@@ -178,7 +181,8 @@ impl GithubForge {
                 answers.push((ask, Answer::Failed(ForgeError::NotFound(why)), false));
                 continue;
             }
-            let pull = repositories.get_mut(&r).and_then(Option::as_mut).and_then(|r| r.pulls.remove(&p)).flatten();
+            let pull =
+                repositories.get_mut(&r).and_then(Option::as_mut).and_then(|r| r.pulls.remove(&p)).flatten();
             let mine = |e: &&Complaint| e.is_below(&[&r, &p]) || (pull.is_none() && e.path == [r.as_str()]);
             let errors: Vec<Complaint> = errors.iter().filter(mine).cloned().collect();
             let again = !errors.is_empty() && errors.iter().any(is_passing);
@@ -192,7 +196,9 @@ impl GithubForge {
                     Some(e) if e.kind.as_deref() == Some("NOT_FOUND") => {
                         Answer::Failed(ForgeError::NotFound(format!("{what} failed: {}", e.message)))
                     }
-                    Some(e) => Answer::Failed(ForgeError::Unreachable(format!("{what} failed: {}", e.message))),
+                    Some(e) => {
+                        Answer::Failed(ForgeError::Unreachable(format!("{what} failed: {}", e.message)))
+                    }
                     None => Answer::Failed(ForgeError::Unreachable(format!("{what} failed: nothing came"))),
                 },
             };

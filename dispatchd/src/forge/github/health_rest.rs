@@ -183,7 +183,8 @@ impl GithubForge {
 
 fn ran(run: Run) -> Ran {
     let slug = run.app.and_then(|a| a.slug).unwrap_or_default();
-    let text = run.output.map(|o| cut(&[o.title, o.summary].into_iter().flatten().collect::<Vec<_>>().join("\n")));
+    let text =
+        run.output.map(|o| cut(&[o.title, o.summary].into_iter().flatten().collect::<Vec<_>>().join("\n")));
     Ran {
         job: (slug == "github-actions").then_some(run.id),
         // The newest of each name within its suite was asked for; the same name of two suites is two checks.
@@ -232,4 +233,3 @@ fn asking(reviews: Vec<Review>) -> Vec<Remark> {
     };
     asks.map(remark).collect()
 }
-

@@ -72,7 +72,8 @@ impl Details {
     /// The next query and its variables: at most [`MOST_IDS`] of each kind, which are taken off; `None` once nothing is left.
     pub(super) fn next(&mut self) -> Option<(String, serde_json::Value)> {
         let take = |ids: &mut Vec<String>| ids.drain(..ids.len().min(MOST_IDS)).collect::<Vec<_>>();
-        let (threads, pulls, checks) = (take(&mut self.threads), take(&mut self.pulls), take(&mut self.checks));
+        let (threads, pulls, checks) =
+            (take(&mut self.threads), take(&mut self.pulls), take(&mut self.checks));
         let mut parts: Vec<(&str, &Vec<String>, &str)> = Vec::new();
         if !threads.is_empty() {
             let fields = "... on PullRequestReviewThread { id first: comments(first: 1) { nodes { ...Remark } } newest: \

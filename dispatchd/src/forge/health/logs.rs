@@ -26,7 +26,8 @@ impl Logs {
         let mut jobs: Vec<u64> = checks.iter().filter(failed).filter_map(|c| c.job).collect();
         jobs.sort_unstable();
         jobs.truncate(MOST);
-        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default();
+        let mut known =
+            self.read.lock().unwrap_or_else(PoisonError::into_inner).remove(key).unwrap_or_default();
         known.retain(|job, _| jobs.contains(job));
         let missing: Vec<u64> = jobs.into_iter().filter(|job| !known.contains_key(job)).collect();
         let read = join_all(missing.iter().map(|job| forge.job_log(repo, *job))).await;

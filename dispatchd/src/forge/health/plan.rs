@@ -72,9 +72,10 @@ impl Plan {
             self.forget(&key);
             return;
         }
-        let news = self.shown.get(&key).is_some_and(|(at, head)| {
-            pull.seen.updated_at > *at || pull.seen.head_sha != *head
-        });
+        let news = self
+            .shown
+            .get(&key)
+            .is_some_and(|(at, head)| pull.seen.updated_at > *at || pull.seen.head_sha != *head);
         self.open.insert(key.clone());
         if news {
             self.hinted.insert(key);
@@ -164,7 +165,14 @@ impl Plan {
     }
 
     /// A look that began at `at` showed this.
-    pub(super) fn seen(&mut self, key: &FixKey, at: Timestamp, health: &Health, wanting: bool, changed: bool) {
+    pub(super) fn seen(
+        &mut self,
+        key: &FixKey,
+        at: Timestamp,
+        health: &Health,
+        wanting: bool,
+        changed: bool,
+    ) {
         let memory = Memory::seen(self.memories.get(key), at, health, wanting, changed);
         self.memories.insert(key.clone(), memory);
         if let Some(updated) = health.updated_at {

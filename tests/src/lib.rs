@@ -10,6 +10,7 @@
 //! - [`python`]: tools from PyPI, in an environment of their own.
 //! - [`secret`]: a search for a secret in processes and files.
 //! - [`repository`]: a git repository on disk for the local forge.
+//! - [`schemas`]: GitHub's public schemas, and what checks against them.
 //! - [`scene`]: one issue, one repository, one program, one runtime.
 //! - [`sample`]: a repository on disk with issues that are ready.
 //!
@@ -26,4 +27,5 @@ pub mod python;
 pub mod repository;
 pub mod sample;
 pub mod scene;
+pub mod schemas;
 pub mod secret;

@@ -117,7 +117,10 @@ async fn everything_that_matters_is_read() {
     assert_eq!(health.closes.as_deref(), Some(&[issue][..]));
     assert_eq!(health.review_decision.as_deref(), Some("CHANGES_REQUESTED"));
     assert_eq!(health.reviews.len(), 1);
-    assert_eq!((&health.reviews[0].id, health.reviews[0].item.text.as_str()), (&review.to_string(), "Please split this."));
+    assert_eq!(
+        (&health.reviews[0].id, health.reviews[0].item.text.as_str()),
+        (&review.to_string(), "Please split this.")
+    );
     assert_eq!(health.threads.len(), 1);
     let thread = &health.threads[0];
     let said: Vec<&str> = thread.said.iter().map(|r| r.item.text.as_str()).collect();
@@ -129,7 +132,10 @@ async fn everything_that_matters_is_read() {
     assert_eq!(check("lint").and_then(|c| c.text.as_deref()), Some("3 files are not formatted"));
     assert_eq!(health.checks.len(), 3);
     assert_eq!((health.statuses.len(), health.pending), (1, 2));
-    assert_eq!((health.mergeable.as_deref(), health.merge_state.as_deref()), (Some("MERGEABLE"), Some("BEHIND")));
+    assert_eq!(
+        (health.mergeable.as_deref(), health.merge_state.as_deref()),
+        (Some("MERGEABLE"), Some("BEHIND"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -193,7 +199,8 @@ async fn a_gateway_that_cannot_answer_a_batch_gets_halves_and_is_left_alone_when
     for fault in [Fault::Html502, Fault::Html200, Fault::Reset, Fault::CutOff, Fault::Nonsense] {
         s.github.fail_next("POST /graphql", fault.clone(), 100);
         let look = s.look(&pulls).await.expect("a look");
-        let errors = look.answers.iter().filter(|(_, h)| matches!(h, Err(ForgeError::Unreachable(_)))).count();
+        let errors =
+            look.answers.iter().filter(|(_, h)| matches!(h, Err(ForgeError::Unreachable(_)))).count();
         assert_eq!((seen(&look), errors), (0, 20), "{fault:?}");
         assert!(s.graph_requests() <= 6, "{fault:?}: a host that is down is not asked for each");
         s.github.heal();
@@ -222,7 +229,10 @@ async fn without_graphql_rest_answers_and_says_what_it_cannot_see() {
         assert_eq!(said, ["No."], "bob has changed his mind");
         assert_eq!((health.checks.len(), health.statuses.len(), health.pending), (2, 1, 1));
         assert!(health.checks.iter().any(|c| c.text.as_deref() == Some("badly formatted")));
-        assert_eq!((health.mergeable.as_deref(), health.merge_state.as_deref()), (Some("CONFLICTING"), Some("DIRTY")));
+        assert_eq!(
+            (health.mergeable.as_deref(), health.merge_state.as_deref()),
+            (Some("CONFLICTING"), Some("DIRTY"))
+        );
         assert_eq!(health.closes, None, "REST does not tell");
         s.one(pr).await;
         assert_eq!(s.graph_requests(), 1, "what is not there is not asked for each time");
@@ -276,4 +286,45 @@ async fn a_jobs_log_is_read_elsewhere_without_the_token() {
     assert!(file.header("host").is_some_and(|h| h.starts_with("localhost")));
     assert!(requests.iter().any(|r| r.path.ends_with("/logs") && r.header("authorization").is_some()));
     assert_eq!(s.forge.job_log(&s.repo, 404).await.expect("an answer"), None, "logs go after some months");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn queries_and_the_fakes_answers_fit_githubs_schema() {
+    let schemas = match dispatch_tests::schemas::install() {
+        Ok(dir) => dir,
+        Err(why) => {
+            println!("skipped: {why}");
+            return;
+        }
+    };
+    let s = scene().await;
+    let issue = s.github.add_issue(NAME, "Broken", "Text", &[]);
+    let pr = s.own("fix/issue-1-x", &format!("Fixes #{issue}"));
+    s.github.label(NAME, pr, &["area/db"], &[]);
+    for n in 0..105 {
+        s.github.check(NAME, pr, &format!("job {n}"), Some("SUCCESS"));
+        s.github.thread(NAME, pr, "ada", "a.txt", n, "Why?");
+    }
+    s.github.check_of("circle", NAME, pr, "lint", Some("FAILURE"), Some("badly formatted"));
+    s.github.check(NAME, pr, "slow", None);
+    s.github.status(NAME, pr, "ci", "failure");
+    s.github.review(NAME, pr, "ada", "CHANGES_REQUESTED", "No.");
+    let broken = s.own("fix/issue-2-x", "Text");
+    s.github.fail_look(NAME, broken, GraphFault::Broken, 9);
+    let hidden = s.own("fix/issue-3-x", "Text");
+    s.github.fail_look(NAME, hidden, GraphFault::ChecksForbidden, 9);
+    let odd = s.pulls(1)[0];
+    s.github.merge_unknown(NAME, odd, 1);
+    let look = s.look(&[pr, broken, hidden, odd, 999]).await.expect("a look");
+    assert_eq!(seen(&look), 3);
+    let queries = s.github.queries();
+    for kind in ["PullHealth", "PullDetails", "MoreContexts", "MoreThreads"] {
+        assert!(queries.iter().any(|q| q.query.contains(kind)), "{kind} was not asked");
+    }
+    let recorded: Vec<serde_json::Value> = queries
+        .iter()
+        .map(|q| serde_json::json!({ "query": q.query, "variables": q.variables, "answer": q.answer }))
+        .collect();
+    let said = dispatch_tests::schemas::check(&schemas, "graphql.mjs", &recorded.into());
+    assert!(said.is_ok(), "{}", said.unwrap_or_else(|said| said));
 }

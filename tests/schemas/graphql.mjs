@@ -5,7 +5,8 @@ import { readFileSync } from "node:fs";
 import * as g from "graphql";
 
 const text = new URL("node_modules/@octokit/graphql-schema/schema.graphql", import.meta.url);
-const schema = g.buildSchema(readFileSync(text, "utf8"));
+// The published text names some fields twice.
+const schema = g.buildSchema(readFileSync(text, "utf8"), { assumeValidSDL: true });
 const faults = new Set();
 
 // What of a query stands in an answer: every field of every selection that fits the object's type.

@@ -75,7 +75,7 @@ impl Scene {
 
     async fn commits(&self) -> u64 {
         let text: String = curl(&self.place, "/metrics");
-        let line = text.lines().find(|l| l.starts_with("dispatch_commits_total"));
+        let line = text.lines().find(|l| l.starts_with("dispatch_store_commits_total"));
         line.and_then(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).map_or(0, |n| n as u64)
     }
 

@@ -91,7 +91,7 @@ pub struct LinkedPull {
 }
 
 /// How many checks and statuses ended how.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CheckCounts {
     /// Well, or it did not matter.

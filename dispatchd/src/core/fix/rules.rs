@@ -346,9 +346,9 @@ fn renew_feedback(fix: &mut Fix, item: FeedbackItem) {
     }
 }
 
-/// A look saw what speaks for work now (`found`): the item knows, and if all that made it wait is gone and could have been
-/// seen, it is settled before anybody starts on it. Returns whether it was.
-pub fn observed(fix: &mut Fix, seen: Observed, found: &[News], blind: bool) -> bool {
+/// A look saw what speaks for work now (`found`): the item knows, and if all that made it wait is gone, and nothing of it is
+/// hidden, it is settled before anybody starts on it. Returns whether it was.
+pub fn observed(fix: &mut Fix, seen: Observed, found: &[News], hidden: bool) -> bool {
     fix.unseen.retain(|key| !seen.keys.contains(key));
     let before = fix.observed.replace(seen);
     if fix.status != FixStatus::Queued || fix.claim.is_some() {
@@ -356,7 +356,7 @@ pub fn observed(fix: &mut Fix, seen: Observed, found: &[News], blind: bool) -> b
     }
     let items: Vec<FeedbackItem> = found.iter().flat_map(|n| n.feedback.clone()).collect();
     // What somebody else enqueued, and what this look could not see, may still stand.
-    if !fix.unseen.is_empty() || blind {
+    if !fix.unseen.is_empty() || hidden {
         items.into_iter().for_each(|item| renew_feedback(fix, item));
         return false;
     }

@@ -316,6 +316,13 @@ pub(super) fn belongs(d: &mut Draft, key: &CardKey, number: u64) -> Result<(), R
     Ok(())
 }
 
+/// Whether the card's pull request was opened and merged since the last whole sync.
+fn merged_since(d: &Draft, card: &Card) -> bool {
+    let synced = d.world.repos.get(&card.key.repo).and_then(|r| r.last_synced_at);
+    let born = |at: Timestamp| synced.is_some_and(|synced| at >= synced);
+    d.world.linked_pull(card).is_some_and(|p| p.seen.state == PullState::Merged && born(p.seen.created_at))
+}
+
 /// The card's pull request, chosen anew, and the column that it means.
 pub(super) fn relink(d: &mut Draft, key: &CardKey, closed: Option<u64>) -> Result<(), Refusal> {
     let Some(old) = d.world.cards.get(key).filter(|c| !c.gone).cloned() else { return Ok(()) };
@@ -324,11 +331,13 @@ pub(super) fn relink(d: &mut Draft, key: &CardKey, closed: Option<u64>) -> Resul
     let open = settle::has_open_pull(d, &card);
     let free = card.state == IssueState::Open && d.world.held(key).is_none();
     let news = old.linked_pull != card.linked_pull || closed.is_some();
+    // One that came and was merged between two syncs did its part; what was merged before says nothing.
+    let done = old.linked_pull != card.linked_pull && merged_since(d, &card);
     d.card(card.clone());
-    if free && news && open && card.status != Status::InReview {
+    if free && ((news && open) || done) && card.status != Status::InReview {
         let change = Relabel {
             event: Some(CardEvent::PullOpen),
-            notes: Some("an open pull request is linked"),
+            notes: Some(if done { "its pull request is merged" } else { "an open pull request is linked" }),
             ..Relabel::new("dispatch", "move_issue")
         };
         settle::relabel(d, &mut card, &change)?;

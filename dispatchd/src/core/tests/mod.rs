@@ -6,6 +6,7 @@ mod examples;
 mod fixture;
 mod followups;
 mod lanes;
+mod looks;
 mod model;
 mod reconcile;
 mod regressions;

@@ -200,3 +200,97 @@ impl Plan {
 fn key_of(pull: &Pull) -> FixKey {
     FixKey { repo: pull.repo.clone(), pr: pull.seen.number }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::core::change::Change;
+    use crate::core::record::{ForgeKind, Repo};
+    use crate::core::seen::SeenPull;
+
+    const NOW: Timestamp = Timestamp(1_000_000_000);
+
+    fn pull(number: u64, at: Timestamp, state: PullState) -> Pull {
+        let seen = SeenPull {
+            number,
+            title: String::new(),
+            url: String::new(),
+            state,
+            draft: false,
+            head_branch: format!("fix/issue-{number}"),
+            head_sha: "a".into(),
+            from_fork: false,
+            base_branch: "main".into(),
+            author: String::new(),
+            labels: Vec::new(),
+            closes: Vec::new(),
+            created_at: NOW,
+            updated_at: at,
+        };
+        Pull::new(RepoKey::new("gh1"), seen)
+    }
+
+    fn world(pulls: &[Pull]) -> World {
+        let mut world = World::default();
+        let repo = Repo::unknown("acme/api".parse().unwrap());
+        let repo = Repo { key: RepoKey::new("gh1"), tracked: true, forge: ForgeKind::Github, ..repo };
+        world.apply(&Change::Repo(repo));
+        pulls.iter().for_each(|p| world.apply(&Change::Pull(p.clone())));
+        world
+    }
+
+    fn key(pr: u64) -> FixKey {
+        FixKey { repo: RepoKey::new("gh1"), pr }
+    }
+
+    fn seen(plan: &mut Plan, pr: u64, at: Timestamp) {
+        let health = Health { updated_at: Some(NOW), head_sha: "a".into(), ..Health::default() };
+        plan.seen(&key(pr), at, &health, false, false);
+    }
+
+    #[test]
+    fn what_is_open_is_looked_at_once_and_then_when_something_happens() {
+        let mut plan = Plan::default();
+        let first = world(&[pull(1, NOW, PullState::Open), pull(2, NOW, PullState::Merged)]);
+        plan.reconcile(None, &first);
+        assert_eq!(plan.take_due(&first, NOW), (vec![key(1)], false));
+        seen(&mut plan, 1, NOW);
+        assert_eq!(plan.take_due(&first, NOW), (vec![], false));
+        assert_eq!(plan.next(NOW), Some(NOW + Duration::from_secs(300)));
+        // Our own look came back by a commit: no news.
+        let mut same = first.clone();
+        same.apply(&Change::Pull(Pull { closing: Some(vec![]), ..pull(1, NOW, PullState::Open) }));
+        plan.reconcile(Some(&first), &same);
+        assert_eq!(plan.next(NOW), Some(NOW + Duration::from_secs(300)));
+        // A sync saw it change.
+        let later = NOW + Duration::from_secs(10);
+        let mut changed = same.clone();
+        changed.apply(&Change::Pull(pull(1, later, PullState::Open)));
+        plan.reconcile(Some(&same), &changed);
+        assert_eq!(plan.take_due(&changed, later), (vec![key(1)], true));
+        seen(&mut plan, 1, later);
+        plan.hint(key(1));
+        plan.hint(key(9));
+        assert_eq!(plan.next(later), Some(later + Duration::from_secs(2)), "a burst of hints is one look");
+        let mut merged = changed.clone();
+        merged.apply(&Change::Pull(pull(1, later, PullState::Merged)));
+        plan.reconcile(Some(&changed), &merged);
+        assert_eq!(plan.next(later), None, "nothing is open");
+    }
+
+    #[test]
+    fn silence_is_kept_and_points_are_waited_for() {
+        let mut plan = Plan::default();
+        let world = world(&[pull(1, NOW, PullState::Open)]);
+        plan.reconcile(None, &world);
+        let soon = NOW + Duration::from_secs(60);
+        plan.quiet(soon);
+        assert_eq!((plan.take_due(&world, NOW).0, plan.next(NOW)), (vec![], Some(soon)));
+        let hour = NOW + Duration::from_secs(3_600);
+        plan.learn(Some(Points { limit: 5_000, remaining: 0, reset_at: hour }));
+        assert_eq!((plan.take_due(&world, soon).0, plan.next(soon)), (vec![], Some(hour)));
+        assert_eq!(plan.take_due(&world, hour).0, [key(1)]);
+    }
+}

@@ -131,6 +131,21 @@ fn item(
         reasons: found.iter().map(|n| n.reason.clone()).collect(),
         keys: found.iter().flat_map(|n| n.keys.clone()).chain(remarks).collect(),
     };
+    let open = health.state.is_none_or(|s| s == PullState::Open);
+    let left_alone = signal::unfit(PullState::Open, health.draft, health.from_fork, &health.labels).is_some();
+    // A draft or one for a person says nothing, which does not mean that nothing is left to do.
+    let hidden = |key: &&String| left_alone || !open || health.blind.iter().any(|b| hides(b, key));
+    let mut standing = false;
+    if let Some(before) = &old.observed {
+        let kept: Vec<String> =
+            before.keys.iter().filter(|k| !seen.keys.contains(k)).filter(hidden).cloned().collect();
+        standing = !kept.is_empty();
+        if standing {
+            seen.keys.extend(kept);
+            let more = before.reasons.iter().filter(|r| !seen.reasons.contains(r)).cloned();
+            seen.reasons.extend(more.collect::<Vec<_>>());
+        }
+    }
     seen.keys.sort();
     seen.keys.dedup();
     // For the report that ends a hand-out it matters that there was a look after it began.
@@ -143,11 +158,7 @@ fn item(
     }
     let mut fix = (*old).clone();
     let before = fix.status;
-    let open = health.state.is_none_or(|s| s == PullState::Open);
-    let left_alone = signal::unfit(PullState::Open, health.draft, health.from_fork, &health.labels).is_some();
-    // A draft or one for a person says nothing, which does not mean that nothing is left to do.
-    let blind = !health.blind.is_empty() || left_alone || !open;
-    if rules::observed(&mut fix, seen, found, blind) {
+    if rules::observed(&mut fix, seen, found, standing) {
         let why = "what spoke for work is gone";
         rules::note(&mut fix, d.now, "dispatch", "observe", Some(why.into()));
         d.audit(row(d, "dispatch", "mark_pr_fix", &fix, Some(&format!("FIXED: {why}"))));
@@ -157,4 +168,16 @@ fn item(
         d.fix(fix);
     }
     Ok(())
+}
+
+/// Whether what could not be seen may hide that this evidence still stands.
+fn hides(blind: &str, key: &str) -> bool {
+    let kinds: &[&str] = match blind {
+        "reviewThreads" => &["pull_request_review_comment:"],
+        "reviews" => &["pull_request_review:", "review_decision:"],
+        "statusCheckRollup" => &["check_run:", "status:"],
+        // A field that nobody here has heard of may hide anything.
+        _ => &[""],
+    };
+    kinds.iter().any(|kind| key.starts_with(kind))
 }

@@ -138,7 +138,7 @@ fn api(shared: &Shared, head: &hyper::http::request::Parts, method: &str, body: 
     let Some(path) = shared.below_mount(head.uri.path()) else {
         return respond(shared, complaint(404, "Not Found"));
     };
-    let free = matches!(path.as_str(), "/rate_limit" | "/graphql");
+    let free = matches!(path, "/rate_limit" | "/graphql");
     if !free && shared.state().remaining == 0 {
         return respond(shared, complaint(403, "API rate limit exceeded for user ID 7."));
     }

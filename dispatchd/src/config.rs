@@ -70,11 +70,13 @@ pub struct Sync {
     pub every: Span,
     /// What is done about labels that contradict what is known.
     pub reconcile: Reconcile,
+    /// Whether workflows, runs, releases and the like are read by themselves.
+    pub automation: bool,
 }
 
 impl Default for Sync {
     fn default() -> Self {
-        Self { every: Span(Duration::from_secs(60)), reconcile: Reconcile::default() }
+        Self { every: Span(Duration::from_secs(60)), reconcile: Reconcile::default(), automation: true }
     }
 }
 

@@ -12,9 +12,10 @@ use crate::api::{App, ForgeDesk, GroomerDesk, follow, listen, routes, serve, tcp
 use crate::config::Config;
 use crate::core::command::{Command, Track};
 use crate::core::record::{ForgeKind, Source};
-use crate::desk::{ByHand, Desk, Files, Grooming};
+use crate::desk::{Automation, ByHand, Desk, Files, Grooming};
 use crate::edges::{Edges, Forge, ForgeError};
 use crate::forge::Forges;
+use crate::forge::automation::AutomationReader;
 use crate::forge::github::GithubForge;
 use crate::forge::health::HealthWatch;
 use crate::forge::local::LocalForge;
@@ -64,11 +65,13 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         syncer: syncer.clone(),
         health: health.clone(),
     });
+    let reader = AutomationReader::new(ledger.clone(), forges.clone(), edges.clone());
     let files = Files { logs, diffs: runner.diffs(), engine: runner.engine_note() };
     let app = App {
         ledger: ledger.clone(),
         edges: edges.clone(),
         forges: desk.clone(),
+        automation: Arc::new(Automation { forges: forges.clone(), reader: reader.clone() }),
         groomer: groomer(&config, &ledger, &edges)?,
         files: Arc::new(files),
         hands: Arc::new(ByHand(runner.hands())),
@@ -98,6 +101,10 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     {
         let (outbox, stop) = (Outbox::new(ledger.clone(), forges, edges.clone()), stop.clone());
         tasks.spawn(async move { outbox.run(stop).await });
+    }
+    if config.file.sync.automation {
+        let stop = stop.clone();
+        tasks.spawn(async move { reader.run(stop).await });
     }
     tasks.spawn(runner.run(stop.clone()));
     tasks.spawn(clockwork::run(ledger.clone(), edges, stop.clone()));

@@ -15,12 +15,16 @@ use dispatch_shared::protocol::repos::SyncAnswer;
 use dispatch_shared::run::EndClass;
 use tokio::sync::{broadcast, watch};
 
-use crate::api::{ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint, RunFiles};
+use crate::api::{
+    AutomationDesk, ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint, RunFiles,
+};
+use crate::core::automation::cadence::Urgency;
 use crate::core::command::Evidence;
 use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
-use crate::edges::{ForgeError, Forges as _};
+use crate::edges::{ForgeError, Forges as _, Rerun};
 use crate::forge::Forges;
+use crate::forge::automation::AutomationReader;
 use crate::forge::github::GithubForge;
 use crate::forge::health::HealthWatch;
 use crate::forge::sync::Syncer;
@@ -186,6 +190,47 @@ impl ForgeDesk for Desk {
 
     fn progress(&self) -> broadcast::Receiver<Progress> {
         self.syncer.progress()
+    }
+}
+
+/// The forges' automation, as the API sees it.
+pub struct Automation {
+    /// The forges that there are.
+    pub forges: Arc<Forges>,
+    /// What reads them.
+    pub reader: AutomationReader,
+}
+
+impl Automation {
+    fn none(repo: &Repo) -> ForgeError {
+        ForgeError::Refused(format!("the forge of {} has no workflows", repo.name))
+    }
+}
+
+#[async_trait]
+impl AutomationDesk for Automation {
+    async fn read(&self, repo: &RepoKey) -> Option<u64> {
+        self.reader.read(repo, Urgency::Asked).await.sync_run
+    }
+
+    fn hint(&self, repo: &RepoKey) {
+        self.reader.hint(repo);
+    }
+
+    async fn rerun(&self, repo: &Repo, run: &str) -> Result<Rerun, ForgeError> {
+        let forge = self.forges.for_repo(repo)?;
+        forge.automation().ok_or_else(|| Self::none(repo))?.rerun(repo, run).await
+    }
+
+    async fn dispatch(
+        &self,
+        repo: &Repo,
+        workflow: &str,
+        git_ref: &str,
+        inputs: &[(String, String)],
+    ) -> Result<(), ForgeError> {
+        let forge = self.forges.for_repo(repo)?;
+        forge.automation().ok_or_else(|| Self::none(repo))?.dispatch(repo, workflow, git_ref, inputs).await
     }
 }
 

@@ -4,6 +4,8 @@
 //! These are traits over plain data, so that the policy in `core` never sees them and the shells around it can be
 //! driven by the real thing or by a test.
 
+mod automation;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +21,8 @@ use crate::core::fix::look::Points;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::throttle::Priority;
+
+pub use self::automation::{Automation, AutomationRead, Rerun};
 
 /// The one place that reads the time.
 pub trait Clock: Send + Sync {
@@ -124,6 +128,8 @@ pub struct IssuePage {
     pub progress: Option<(u64, u64)>,
     /// Requests it took.
     pub requests: usize,
+    /// Those among them that found nothing changed, which a forge does not count.
+    pub unchanged: usize,
 }
 
 /// A label that came to an issue or went from it, whoever did it.
@@ -300,6 +306,11 @@ pub trait Forge: Send + Sync {
 
     /// Where git fetches from and pushes to.
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError>;
+
+    /// The forge's automation; `None` where there is none.
+    fn automation(&self) -> Option<&dyn Automation> {
+        None
+    }
 }
 
 /// Picks the forge of a repository.

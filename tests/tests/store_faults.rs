@@ -105,6 +105,7 @@ const DAY: &[(&str, Step)] = &[
         repo: repo(),
         error: "the forge is away".into(),
         trouble: Trouble::Passing,
+        stats: None,
     }),
 ];
 

@@ -4,6 +4,7 @@ use clap::{Args as ClapArgs, Parser, Subcommand};
 use dispatch_shared::id::{AgentName, ClaimId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 
+use super::ci::Ci;
 use super::groom_args::{Children, Decompose, Groom};
 use super::work_args::{Checkpoint, Guard, Prompt, Run};
 
@@ -141,6 +142,11 @@ pub(crate) enum Command {
     Repos {
         #[command(subcommand)]
         what: Option<Repos>,
+    },
+    /// Workflows of the forge: how they fare, their runs, a run again, one by hand
+    Ci {
+        #[command(subcommand)]
+        what: Option<Ci>,
     },
     /// Read the forge now
     Sync {

@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod board;
+mod ci;
 mod connect;
 mod control;
 mod groom;
@@ -131,6 +132,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Kill { run, now } => runs::kill(&client, run, now, out).await?,
         Command::Answer { run, text } => runs::answer(&client, run, &text.join(" "), out).await?,
         Command::Repos { what } => control::repos(&client, what, out).await?,
+        Command::Ci { what } => ci::ci(&client, what, out).await?,
         Command::Sync { repo } => control::sync(&client, repo, out).await?,
         Command::Audit(filter) => control::audit(&client, filter, out).await?,
         Command::Health => control::health(&client, out).await?,

@@ -48,7 +48,7 @@ use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenRepo};
 use crate::core::view;
 use crate::core::world::World;
-use crate::edges::{Edges, ForgeError};
+use crate::edges::{Edges, ForgeError, Rerun};
 use crate::ledger::{Door, Fault};
 
 /// What the API asks of the forges.
@@ -100,6 +100,29 @@ pub enum PullHint {
     Number(u64),
     /// Those with this commit at their head.
     Head(String),
+}
+
+/// What the API asks of the forges' automation.
+#[async_trait]
+pub trait AutomationDesk: Send + Sync {
+    /// Reads all of a repository's automation now. Returns the number of the sync run that tells of it; `None` where there is
+    /// none to read.
+    async fn read(&self, repo: &RepoKey) -> Option<u64>;
+
+    /// Has it read soon.
+    fn hint(&self, repo: &RepoKey);
+
+    /// Has a run's failed jobs run again, or all if none failed.
+    async fn rerun(&self, repo: &Repo, run: &str) -> Result<Rerun, ForgeError>;
+
+    /// Starts a workflow on a branch or tag.
+    async fn dispatch(
+        &self,
+        repo: &Repo,
+        workflow: &str,
+        git_ref: &str,
+        inputs: &[(String, String)],
+    ) -> Result<(), ForgeError>;
 }
 
 /// What is asked of the hosted groomer.
@@ -201,6 +224,8 @@ pub struct App {
     pub edges: Edges,
     /// Forges.
     pub forges: Arc<dyn ForgeDesk>,
+    /// Their automation.
+    pub automation: Arc<dyn AutomationDesk>,
     /// The hosted groomer, if it is configured.
     pub groomer: Option<Arc<dyn GroomerDesk>>,
     /// Logs and diffs.

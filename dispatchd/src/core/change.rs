@@ -5,6 +5,8 @@ use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use serde::{Deserialize, Serialize};
 
+use super::automation::feed::Told;
+use super::automation::{Facts, SyncRun};
 use super::fix::{Delivery, Fix};
 use super::record::{Card, CardKey, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
 use super::work::AgentRun;
@@ -38,6 +40,12 @@ pub enum Change {
     Meta(Meta),
     /// Put a run of the hosted groomer.
     GroomerRun(GroomerRun),
+    /// Put what is known of a repository's automation.
+    Facts(Box<Facts>),
+    /// Put news, in their place in the repository's ring.
+    News(Told),
+    /// Put a sync run, in its place in the repository's ring.
+    SyncRun(SyncRun),
     /// Append an audit row. Lies only in the store.
     Audit(AuditRow),
     /// Append an event. Lies only in the store (and in the ledger's short memory).

@@ -11,6 +11,7 @@ use dispatch_shared::protocol::tasks::ReportRequest;
 use dispatch_shared::run::{EndClass, RuntimeKind, Usage};
 use dispatch_shared::task::TaskType;
 
+use super::automation::{self, Stats};
 use super::clerk::Paper;
 use super::dispatch::Dispatch;
 use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
@@ -42,9 +43,9 @@ pub enum Command {
         /// Who.
         actor: String,
     },
-    /// What a sync read.
+    /// What a sync read. Reply: [`Reply::SyncRun`] if it is complete.
     Synced(Synced),
-    /// A sync that failed: nothing it read before counts as gone.
+    /// A sync that failed: nothing it read before counts as gone. Reply: [`Reply::SyncRun`].
     SyncFailed {
         /// Which.
         repo: RepoKey,
@@ -52,7 +53,11 @@ pub enum Command {
         error: String,
         /// What that says of the repository.
         trouble: Trouble,
+        /// What it took all the same.
+        stats: Option<Stats>,
     },
+    /// About a forge's automation.
+    Automation(automation::Ask),
     /// Select and claim the next task. Reply: [`Reply::Claimed`] or [`Reply::Idle`].
     Take(Take),
     /// Claim one card by name. Reply: [`Reply::Claimed`].
@@ -241,6 +246,8 @@ pub struct Synced {
     pub resume: Option<SyncCursor>,
     /// Set when the sync is complete: the repository is fresh as of now.
     pub cursor: Option<SyncCursor>,
+    /// What the whole of it took; kept as a sync run when it is complete.
+    pub stats: Option<Stats>,
 }
 
 /// Select and claim.
@@ -433,6 +440,8 @@ pub enum Reply {
         /// The number of the run that was kept.
         run: Option<u64>,
     },
+    /// A read of a forge was kept, under this number.
+    SyncRun(u64),
     /// What an agent did was recorded.
     AgentRun(AgentRunId),
     /// How many cards were put right.

@@ -3,9 +3,11 @@
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::event::What;
-use dispatch_shared::id::{AgentRunId, ClaimId, IntentId, RunId};
+use dispatch_shared::id::{AgentRunId, ClaimId, IntentId, RepoKey, RunId};
 use dispatch_shared::protocol::activity::AuditRow;
 
+use super::automation::feed::{News, Told};
+use super::automation::{Facts, SyncRun};
 use super::change::Change;
 use super::command::Reply;
 use super::fix::{Delivery, Fix};
@@ -134,6 +136,25 @@ impl Draft {
     /// Puts a run of the hosted groomer.
     pub fn groomer_run(&mut self, run: dispatch_shared::protocol::grooming::GroomerRun) {
         self.put(Change::GroomerRun(run));
+    }
+
+    /// Puts what is known of a repository's automation.
+    pub fn facts(&mut self, facts: Facts) {
+        self.put(Change::Facts(Box::new(facts)));
+    }
+
+    /// Appends news of a repository; `n` is its number there.
+    pub fn news(&mut self, repo: &RepoKey, n: u64, news: News) {
+        let id = self.meta(|m| {
+            m.next_news += 1;
+            m.next_news - 1
+        });
+        self.put(Change::News(Told { id, n, repo: repo.clone(), news }));
+    }
+
+    /// Puts a sync run.
+    pub fn sync_run(&mut self, run: SyncRun) {
+        self.put(Change::SyncRun(run));
     }
 
     /// Changes the counters and switches. The row is written once, at the end.

@@ -11,6 +11,7 @@
 //!   [`link`]: which issues a pull request belongs to; [`redact`]: secrets taken out of what is kept;
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
+//!   [`automation`]: workflows, their runs, and what happened on a forge;
 //!   [`throttle`]: which request to GitHub goes when; [`cadence`], [`standing`]: how often a repository is looked at, and
 //!   what becomes of one that the forge denies; [`contract`]: what a worker is told; [`problem`]: what wants a person; [`view`]: records to wire shapes.
 //! - [`invariant`]: what must hold after every step.
@@ -19,6 +20,7 @@
 //! [`World::apply`](world::World::apply) that every decision goes through.
 
 pub mod activity;
+pub mod automation;
 pub mod blockers;
 pub mod cadence;
 pub mod change;

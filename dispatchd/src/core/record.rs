@@ -324,6 +324,12 @@ pub struct Meta {
     /// The last id of a run of the hosted groomer.
     #[serde(default)]
     pub last_groomer_run: u64,
+    /// The next free id of news.
+    #[serde(default = "first")]
+    pub next_news: u64,
+    /// The next free id of sync runs.
+    #[serde(default = "first")]
+    pub next_sync_run: u64,
 }
 
 fn first() -> u64 {
@@ -343,6 +349,8 @@ impl Default for Meta {
             seq: Seq(0),
             pools: Vec::new(),
             last_groomer_run: 0,
+            next_news: 1,
+            next_sync_run: 1,
         }
     }
 }

@@ -9,6 +9,7 @@ use dispatch_shared::protocol::queue::QueueIssue;
 use dispatch_shared::protocol::runs::PhaseTime;
 use dispatch_shared::protocol::{claims as wire_claims, repos as wire_repos, runs as wire_runs};
 
+use super::automation::{self, rates};
 use super::rank;
 use super::record::{Card, Claim, Pull, Repo, Run, Write};
 use super::world::World;
@@ -177,6 +178,7 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
     for card in world.cards_of(&repo.key).iter().filter(|c| on_board(world, c, now)) {
         columns[card.status as usize] += 1;
     }
+    let facts = world.automation.facts(&repo.key);
     wire_repos::Repo {
         full_name: repo.name.clone(),
         name: repo.name.name().to_owned(),
@@ -192,10 +194,10 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
         runner_enabled: repo.runner_enabled,
         wip_limit: repo.wip_limit,
         open_pr_count: world.pulls_of(&repo.key).filter(|p| p.seen.state == PullState::Open).count(),
-        latest_commit_sha: None,
-        failing_count: 0,
-        running_count: 0,
-        latest_release: None,
+        latest_commit_sha: facts.and_then(|f| Some(f.commit.as_ref()?.sha.clone())),
+        failing_count: facts.map_or(0, |f| rates::failing(f, &repo.default_branch, now).len()),
+        running_count: facts.map_or(0, |f| rates::running(f).count()),
+        latest_release: facts.and_then(|f| Some(automation::view::latest_release(f)?.tag.clone())),
         columns,
         last_synced_at: repo.last_synced_at,
         sync_error: repo.sync_error.clone(),

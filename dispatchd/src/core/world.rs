@@ -13,6 +13,7 @@ use dispatch_shared::issue::{IssueState, Status, read_labels};
 use imbl::{OrdMap, OrdSet};
 
 use super::activity::Activity;
+use super::automation::index::Index as Automation;
 use super::change::Change;
 use super::policy::Policy;
 use super::rank::Rule;
@@ -70,6 +71,8 @@ pub struct World {
     pub fixes: super::fix::index::Fixes,
     /// What agents did.
     pub activity: Activity,
+    /// Workflows, their runs, and what happened on the forges.
+    pub automation: Automation,
     newest_claim: OrdMap<CardKey, ClaimId>,
     revoked: OrdMap<CardKey, ClaimId>,
     held_by: OrdMap<AgentName, OrdSet<ClaimId>>,
@@ -107,6 +110,9 @@ impl World {
             Change::AgentRun(run) => self.activity.put(run),
             Change::Meta(meta) => self.meta = meta.clone(),
             Change::GroomerRun(run) => self.grooming.put_run(run),
+            Change::Facts(facts) => self.automation.put_facts(facts),
+            Change::News(told) => self.automation.put_news(told),
+            Change::SyncRun(run) => self.automation.put_sync(run),
             Change::Body(..) | Change::Audit(_) | Change::Event(_) => {}
         }
     }

@@ -3,6 +3,7 @@
 //! - [`github`], [`local`]: the two places where issues live, behind [`Forge`].
 //! - [`sync`]: reads what changed into the ledger, each repository at its own pace.
 //! - [`health`]: looks at how pull requests are.
+//! - [`automation`]: reads workflows, their runs and releases, each repository at its own pace.
 //! - [`outbox`]: carries out what the ledger wants written.
 //!
 //! Neither the sync nor the outbox knows which forge it talks to; [`Forges`] picks it by repository.
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use crate::core::record::{ForgeKind, Repo};
 use crate::edges::{Forge, ForgeError};
 
+pub mod automation;
 pub mod github;
 pub mod health;
 pub mod local;

@@ -6,6 +6,7 @@ use redb::{TableDefinition, WriteTransaction};
 
 use super::codec::{CodecError, encode};
 use super::table;
+use crate::core::automation::index::{NEWS_KEPT, SYNCS_KEPT};
 use crate::core::change::Change;
 use crate::core::fix::DELIVERIES_KEPT;
 
@@ -28,6 +29,9 @@ pub(super) struct Batch {
     deliveries: Rows<u64>,
     audit: Rows<u64>,
     agent_runs: Rows<u64>,
+    facts: Rows<String>,
+    news: Rows<(String, u64)>,
+    sync_runs: Rows<(String, u64)>,
     events: Rows<u64>,
 }
 
@@ -76,6 +80,19 @@ impl Batch {
             }
             Change::Audit(row) => drop(self.audit.insert(row.id, encode(row.id, row)?)),
             Change::AgentRun(run) => drop(self.agent_runs.insert(run.id.0, encode(run.id, run)?)),
+            Change::Facts(facts) => {
+                self.facts.insert(facts.repo.as_str().into(), encode(&facts.repo, &**facts)?);
+            }
+            Change::News(told) => {
+                let slot = (told.repo.as_str().to_owned(), told.n % NEWS_KEPT);
+                let bytes = encode(&slot, told)?;
+                self.news.insert(slot, bytes);
+            }
+            Change::SyncRun(run) => {
+                let slot = (run.repo.as_str().to_owned(), run.n % SYNCS_KEPT);
+                let bytes = encode(&slot, run)?;
+                self.sync_runs.insert(slot, bytes);
+            }
             Change::Event(event) => drop(self.events.insert(event.seq.0, encode(event.seq, event)?)),
         }
         Ok(())
@@ -99,6 +116,9 @@ impl Batch {
         self.deliveries.extend(later.deliveries);
         self.audit.extend(later.audit);
         self.agent_runs.extend(later.agent_runs);
+        self.facts.extend(later.facts);
+        self.news.extend(later.news);
+        self.sync_runs.extend(later.sync_runs);
         self.events.extend(later.events);
     }
 
@@ -124,6 +144,9 @@ impl Batch {
         by_number(&self.deliveries, table::DELIVERIES)?;
         by_number(&self.audit, table::AUDIT)?;
         by_number(&self.agent_runs, table::AGENT_RUNS)?;
+        by_text(&self.facts, table::FACTS_OF)?;
+        by_card(&self.news, table::NEWS)?;
+        by_card(&self.sync_runs, table::SYNC_RUNS)?;
         by_number(&self.events, table::EVENTS)
     }
 }

@@ -9,6 +9,8 @@ use dispatch_shared::protocol::grooming::GroomerRun;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::core::automation::feed::Told;
+use crate::core::automation::{Facts, SyncRun};
 use crate::core::fix::{Delivery, Fix};
 use crate::core::record::{Card, Claim, Event, Intent, Meta, Pull, Repo, Run, StoredReport};
 use crate::core::work::AgentRun;
@@ -85,6 +87,9 @@ records! {
     AuditRow => "audit",
     GroomerRun => "groomer_runs",
     AgentRun => "agent_runs",
+    Facts => "automation",
+    Told => "news",
+    SyncRun => "sync_runs",
     Event => "events",
     String => "bodies",
 }

@@ -35,6 +35,9 @@ pub(super) fn load(db: &Database, policy: Arc<Policy>) -> Result<World, OpenErro
     each(&txn, table::FIXES, |row| world.apply(&Change::Fix(row)))?;
     each(&txn, table::DELIVERIES, |row| world.apply(&Change::Delivery(row)))?;
     each(&txn, table::AGENT_RUNS, |row| world.apply(&Change::AgentRun(row)))?;
+    each(&txn, table::FACTS_OF, |row| world.apply(&Change::Facts(Box::new(row))))?;
+    each(&txn, table::NEWS, |row| world.apply(&Change::News(row)))?;
+    each(&txn, table::SYNC_RUNS, |row| world.apply(&Change::SyncRun(row)))?;
     world.set_policy(policy);
     Ok(world)
 }

@@ -41,6 +41,12 @@ pub(super) const DELIVERIES: ByNumber = TableDefinition::new("deliveries");
 pub(super) const AUDIT: ByNumber = TableDefinition::new("audit");
 /// What agents did, by id.
 pub(super) const AGENT_RUNS: ByNumber = TableDefinition::new("agent_runs");
+/// What is known of repositories' automation, by the forge's identity.
+pub(super) const FACTS_OF: ByText = TableDefinition::new("automation");
+/// What happened, written over in a ring for each repository.
+pub(super) const NEWS: ByCard = TableDefinition::new("news");
+/// Reads of forges, written over in a ring for each repository.
+pub(super) const SYNC_RUNS: ByCard = TableDefinition::new("sync_runs");
 /// Events by sequence number.
 pub(super) const EVENTS: ByNumber = TableDefinition::new("events");
 
@@ -51,10 +57,10 @@ pub(super) const FORMAT: &str = "format";
 
 /// Makes every table that is not there yet, so that a reader never meets a missing one.
 pub(super) fn create_all(txn: &WriteTransaction) -> Result<(), TableError> {
-    for table in [META, REPOS, REPORTS] {
+    for table in [META, REPOS, REPORTS, FACTS_OF] {
         txn.open_table(table)?;
     }
-    for table in [CARDS, BODIES, PULLS, FIXES] {
+    for table in [CARDS, BODIES, PULLS, FIXES, NEWS, SYNC_RUNS] {
         txn.open_table(table)?;
     }
     for table in [CLAIMS, RUNS, INTENTS, GROOMER_RUNS, AUDIT, AGENT_RUNS, EVENTS, DELIVERIES] {

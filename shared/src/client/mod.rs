@@ -3,6 +3,7 @@
 //! Every method is one route and returns its typed answer, or an [`Error`] that says whether the daemon was not
 //! there, or what it answered.
 
+mod automation;
 mod dispatch;
 mod followup;
 mod setup;

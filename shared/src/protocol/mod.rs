@@ -1,6 +1,7 @@
 //! Requests and answers, one file per resource. Field names and casing are the wire contract: add freely, never
 //! rename, never drop.
 
+pub mod actions;
 pub mod activity;
 pub mod agent_runs;
 pub mod automation;

@@ -33,16 +33,16 @@ pub struct Repo {
     /// Open pull requests known.
     #[serde(rename = "openPRCount")]
     pub open_pr_count: usize,
-    /// The commit at the head of the default branch; null, for nobody reads it yet.
+    /// The commit at the head of the default branch; null until it is read.
     #[serde(default)]
     pub latest_commit_sha: Option<String>,
-    /// Failing workflow runs; none are read yet.
+    /// Workflows whose newest verdict outside pull requests is a failure.
     #[serde(default)]
     pub failing_count: usize,
-    /// Running workflow runs; none are read yet.
+    /// Workflow runs that are not over.
     #[serde(default)]
     pub running_count: usize,
-    /// The newest release; null, for nobody reads it yet.
+    /// The tag of the newest release that is neither draft nor prerelease.
     #[serde(default)]
     pub latest_release: Option<String>,
     /// Cards in each column, in board order.
@@ -105,6 +105,9 @@ pub struct SyncResult {
     pub synced: usize,
     /// Requests made to the forge.
     pub requests: usize,
+    /// The sync run that tells of it; absent if nothing was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_run_id: Option<String>,
     /// Why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -2,7 +2,7 @@
 //! repositories.
 //!
 //! - `state`: what it knows; `person`: what people do to it behind Dispatch's back; `look`: what a test may look at.
-//! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`: the answers.
+//! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`, `actions`: the answers.
 //! - `health`: checks, reviews, threads, jobs and their logs, over REST and over `graphql`; `review`: what people and checks do
 //!   there.
 //! - `git`: `git http-backend`; `bare`: plumbing on the repositories; [`fault`]: what can go wrong.
@@ -16,6 +16,7 @@ use reqwest::Url;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
+mod actions;
 mod bare;
 pub mod fault;
 mod git;
@@ -31,6 +32,7 @@ mod routes;
 mod serve;
 mod state;
 
+pub use self::actions::NewRun;
 pub use self::health::{Answered, GraphFault};
 pub use self::look::{IssueView, PullView, Request};
 pub use self::review::Points;

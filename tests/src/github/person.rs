@@ -41,6 +41,7 @@ impl FakeGithub {
             labels: Vec::new(),
             items: std::collections::BTreeMap::new(),
             transferred: std::collections::BTreeMap::new(),
+            actions: Default::default(),
         });
         id
     }

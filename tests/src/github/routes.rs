@@ -3,10 +3,10 @@
 use dispatch_shared::Timestamp;
 use serde_json::{Value, json};
 
-use super::Shared;
 use super::health;
 use super::page::{Asked, Said, complaint, not_found, said};
 use super::state::{LIMIT, Repo};
+use super::{Shared, actions};
 
 /// Answers everything below the API.
 pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
@@ -23,6 +23,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
             }
             below(shared, asked, &full, rest)
         }
+        ("GET", ["orgs" | "users", owner, "packages"]) => actions::packages(shared, asked, owner),
         (_, ["repositories", id, rest @ ..]) => {
             let name = shared.state().repos.iter().find(|r| r.id.to_string() == *id).map(Repo::full_name);
             name.map_or_else(not_found, |full| below(shared, asked, &full, rest))
@@ -68,8 +69,10 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         ("GET", ["actions", "jobs", n, "logs"]) => numbered(n, |n| shared.state().job_log(asked, full, n)),
         ("POST", ["pulls"]) => shared.post_pull(asked, full),
         ("PUT", ["pulls", _, "merge"]) => complaint(405, "Pull Request is not mergeable"),
-        ("GET", _) => not_found(),
-        _ => complaint(403, "Resource not accessible by personal access token"),
+        (method, _) => actions::answer(shared, asked, full, rest).unwrap_or_else(|| match method {
+            "GET" => not_found(),
+            _ => complaint(403, "Resource not accessible by personal access token"),
+        }),
     }
 }
 

@@ -61,6 +61,7 @@ pub(super) struct Repo {
     pub(super) items: BTreeMap<u64, Item>,
     /// Issues that live elsewhere now: number here, repository and number there.
     pub(super) transferred: BTreeMap<u64, (u64, u64)>,
+    pub(super) actions: super::actions::Actions,
 }
 
 impl Repo {

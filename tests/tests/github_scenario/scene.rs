@@ -39,7 +39,7 @@ impl Scene {
         github.add_repo("acme", "api");
         fill(&github);
         let mut place = Place::new(env!("CARGO_BIN_EXE_test-dispatchd"));
-        place.configure(&format!("[sync]\nevery = \"1h\"\n{config}"));
+        place.configure(&format!("[sync]\nevery = \"1h\"\nautomation = false\n{config}"));
         place.env("GITHUB_API_URL", github.url().as_str());
         place.env("GH_TOKEN", &token);
         place.env("DISPATCH_LOG", "trace");

@@ -10,8 +10,8 @@ use dispatch_shared::endpoint::Endpoint;
 use dispatch_shared::error::ApiError;
 use dispatch_shared::id::{IssueId, RunId};
 use dispatch_shared::protocol::{
-    self as wire, activity, agent_runs, automation, cards, claims, control, events, followup, grooming,
-    issues, lanes, queue, repos, runs, setup, tasks, work,
+    self as wire, actions, activity, agent_runs, automation, cards, claims, control, events, followup,
+    grooming, issues, lanes, queue, repos, runs, setup, tasks, work,
 };
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -98,8 +98,8 @@ fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
             same::<wire::Ok>
         }
         "POST /api/automation/sync" => same::<automation::AutomationSyncAnswer>,
-        "GET /api/automation/workflows" => same::<Vec<automation::Workflow>>,
-        "GET /api/automation/workflows/{id}" => same::<automation::Workflow>,
+        "GET /api/automation/workflows" => same::<Vec<actions::Workflow>>,
+        "GET /api/automation/workflows/{id}" => same::<actions::Workflow>,
         "GET /api/automation/events" => same::<Vec<automation::AutomationEvent>>,
         "POST /api/automation/runs/{id}" => same::<automation::RunActionAnswer>,
         "POST /api/labels/ensure" => same::<automation::EnsureLabelsAnswer>,

@@ -224,6 +224,7 @@ pub(super) async fn webhook(State(app): State<App>, Delivery(request): Delivery)
     let payload = hook::payload(&body).ok_or_else(|| failure(Code::BadRequest, "the body is no JSON"))?;
     let Some(repo) = repository(&app.ledger.snapshot(), &payload) else { return ignored(false) };
     app.forges.hint(&repo.key);
+    app.automation.hint(&repo.key);
     let event = header(&headers, "x-github-event");
     hook::touches(event, &payload).iter().for_each(|pull| app.forges.hint_pull(&repo.key, pull));
     let mut news = Vec::new();

@@ -202,10 +202,16 @@ fn table() -> Table {
         .route("/api/automation/repos/{repo}", repo())
         .route("/api/automation/repos/{owner}/{repo}", repo())
         .route("/api/automation/sync", post(automation::sync, "Reads one repository or all.", &[404]))
-        .route("/api/automation/workflows", get(automation::workflows, "Workflows of the forge.", &[]))
+        .route("/api/automation/workflows", get(automation::workflows, "Workflows of the forge.", &[404]))
         .route("/api/automation/workflows/{id}", get(automation::workflow, "One workflow.", &[404]))
-        .route("/api/automation/events", get(automation::events, "What happened, newest first.", &[]))
-        .route("/api/automation/runs/{id}", post(automation::run, "Runs a workflow again.", &[404]))
+        .route(
+            "/api/automation/events",
+            get(automation::events, "What happened on the forge, newest first.", &[404]),
+        )
+        .route(
+            "/api/automation/runs/{id}",
+            post(automation::run::act, "Runs a workflow again, or starts one.", LIVE),
+        )
         .route(
             "/api/repos",
             get(repos::list, "Tracked repositories.", &[]).post(
@@ -216,7 +222,7 @@ fn table() -> Table {
         )
         .route(
             "/api/labels/ensure",
-            post(automation::ensure_labels, "Makes the labels that Dispatch uses.", LIVE),
+            post(automation::labels::ensure, "Makes the labels that Dispatch uses.", LIVE),
         )
         .route("/api/sync", post(repos::sync, "Reads one repository or all, and waits.", &[404]))
         .route("/api/sync/scheduled", post(automation::scheduled, "Reads all repositories, and waits.", &[]))

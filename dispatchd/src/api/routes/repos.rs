@@ -37,7 +37,7 @@ pub(super) async fn list(State(app): State<App>) -> Json<Vec<Repo>> {
 pub(super) async fn one(State(app): State<App>, Path(name): Path<RepoName>) -> Result<Json<RepoDetail>> {
     let world = app.ledger.snapshot();
     let repo = tracked(&world, &name)?;
-    automation::detail(&app, &world, &repo).map(Json)
+    Ok(Json(automation::detail(&app, &world, &repo)))
 }
 
 pub(super) async fn add(

@@ -3,12 +3,14 @@
 //!
 //! `repos` tracks and untracks; `sync` takes in what a forge said, `standing` what it denies; `take`, `claims` and `moves`
 //! change who works on what;
-//! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass; `dispatch` starts runs by hand.
+//! `report` and `runs` take in what came of it; `intents` what became of writes; `control` freezes and lets time pass; `dispatch` starts runs by hand;
+//! `automation` takes in workflows and their runs, and keeps what happened.
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
 //! one card by name; `reconcile` puts right what contradicts.
 //! `settle` is what they share: ending claims, and changing a card together with its labels.
 
+mod automation;
 mod claims;
 mod clerk;
 mod control;
@@ -49,7 +51,10 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
             repos::patch(d, repo, *runner_enabled, *wip_limit, actor)?
         }
         Command::Synced(synced) => sync::synced(d, synced)?,
-        Command::SyncFailed { repo, error, trouble } => standing::failed(d, repo, error, *trouble)?,
+        Command::SyncFailed { repo, error, trouble, stats } => {
+            standing::failed(d, repo, error, *trouble, *stats)?
+        }
+        Command::Automation(ask) => automation::ask(d, ask)?,
         Command::Take(take) => take::take(d, take)?,
         Command::Claim { card, agent, force, actor } => claims::claim(d, card, agent, *force, actor)?,
         Command::Unclaim { card, agent, claim, actor } => {

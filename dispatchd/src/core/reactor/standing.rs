@@ -4,21 +4,29 @@ use dispatch_shared::event::What;
 use dispatch_shared::id::RepoKey;
 use dispatch_shared::protocol::activity::AuditRow;
 
-use super::{DONE, repos, settle, umbrella};
+use super::{automation, repos, settle, umbrella};
+use crate::core::automation::{Stats, SyncKind};
 use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, CardKey, Repo};
 use crate::core::standing::{self, Access, Trouble};
 
 /// Takes in a sync that failed.
-pub(super) fn failed(d: &mut Draft, key: &RepoKey, error: &str, trouble: Trouble) -> Result<Reply, Refusal> {
+pub(super) fn failed(
+    d: &mut Draft,
+    key: &RepoKey,
+    error: &str,
+    trouble: Trouble,
+    stats: Option<Stats>,
+) -> Result<Reply, Refusal> {
     let mut repo = repos::tracked(d, key)?;
     repo.sync_failures = repo.sync_failures.saturating_add(1);
     repo.sync_error = Some(error.to_owned());
     let access = repo.access.after(trouble, d.now);
     become_of(d, &mut repo, access)?;
-    d.repo(repo);
-    Ok(DONE)
+    d.repo(repo.clone());
+    let stats = stats.unwrap_or(Stats { began: d.now, ..Stats::default() });
+    Ok(Reply::SyncRun(automation::sync(d, &repo, SyncKind::Issues, stats, Some(error))))
 }
 
 /// Takes in what is known now of a repository's standing. Where no work can be done any more, live claims end and nothing

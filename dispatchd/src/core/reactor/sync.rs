@@ -9,8 +9,11 @@ use dispatch_shared::followup::PullState;
 use dispatch_shared::id::{AgentName, RepoKey};
 use dispatch_shared::issue::{Flag, IssueState, LabelFacts, Status, agent_label, read_labels};
 
+use super::automation;
 use super::settle::{self, AgentLabel, Relabel};
 use super::{repos, standing, umbrella};
+use crate::core::automation::SyncKind;
+use crate::core::automation::feed::{self, IssueNews};
 use crate::core::blockers::{self, Blocker};
 use crate::core::command::{Refusal, Reply, Synced};
 use crate::core::draft::Draft;
@@ -61,12 +64,27 @@ pub(super) fn synced(d: &mut Draft, synced: &Synced) -> Result<Reply, Refusal> {
         settle::tell_cards(d, key);
     }
     if repo != before {
-        d.repo(repo);
+        d.repo(repo.clone());
     }
     if complete {
         super::reconcile::pass(d, Some(key), "dispatch")?;
     }
-    Ok(Reply::Done)
+    Ok(match synced.stats.filter(|_| synced.cursor.is_some()) {
+        Some(stats) => Reply::SyncRun(automation::sync(d, &repo, SyncKind::Issues, stats, None)),
+        None => Reply::Done,
+    })
+}
+
+/// Tells what became of an issue.
+fn tell_issue(d: &mut Draft, repo: &RepoKey, seen: &SeenIssue, what: IssueNews) {
+    let Some(repo) = automation::teller(d, repo) else { return };
+    let at = match what {
+        IssueNews::Opened => seen.created_at,
+        IssueNews::Closed => seen.closed_at.unwrap_or(seen.updated_at),
+        IssueNews::Reopened => seen.updated_at,
+    };
+    let news = feed::of_issue(what, seen.number, &seen.title, &seen.url, &seen.author, at);
+    automation::tell(d, &repo, [news]);
 }
 
 /// Whether a person changed what Dispatch goes by, beside the column.
@@ -86,6 +104,10 @@ pub(super) fn issue(
         let mut card = fresh(key.clone(), seen);
         card.linked_pull = best_pull(d, &key);
         d.card(card);
+        tell_issue(d, repo, seen, IssueNews::Opened);
+        if seen.state == IssueState::Closed {
+            tell_issue(d, repo, seen, IssueNews::Closed);
+        }
         return Ok(());
     };
     if seen.updated_at < old.updated_at {
@@ -152,6 +174,7 @@ pub(super) fn issue(
         d.card(card);
     }
     if closed_now || opened_now {
+        tell_issue(d, repo, seen, if closed_now { IssueNews::Closed } else { IssueNews::Reopened });
         umbrella::child_changed(d, &key)?;
     }
     if closed_now {
@@ -295,6 +318,9 @@ pub(super) fn pull(d: &mut Draft, repo: &RepoKey, seen: &SeenPull) -> Result<(),
     cards.sort();
     cards.dedup();
     d.pull(new);
+    if let Some(repo) = automation::teller(d, repo) {
+        automation::tell(d, &repo, feed::of_pull(old.as_ref().map(|o| o.seen.state), seen));
+    }
     super::fix::pulled(d, repo, seen)?;
     let closed_unmerged =
         seen.state == PullState::Closed && old.is_some_and(|o| o.seen.state == PullState::Open);

@@ -26,7 +26,7 @@ fn look(standing: Standing) -> Command {
 }
 
 fn failed(trouble: Trouble) -> Command {
-    Command::SyncFailed { repo: repo(), error: "GitHub has no such thing".into(), trouble }
+    Command::SyncFailed { repo: repo(), error: "GitHub has no such thing".into(), trouble, stats: None }
 }
 
 fn denied(number: u64) -> Command {

@@ -79,6 +79,7 @@ impl GithubForge {
         let mut page = IssuePage { requests: 1, moved: answer.moved, ..IssuePage::default() };
         if answer.status == StatusCode::NOT_MODIFIED {
             page.cursor = Some(cursor.clone());
+            page.unchanged = 1;
             return Ok(page);
         }
         let list: Vec<wire::Issue> = answer.json(what)?;

@@ -3,6 +3,7 @@
 //! - `client`: one request: headers, redirects, bounds; `answer`: what came back, and what it means as an error.
 //! - `gate`: the one way out, where requests wait for their turn; `limit`: what GitHub says of its rate limits.
 //! - `changes`: the incremental read: a conditional probe, then pages.
+//! - `actions`: workflows, runs, releases and the like.
 //! - `issues`, `pulls`: single reads and the writes; `create`: issues that are made, and texts that change;
 //!   `wire`: GitHub's JSON as plain observations.
 //! - `health`: how many pull requests are, by GraphQL (`query`: what is asked, `graph`: what is answered, `assemble`: what
@@ -10,6 +11,7 @@
 //!
 //! Deliberately absent: merging a pull request, closing an issue, replacing a set of labels.
 
+mod actions;
 mod answer;
 mod assemble;
 mod changes;
@@ -41,7 +43,8 @@ use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::throttle::Priority;
 use crate::edges::{
-    Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog, LabelEvent, NewIssue, NewPull,
+    Automation, Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog, LabelEvent,
+    NewIssue, NewPull,
 };
 use crate::secret::Secret;
 
@@ -213,6 +216,10 @@ impl Forge for GithubForge {
 
     async fn job_log(&self, repo: &Repo, job: u64) -> Result<Option<JobLog>, ForgeError> {
         self.read_job_log(repo, job).await
+    }
+
+    fn automation(&self) -> Option<&dyn Automation> {
+        Some(self)
     }
 
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError> {

@@ -15,7 +15,7 @@ pub(super) struct Account {
     pub(super) login: Option<String>,
 }
 
-fn login(account: Option<Account>) -> String {
+pub(super) fn login(account: Option<Account>) -> String {
     account.and_then(|a| a.login).unwrap_or_default()
 }
 

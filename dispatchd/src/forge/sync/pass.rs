@@ -10,7 +10,8 @@ use tokio::sync::{Semaphore, broadcast};
 
 use super::look;
 use super::sweep::{self, Sweeps};
-use crate::core::command::{Command, Synced};
+use crate::core::automation::Stats;
+use crate::core::command::{Command, Reply, Synced};
 use crate::core::record::{Access, CardKey, Repo};
 use crate::core::seen::SyncCursor;
 use crate::core::standing::Trouble;
@@ -35,8 +36,36 @@ pub(super) struct Passed {
 impl Passed {
     pub(super) fn broken(repo: &Repo, error: &dyn std::fmt::Display) -> Self {
         let error = format!("the sync of {} broke off: {error}", repo.name);
-        let result = SyncResult { repo: repo.name.clone(), synced: 0, requests: 0, error: Some(error) };
+        let result = SyncResult {
+            repo: repo.name.clone(),
+            synced: 0,
+            requests: 0,
+            sync_run_id: None,
+            error: Some(error),
+        };
         Self { result, quiet_until: None }
+    }
+}
+
+/// What a sync took, beside what its result counts.
+struct Tally {
+    began: Timestamp,
+    unchanged: u64,
+    items: u64,
+}
+
+impl Tally {
+    fn stats(&self, result: &SyncResult) -> Stats {
+        let requests = result.requests as u64;
+        let points = requests.saturating_sub(self.unchanged);
+        Stats { began: self.began, requests, points, items: self.items }
+    }
+}
+
+fn sync_run_id(reply: &Reply) -> Option<String> {
+    match reply {
+        Reply::SyncRun(id) => Some(format!("s-{id}")),
+        _ => None,
     }
 }
 
@@ -71,9 +100,11 @@ impl Pass {
     /// Reads `repo` and tells the ledger, also of a failure.
     pub(super) async fn run(&self, repo: &Repo, priority: Priority) -> Passed {
         let _slot = self.slots.acquire().await;
-        let mut result = SyncResult { repo: repo.name.clone(), synced: 0, requests: 0, error: None };
+        let mut result =
+            SyncResult { repo: repo.name.clone(), synced: 0, requests: 0, sync_run_id: None, error: None };
+        let mut tally = Tally { began: self.edges.clock.now(), unchanged: 0, items: 0 };
         let mut told = false;
-        let ended = self.read(repo, priority, &mut result, &mut told).await;
+        let ended = self.read(repo, priority, &mut result, &mut tally, &mut told).await;
         if told {
             self.tell(repo, result.synced as u64, None, true);
         }
@@ -91,9 +122,11 @@ impl Pass {
                 }
                 let error = error.to_string();
                 result.error = Some(error.clone());
-                let failed = Command::SyncFailed { repo: repo.key.clone(), error, trouble };
-                if let Err(fault) = self.ledger.submit(failed).await {
-                    tracing::warn!(repo = %repo.name, %fault, "failed sync not kept");
+                let stats = Some(tally.stats(&result));
+                let failed = Command::SyncFailed { repo: repo.key.clone(), error, trouble, stats };
+                match self.ledger.submit(failed).await {
+                    Ok((reply, _)) => result.sync_run_id = sync_run_id(&reply),
+                    Err(fault) => tracing::warn!(repo = %repo.name, %fault, "failed sync not kept"),
                 }
             }
         }
@@ -105,6 +138,7 @@ impl Pass {
         repo: &Repo,
         priority: Priority,
         result: &mut SyncResult,
+        tally: &mut Tally,
         told: &mut bool,
     ) -> Result<(), Stop> {
         let forge = self.forges.for_repo_at(repo, priority)?;
@@ -141,6 +175,8 @@ impl Pass {
                 other => other?,
             };
             result.requests += got.requests;
+            tally.unchanged += got.unchanged as u64;
+            tally.items += (got.issues.len() + got.pulls.len()) as u64;
             moved |= got.moved;
             let count = got.issues.len();
             numbers.extend(got.issues.iter().map(|i| i.number));
@@ -166,7 +202,8 @@ impl Pass {
                     cursor.etag = None;
                 }
                 synced.cursor = Some(cursor);
-                self.submit(synced).await?;
+                synced.stats = Some(tally.stats(result));
+                result.sync_run_id = sync_run_id(&self.submit(synced).await?);
                 result.synced += count;
                 if moved {
                     self.look(forge, &mut repo, result).await?;
@@ -183,8 +220,8 @@ impl Pass {
         Err(ForgeError::Unreachable(format!("the pages of {} do not end", repo.name)).into())
     }
 
-    async fn submit(&self, synced: Synced) -> Result<(), Stop> {
-        self.ledger.submit(Command::Synced(synced)).await.map(drop).map_err(Stop::Ledger)
+    async fn submit(&self, synced: Synced) -> Result<Reply, Stop> {
+        self.ledger.submit(Command::Synced(synced)).await.map(|(reply, _)| reply).map_err(Stop::Ledger)
     }
 
     /// Looks at the repository itself and keeps what it is now.
@@ -195,7 +232,7 @@ impl Pass {
         repo.access = Access::seen(seen.standing);
         repo.cursor.looked_at = Some(now);
         let key = repo.key.clone();
-        self.submit(Synced { repo: Some(key), seen: Some(seen), ..Synced::default() }).await
+        self.submit(Synced { repo: Some(key), seen: Some(seen), ..Synced::default() }).await.map(drop)
     }
 
     /// Looks for the issues that did not show, where that is due, and puts what became of them into `synced`.

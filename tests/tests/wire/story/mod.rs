@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use dispatch_tests::daemon::{Place, wait_until};
-use dispatch_tests::github::{FakeGithub, TOKEN};
+use dispatch_tests::github::{FakeGithub, NewRun, TOKEN};
 use dispatch_tests::openai::FakeOpenAi;
 use dispatch_tests::sample;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ rm prompt.tmp; echo working; echo 'Good night!' >greeting.txt
 
 fn config() -> String {
     format!(
-        "[sync]\nevery = \"1h\"\n[api]\nrate_limit = 0\nworkers = {{ ben = {{ token_env = \"BEN_TOKEN\" }} }}\n\
+        "[sync]\nevery = \"1h\"\nautomation = false\n[api]\nrate_limit = 0\nworkers = {{ ben = {{ token_env = \"BEN_TOKEN\" }} }}\n\
          [runner]\nruntime = \"host\"\nagent = \"scribe\"\nauthor_name = \"Ada\"\nauthor_email = \"ada@example.com\"\n\
          [runner.agents.scribe]\nargv = [\"sh\", \"-c\", '''{SCRIPT}''']\nformat = \"plain\"\n"
     )
@@ -115,6 +115,10 @@ pub(super) async fn tell() -> BTreeMap<String, Vec<Case>> {
 
 fn fill(github: &FakeGithub) {
     github.add_repo("acme", "api");
+    let yaml = "on:\n  workflow_dispatch:\n    inputs: {level: {type: choice, options: [some, all]}}\n";
+    let workflow = github.add_workflow(REPO, "CI", "ci.yml", yaml);
+    github.add_run(REPO, workflow, &NewRun::pushed(Some("failure")));
+    github.release(REPO, "v1.0.0", false);
     github.add_repo("acme", "web");
     let add = |title: &str, body: &str, labels: &[&str]| github.add_issue(REPO, title, body, labels);
     add("Parse dates", "- [ ] it parses", &["status/ready", "priority/p1", "type/bug", "owner/ada"]);

@@ -85,13 +85,19 @@ pub(super) async fn added(t: &mut Told) {
     s.on("POST /api/sync/scheduled", "all, without a body").is(200).await;
     s.on("POST /api/issues/reconcile", "all, without a body").is(200).await;
     s.on("GET /api/automation/workflows", "all").is(200).await;
-    s.on("GET /api/automation/workflows/{id}", "not known").at("/api/automation/workflows/7").is(404).await;
+    let workflow = "GET /api/automation/workflows/{id}";
+    s.on(workflow, "by its file").at("/api/automation/workflows/ci.yml?repo=acme/api&runs=1").is(200).await;
+    s.on(workflow, "not known").at("/api/automation/workflows/7").is(404).await;
     s.on("GET /api/automation/events", "of one kind")
-        .at("/api/automation/events?type=add_tracked_repo")
+        .at("/api/automation/events?type=run&repo=acme/api")
         .is(200)
         .await;
     let run = "POST /api/automation/runs/{id}";
-    s.on(run, "again").at("/api/automation/runs/7?action=rerun&repoFullName=acme/api").is(200).await;
+    s.on(run, "again")
+        .at("/api/automation/runs/9007199254740993?action=rerun&repoFullName=acme/api")
+        .is(200)
+        .await;
+    s.on(run, "not there").at("/api/automation/runs/7?action=rerun&repoFullName=acme/api").is(404).await;
     s.on(run, "an odd action").at("/api/automation/runs/7?action=merge").is(400).await;
     s.on(run, "not tracked").at("/api/automation/runs/7?action=rerun&repoFullName=acme/none").is(404).await;
     let ensure = "POST /api/labels/ensure";

@@ -25,8 +25,8 @@ use crate::core::seen::SeenPull;
 use crate::core::transition::ClaimEvent;
 
 use self::enqueue::enqueue;
-pub(super) use self::mark::settle_fixed;
 use self::look::observe;
+pub(super) use self::mark::settle_fixed;
 use self::mark::{mark, requeue};
 pub(super) use self::observe::{check_later, pulled};
 

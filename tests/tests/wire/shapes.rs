@@ -21,6 +21,8 @@ fn shape(route: &str) -> Option<Value> {
     let repo = json!({"fullName": "repo", "name": "string", "owner": "string", "defaultBranch": "string", "source": "word",
         "enabled": "bool", "openPRCount": "int", "latestCommitSha": "string|null", "failingCount": "int",
         "runningCount": "int", "latestRelease": "string|null", "lastSyncedAt": "time|null", "syncError": "string|null"});
+    let workflow = json!({"id": "string", "name": "string", "state": "string", "recentRuns": ["any"],
+        "successRate": "any|null", "meanDurationSeconds": "any|null", "jobs": ["any"]});
     let mut repo_detail = repo.clone();
     super::scribe::with(
         &mut repo_detail,
@@ -165,7 +167,11 @@ fn shape(route: &str) -> Option<Value> {
         "DELETE /api/automation/repos/{repo}" | "DELETE /api/automation/repos/{owner}/{repo}" => json!({}),
         "POST /api/automation/sync" => json!({"synced": "int", "failed": "int",
             "results": [{"repo": "repo", "result": {"success": "bool", "syncRunId": "string"}}]}),
-        "GET /api/automation/workflows" | "GET /api/automation/events" => json!(["any"]),
+        "GET /api/automation/workflows" => json!([workflow]),
+        "GET /api/automation/workflows/{id}" => workflow,
+        "GET /api/automation/events" => {
+            json!([{"id": "string", "type": "string", "repoFullName": "repo", "createdAt": "time"}])
+        }
         "POST /api/automation/runs/{id}" => json!({"success": "bool"}),
         "POST /api/labels/ensure" => json!({"dryRun": "bool", "created": ["string"], "missing": ["string"]}),
         "POST /api/sync" => json!({"syncedCount": "int"}),

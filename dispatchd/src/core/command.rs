@@ -386,6 +386,8 @@ pub enum IntentResult {
         wrote: Vec<String>,
         /// Whether it may have written anything.
         touched: bool,
+        /// What somebody else had done already.
+        same: Vec<String>,
     },
 }
 

@@ -112,6 +112,7 @@ impl Draft {
             created_at: self.now,
             wrote: Vec::new(),
             touched: false,
+            same: Vec::new(),
         });
     }
 

@@ -300,5 +300,6 @@ pub(super) fn intent(id: u64, key: &str, number: u64, wish: Wish) -> Change {
         created_at: Timestamp(0),
         wrote: Vec::new(),
         touched: false,
+        same: Vec::new(),
     })
 }

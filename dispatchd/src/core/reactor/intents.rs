@@ -25,12 +25,14 @@ pub(super) fn settle(d: &mut Draft, id: IntentId, result: &IntentResult) -> Resu
     let state = transition::intent(&intent.state, to)?;
     let mut wrote = intent.wrote.clone();
     let mut touched = intent.touched;
-    if let IntentResult::Later { wrote: now, touched: this, .. } = result {
+    let mut same = intent.same.clone();
+    if let IntentResult::Later { wrote: now, touched: this, same: others, .. } = result {
+        same.extend(others.iter().filter(|l| !intent.same.contains(l)).cloned());
         wrote.extend(now.iter().filter(|l| !intent.wrote.contains(l)).cloned());
         touched |= *this;
     }
     let tries = intent.tries + 1;
-    d.intent(Intent { state, tries, last_error: error, wrote, touched, ..(*intent).clone() });
+    d.intent(Intent { state, tries, last_error: error, wrote, touched, same, ..(*intent).clone() });
     match result {
         IntentResult::Done { live, same } => {
             done(d, &intent, live)?;
@@ -255,6 +257,10 @@ fn refused(
 ) -> Result<(), Refusal> {
     let Some(mut card) = known(d, intent) else { return Ok(()) };
     let labels = card.labels.clone();
+    if let Some((_, same)) = looked_at {
+        let said = same.iter().any(|l| column(l).is_some());
+        let_go(d, intent, |label| same.contains(label) || said && column(label).is_some());
+    }
     rebase(d, intent, looked_at.map_or(&card.forge_labels, |(live, _)| &live.labels));
     match looked_at {
         Some((live, _)) => looked(d, &mut card, live),

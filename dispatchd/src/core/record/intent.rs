@@ -66,4 +66,7 @@ pub struct Intent {
     /// Whether an earlier try may have written anything.
     #[serde(default)]
     pub touched: bool,
+    /// What somebody else had done already when it was tried first.
+    #[serde(default)]
+    pub same: Vec<String>,
 }

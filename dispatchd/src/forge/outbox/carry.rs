@@ -107,7 +107,7 @@ async fn labels(
         return Ok(IntentResult::Superseded { live, took });
     };
     // What an earlier try may have put there is not somebody else's.
-    let same = if again { Vec::new() } else { already(decided, &live.labels) };
+    let same = if again { intent.same.clone() } else { already(decided, &live.labels) };
     if add.is_empty() && remove.is_empty() {
         return Ok(IntentResult::Done { live, same });
     }
@@ -164,7 +164,7 @@ pub(super) fn failed(broken: Broken, retry_at: impl FnOnce(Option<Timestamp>) ->
         // A token that expired, or is missing at this start, comes back; what was wanted is not thrown away for it.
         ForgeError::Unauthorized(said) | ForgeError::Unreachable(said) => (None, said),
     };
-    IntentResult::Later { due: retry_at(until), error: said, wrote, touched }
+    IntentResult::Later { due: retry_at(until), error: said, wrote, touched, same }
 }
 
 /// One word for the log.

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use dispatch_tests::daemon::{Daemon, Place, wait_until};
+use dispatch_tests::daemon::{Daemon, Place};
 use reqwest::{Method, StatusCode, header};
 use serde_json::{Value, json};
 
 use super::frozen::Case;
 use super::plain::Plain;
-use super::{BEN, MAINTAINER, SOON, WORKER, shapes};
+use super::{BEN, MAINTAINER, WORKER, shapes};
 
 /// Who asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,15 +96,6 @@ impl Scribe {
             headers: Vec::new(),
             tcp: false,
         }
-    }
-
-    /// Waits until the forge has been told everything, so that what is asked next does not depend on the moment.
-    pub(super) async fn settled(&self) {
-        wait_until("the forge to be told", SOON, async || {
-            let control = self.daemon.client.control().await.ok()?;
-            (control.writes_pending == 0).then_some(())
-        })
-        .await;
     }
 
     async fn send(&self, door: usize, ask: &Sent) -> (StatusCode, header::HeaderMap, String) {

@@ -30,8 +30,11 @@ fn same<T: DeserializeOwned + Serialize>(value: &Value) -> Result<(), String> {
     (again == *value).then_some(()).ok_or_else(|| format!("read and written it is {again:#}, not {value:#}"))
 }
 
+/// Reads an answer as one type; why not, if it cannot.
+type Reader = fn(&Value) -> Result<(), String>;
+
 /// The type of a route's answer.
-fn answer(route: &str) -> Option<fn(&Value) -> Result<(), String>> {
+fn answer(route: &str) -> Option<Reader> {
     Some(match route {
         "GET /api/health" => same::<wire::Health>,
         "GET /api/setup" | "PUT /api/setup" => same::<setup::Setup>,

@@ -18,7 +18,11 @@ pub enum Action {
     #[default]
     Serve,
     /// Read the configuration, look at the engine and the credentials, and say what is wrong; starts nothing.
-    Check,
+    Check {
+        /// Leave GitHub alone: look only at what is on this machine.
+        #[arg(long)]
+        offline: bool,
+    },
 }
 
 const AFTER: &str = "\
@@ -29,7 +33,11 @@ Environment:
   DISPATCH_LISTEN      host:port to listen on for TCP as well; beyond 127.0.0.1 only with a token
   DISPATCH_AGENT_TOKEN the token of operators on TCP (or DISPATCH_MAINTAINER_TOKEN)
   DISPATCH_WORKER_TOKEN  the token of workers on TCP
-  GH_TOKEN             GitHub's token              (else GITHUB_TOKEN, else `gh auth token`)
+  GH_TOKEN             GitHub's token, or GITHUB_TOKEN. Without them: github.app or github.token_file of the configuration,
+                       the systemd credential github-token, what was entered in the client, `gh auth token`
+  GITHUB_APP_ID, GITHUB_APP_INSTALLATION_ID, GITHUB_APP_PRIVATE_KEY_FILE
+                       a GitHub App to act as, instead of a token
+  WEBHOOK_SECRET       what webhooks are signed with
   GITHUB_REPOSITORIES  repositories to track at the first start, owner/name with commas between
   GITHUB_API_URL       GitHub Enterprise: https://HOST/api/v3
   DISPATCH_RUNTIME     auto, docker, podman or host

@@ -4,10 +4,11 @@
 
 pub mod doors;
 pub mod followup;
-mod token;
+pub mod token;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_shared::endpoint;
@@ -19,10 +20,10 @@ use url::Url;
 use crate::core::limits;
 use crate::core::policy::Policy;
 use crate::core::reconcile::Reconcile;
+use crate::credentials::places::{self, Places};
 use crate::credentials::{self, Credentials};
 use crate::groomer::settings as groomer;
 use crate::runner::settings::{Settings as Runner, Span};
-use crate::secret::Secret;
 
 /// The file as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -58,6 +59,8 @@ pub struct Github {
     pub token_file: Option<PathBuf>,
     /// A file that holds the secret of webhooks.
     pub webhook_secret_file: Option<PathBuf>,
+    /// A GitHub App to act as, instead of a token.
+    pub app: token::GithubApp,
     /// Repositories to track at the first start.
     pub repositories: Vec<RepoName>,
 }
@@ -201,16 +204,14 @@ pub struct Config {
     pub socket: PathBuf,
     /// GitHub's API.
     pub api_url: Url,
-    /// GitHub's token.
-    pub token: Option<Secret>,
-    /// Where it came from: `environment`, `file`, `setup` or `gh`.
-    pub token_source: Option<&'static str>,
+    /// Whom GitHub sees.
+    pub identity: token::Identity,
     /// What was entered through the API.
     pub credentials: Credentials,
     /// The TCP listener and the tokens.
     pub doors: doors::Doors,
-    /// The secret of webhooks; without one none is taken.
-    pub webhook_secret: Option<Secret>,
+    /// Where the secret of webhooks is; without one none is taken.
+    pub webhook_secret: Arc<Places>,
     /// Repositories to track while none is tracked.
     pub seed: Vec<RepoName>,
     /// The hosted groomer, if it is on.
@@ -268,17 +269,21 @@ fn from_file(
             path.display()
         )));
     }
-    let found = token::find(&file, &credentials, env)?;
+    let mut groomer = groomer::read(get).map_err(ConfigError)?;
+    if let Some(settings) = groomer.as_mut().filter(|s| s.api_key.is_none()) {
+        settings.api_key = token::now(places::MODEL, None, &state_dir, env)?.map(|t| t.secret);
+    }
+    let webhook = file.github.webhook_secret_file.clone();
+    let webhook_secret = Places::new(places::WEBHOOK, webhook, &state_dir, env);
+    webhook_secret.find().map_err(ConfigError)?;
     Ok(Config {
-        doors: doors::read(&file.api, &path, &credentials, env)?,
-        webhook_secret: followup::webhook_secret(&file, env)?
-            .or_else(|| credentials.get("webhookSecret").cloned()),
+        identity: token::identity(&file, &state_dir, env)?,
+        doors: doors::read(&file.api, &path, &state_dir, env)?,
+        webhook_secret: Arc::new(webhook_secret),
         credentials,
         state_dir,
         socket: endpoint::socket_path(get),
-        token_source: found.as_ref().map(|(_, from)| *from),
-        token: found.map(|(token, _)| token),
-        groomer: groomer::read(get).map_err(ConfigError)?,
+        groomer,
         file,
         path,
         api_url,

@@ -1,10 +1,16 @@
-//! The credentials that were entered through the API: in a file of their own in the state directory that only its owner can
-//! read, never in the configuration or the store.
+//! Where secrets come from ([`places`], [`github`]), and the ones that were entered through the API: in a file of their own in
+//! the state directory that only its owner can read, never in the configuration or the store.
+
+pub mod github;
+pub mod places;
+pub mod watched;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+
+use secrecy::zeroize::Zeroizing;
 
 use crate::secret::Secret;
 
@@ -28,7 +34,7 @@ impl Credentials {
     /// If it cannot be read, or is not what was written.
     pub fn read(state_dir: &Path) -> io::Result<Self> {
         let text = match std::fs::read(path(state_dir)) {
-            Ok(text) => text,
+            Ok(text) => Zeroizing::new(text),
             Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
             Err(e) => return Err(e),
         };
@@ -60,7 +66,7 @@ impl Credentials {
     /// If it cannot be written.
     pub fn write(&self, state_dir: &Path) -> io::Result<()> {
         let plain: BTreeMap<&str, &str> = self.0.iter().map(|(n, s)| (n.as_str(), s.expose())).collect();
-        let text = serde_json::to_vec(&plain).map_err(io::Error::other)?;
+        let text = Zeroizing::new(serde_json::to_vec(&plain).map_err(io::Error::other)?);
         let private = std::fs::Permissions::from_mode(0o600);
         let mut file =
             tempfile::Builder::new().prefix(".credentials-").permissions(private).tempfile_in(state_dir)?;

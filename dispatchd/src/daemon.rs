@@ -4,20 +4,24 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, WrapErr, eyre};
 use dispatch_shared::id::RepoName;
+use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::auth::{Doors, Entrance};
 use crate::api::{App, ForgeDesk, GroomerDesk, follow, listen, routes, serve, tcp};
 use crate::config::Config;
+use crate::config::token::Identity;
 use crate::core::command::{Command, Track};
 use crate::core::record::{ForgeKind, Source};
-use crate::desk::{Automation, ByHand, Desk, Files, Grooming};
+use crate::credentials::github::GithubToken;
+use crate::desk::{Automation, ByHand, Desk, Files, Grooming, Looks};
 use crate::edges::{Edges, Forge, ForgeError};
 use crate::forge::Forges;
 use crate::forge::automation::AutomationReader;
-use crate::forge::github::GithubForge;
+use crate::forge::github::{App as GithubApp, Credential, GithubForge, Troubles, web_base};
 use crate::forge::health::HealthWatch;
+use crate::forge::hinted::Hinted;
 use crate::forge::local::LocalForge;
 use crate::forge::outbox::Outbox;
 use crate::forge::sync::{SyncSettings, Syncer};
@@ -58,10 +62,15 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         logs.clone(),
     )
     .map_err(|e| eyre!("{}: {e}", config.path.display()))?;
+    let hinted = Hinted::new(ledger.clone(), forges.clone(), edges.clone(), syncer.clone());
+    let hinted = Arc::new(hinted);
+    let troubles = github.troubles();
     let desk = Arc::new(Desk {
         ledger: ledger.clone(),
         forges: forges.clone(),
+        looks: Looks::new(github.clone(), edges.clone()),
         github,
+        hinted: hinted.clone(),
         syncer: syncer.clone(),
         health: health.clone(),
     });
@@ -106,6 +115,8 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
         let stop = stop.clone();
         tasks.spawn(async move { reader.run(stop).await });
     }
+    tasks.spawn(hinted.run(stop.clone()));
+    tasks.spawn(credentials(ledger.clone(), troubles, stop.clone()));
     tasks.spawn(runner.run(stop.clone()));
     tasks.spawn(clockwork::run(ledger.clone(), edges, stop.clone()));
     tasks.spawn(watch::run(ledger.clone(), syncer, stop.clone()));
@@ -168,16 +179,29 @@ fn groomer(config: &Config, ledger: &Door, edges: &Edges) -> Result<Option<Arc<d
     Ok(Some(Arc::new(Grooming(groomer))))
 }
 
-fn forges(config: &Config, edges: &Edges) -> Result<(Arc<Forges>, Option<Arc<GithubForge>>)> {
-    let github = match &config.token {
-        None => None,
-        Some(token) => {
-            let forge = GithubForge::new(config.api_url.clone(), Some(token.clone()), edges.clone());
-            Some(Arc::new(forge.map_err(|e| eyre!("GitHub: {e}"))?.masking(secrets(config))))
+/// GitHub as the configuration says that it is seen.
+///
+/// # Errors
+/// If no connection can be made here, or the address is none.
+pub fn github(config: &Config, edges: &Edges) -> Result<Arc<GithubForge>, ForgeError> {
+    let credential = match &config.identity {
+        Identity::App { id, installation, key } => {
+            Credential::App(GithubApp { id: id.clone(), installation: *installation, key: key.clone() })
+        }
+        Identity::Token(places) => {
+            let web = web_base(&config.api_url);
+            let host = web.split("://").nth(1).unwrap_or(&web).to_owned();
+            Credential::Token(Arc::new(GithubToken::new(places.clone(), host)))
         }
     };
+    let forge = GithubForge::new(config.api_url.clone(), credential, edges.clone())?;
+    Ok(Arc::new(forge.masking(secrets(config))))
+}
+
+fn forges(config: &Config, edges: &Edges) -> Result<(Arc<Forges>, Arc<GithubForge>)> {
+    let github = github(config, edges).map_err(|e| eyre!("GitHub: {e}"))?;
     let local: Arc<dyn Forge> = Arc::new(LocalForge::new(edges.clone()));
-    let forges = Forges { github: github.clone().map(|g| g as Arc<dyn Forge>), local };
+    let forges = Forges { github: Some(github.clone() as Arc<dyn Forge>), local };
     Ok((Arc::new(forges), github))
 }
 
@@ -185,7 +209,22 @@ fn forges(config: &Config, edges: &Edges) -> Result<(Arc<Forges>, Option<Arc<Git
 fn secrets(config: &Config) -> Vec<Secret> {
     let keys = config.doors.keys.iter().map(|k| k.token.clone());
     let model = config.groomer.iter().filter_map(|g| g.api_key.clone());
-    keys.chain(config.webhook_secret.clone()).chain(model).collect()
+    let hooks = config.webhook_secret.find().ok().flatten().map(|t| t.secret);
+    keys.chain(hooks).chain(model).collect()
+}
+
+/// Has the ledger know what is wrong with the credentials, so that it is a problem on the board.
+async fn credentials(ledger: Door, mut troubles: watch_channel::Receiver<Troubles>, stop: CancellationToken) {
+    loop {
+        let now = troubles.borrow_and_update().clone();
+        if let Err(fault) = ledger.submit(Command::Troubled(now)).await {
+            tracing::warn!(%fault, "a trouble with credentials was not kept");
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            more = troubles.changed() => if more.is_err() { return },
+        }
+    }
 }
 
 /// Tracks the repositories of the configuration, once, while none is tracked.

@@ -1,6 +1,8 @@
 //! What the API asks of forges and runner files, answered by the rooms that know: the adapters that keep those rooms from
 //! importing each other.
 
+mod access;
+
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,14 +14,17 @@ use dispatch_shared::protocol::control::Budget;
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
+use dispatch_shared::protocol::setup::Credential;
 use dispatch_shared::run::EndClass;
 use tokio::sync::{broadcast, watch};
 
+pub use self::access::Looks;
 use crate::api::{
-    AutomationDesk, ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint, RunFiles,
+    Access, AutomationDesk, ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint, RunFiles,
 };
 use crate::core::automation::cadence::Urgency;
 use crate::core::command::Evidence;
+use crate::core::hint::Hint;
 use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::edges::{ForgeError, Forges as _, Rerun};
@@ -27,6 +32,7 @@ use crate::forge::Forges;
 use crate::forge::automation::AutomationReader;
 use crate::forge::github::GithubForge;
 use crate::forge::health::HealthWatch;
+use crate::forge::hinted::Hinted;
 use crate::forge::sync::Syncer;
 use crate::groomer::{self, Groomer};
 use crate::ledger::{Door, Fault};
@@ -40,7 +46,11 @@ pub struct Desk {
     /// The forges that there are.
     pub forges: Arc<Forges>,
     /// GitHub, for its budget.
-    pub github: Option<Arc<GithubForge>>,
+    pub github: Arc<GithubForge>,
+    /// What its credential is and may.
+    pub looks: Looks,
+    /// Reads what hints are about.
+    pub hinted: Arc<Hinted>,
     /// The sync.
     pub syncer: Arc<Syncer>,
     /// What looks at pull requests.
@@ -135,6 +145,25 @@ impl ForgeDesk for Desk {
         self.health.look_now(repo).await
     }
 
+    fn look_at(&self, repo: &RepoKey, hint: Hint) {
+        match hint {
+            Hint::Access => self.looks.forget(),
+            other => self.hinted.hint(repo, other),
+        }
+    }
+
+    async fn credential(&self) -> Credential {
+        self.looks.credential().await
+    }
+
+    async fn check_access(&self, repos: &[Arc<Repo>]) {
+        self.looks.check(repos).await;
+    }
+
+    fn access(&self, repo: &RepoKey) -> Option<Access> {
+        self.looks.of(repo)
+    }
+
     async fn look(
         &self,
         forge: ForgeKind,
@@ -185,7 +214,7 @@ impl ForgeDesk for Desk {
     }
 
     fn budget(&self) -> Budget {
-        self.github.as_ref().map(|g| g.budget()).unwrap_or_default()
+        self.github.budget()
     }
 
     fn progress(&self) -> broadcast::Receiver<Progress> {

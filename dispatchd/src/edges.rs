@@ -5,6 +5,7 @@
 //! driven by the real thing or by a test.
 
 mod automation;
+mod token;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -18,9 +19,11 @@ use dispatch_shared::run::RuntimeKind;
 
 use crate::core::fix::health::Health;
 use crate::core::fix::look::Points;
+pub use self::token::{Source, Token, TokenSource};
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::throttle::Priority;
+use crate::secret::Secret;
 
 pub use self::automation::{Automation, AutomationRead, Rerun};
 
@@ -209,15 +212,12 @@ pub struct GitRemote {
     pub url: String,
     /// User name and password for HTTPS. Handed to git through a credential helper that reads it from a pipe or a 0600
     /// file, never through argv, the environment of a container, or a configuration file.
-    pub credential: Option<(String, String)>,
+    pub credential: Option<(String, Secret)>,
 }
 
 impl std::fmt::Debug for GitRemote {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("GitRemote")
-            .field("url", &self.url)
-            .field("credential", &self.credential.as_ref().map(|_| "…"))
-            .finish()
+        f.debug_struct("GitRemote").field("url", &self.url).field("credential", &self.credential).finish()
     }
 }
 

@@ -10,7 +10,7 @@
 //! - [`runner`]: the built-in harness: takes tasks like any other, runs programs in containers, publishes.
 //! - [`groomer`]: asks a model about issues that nobody has sorted yet.
 //! - [`api`]: HTTP over the local socket.
-//! - [`secret`]: text that cannot be printed; [`credentials`]: what was entered through the API.
+//! - [`secret`]: text that cannot be printed; [`credentials`]: the places where secrets are looked for, in their order.
 //! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms; [`desk`] answers the API from them,
 //!   [`setup`] shows what is configured, [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start; [`program`] is `main`.
 //!

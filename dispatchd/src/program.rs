@@ -21,7 +21,9 @@ pub fn main(edges: Edges) -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let done = match cli.command.unwrap_or_default() {
         Action::Serve => config::load(env).map_err(Into::into).and_then(|config| serve(config, edges)),
-        Action::Check => config::load(env).map_err(Into::into).and_then(run_check),
+        Action::Check { offline } => {
+            config::load(env).map_err(Into::into).and_then(|config| run_check(config, offline))
+        }
     };
     match done {
         Ok(code) => code,
@@ -59,7 +61,7 @@ fn serve(config: config::Config, edges: Edges) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_check(config: config::Config) -> Result<ExitCode> {
-    let fine = runtime()?.block_on(check::run(&config, &mut std::io::stdout()))?;
+fn run_check(config: config::Config, offline: bool) -> Result<ExitCode> {
+    let fine = runtime()?.block_on(check::run(&config, offline, &mut std::io::stdout()))?;
     Ok(if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

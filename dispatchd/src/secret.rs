@@ -1,55 +1,97 @@
-//! A text that must never be printed: tokens, webhook secrets.
+//! A text that must never be printed: tokens, webhook secrets, private keys.
 
 use std::fmt;
+use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
-/// A secret. It can be handed on, but neither shown nor written: there is no `Display`, `Debug` hides it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Serialize, Serializer};
+use subtle::ConstantTimeEq as _;
+
+/// No file with a secret is longer.
+const LONGEST: u64 = 64 << 10;
+
+/// A secret. It can be handed on, but neither shown nor written: `Debug`, `Display` and `Serialize` show `…`. Its memory is
+/// overwritten when it is dropped, and two are compared in constant time.
+#[derive(Clone)]
+pub struct Secret(SecretString);
 
 impl Secret {
     /// Takes the text, without the white space around it (a token file ends with a newline).
     #[must_use]
     pub fn new(text: &str) -> Self {
-        Self(text.trim().to_owned())
-    }
-
-    /// Reads the file at `path`, which nobody but its owner may read or write.
-    ///
-    /// # Errors
-    /// A sentence that names the file and what to do; nothing of its content.
-    pub fn read(path: &Path) -> Result<Self, String> {
-        let said = |what: &dyn fmt::Display| format!("{}: {what}", path.display());
-        let mut file = std::fs::File::open(path).map_err(|e| said(&e))?;
-        // Of the file that is open, so that what is looked at is what is read.
-        let meta = file.metadata().map_err(|e| said(&e))?;
-        let mode = meta.permissions().mode() & 0o777;
-        if meta.is_file() && mode & 0o077 != 0 {
-            return Err(said(&format!(
-                "others than its owner may read or write it (mode {mode:04o}); make it private with `chmod 600 {}`, and \
-                 renew the secret if somebody may have seen it",
-                path.display()
-            )));
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(|e| said(&e))?;
-        Ok(Self::new(&text))
+        Self(SecretString::from(text.trim()))
     }
 
     /// The text itself, for the one place that needs it. Never log or store what this returns.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 
     /// Whether there is nothing in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.expose().is_empty()
+    }
+
+    /// Reads a file that nobody but its owner may read: group and others neither, but that root may share it with the
+    /// daemon's group (`0640`). What is no plain file (a pipe) is taken as it is.
+    ///
+    /// # Errors
+    /// A sentence without what the file holds: it cannot be read, others can read it, or there is nothing in it.
+    pub fn read_private(path: &Path) -> Result<Self, String> {
+        Self::read(path, true)
+    }
+
+    /// Reads a file whose directory already keeps others away.
+    ///
+    /// # Errors
+    /// As [`Secret::read_private`], but for the mode.
+    pub fn read_kept(path: &Path) -> Result<Self, String> {
+        Self::read(path, false)
+    }
+
+    fn read(path: &Path, private: bool) -> Result<Self, String> {
+        let said = |e: std::io::Error| format!("{}: {e}", path.display());
+        let file = File::open(path).map_err(said)?;
+        let about = file.metadata().map_err(said)?;
+        let shared = if about.uid() == 0 && !rustix::process::geteuid().is_root() { 0o037 } else { 0o077 };
+        if private && about.is_file() && about.mode() & shared != 0 {
+            return Err(format!(
+                "{} can be read by others (mode {:04o}): run `chmod 600 {}`, and change what is in it if somebody may \
+                 have read it",
+                path.display(),
+                about.mode() & 0o7777,
+                path.display()
+            ));
+        }
+        let mut text = Zeroizing::new(String::new());
+        // The cause is left out: it could quote what is no text.
+        file.take(LONGEST + 1)
+            .read_to_string(&mut text)
+            .map_err(|_| format!("{} cannot be read as text", path.display()))?;
+        let secret = Self::new(&text);
+        match secret.is_empty() {
+            true => Err(format!("{} is empty; it must hold the secret and nothing else", path.display())),
+            false if text.len() as u64 > LONGEST => {
+                Err(format!("{} is longer than {} KiB, which no secret is", path.display(), LONGEST >> 10))
+            }
+            false => Ok(secret),
+        }
     }
 }
+
+impl PartialEq for Secret {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose().as_bytes().ct_eq(other.expose().as_bytes()).into()
+    }
+}
+
+impl Eq for Secret {}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -57,33 +99,49 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl fmt::Display for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("…")
+    }
+}
+
+impl Serialize for Secret {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str("…")
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
 
-    #[test]
-    fn a_file_that_others_may_read_is_refused() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("token");
-        std::fs::write(&path, "ghp_abc\n").unwrap();
-        let with = |mode| {
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            Secret::read(&path)
-        };
-        for open in [0o644, 0o640, 0o604, 0o620, 0o660] {
-            let said = with(open).unwrap_err();
-            assert!(said.contains("chmod 600") && said.contains(&format!("{open:04o}")), "{said}");
-            assert!(!said.contains("ghp"), "{said}");
-        }
-        for private in [0o600, 0o400, 0o700] {
-            assert_eq!(with(private).unwrap().expose(), "ghp_abc");
-        }
-    }
+    use super::*;
 
     #[test]
     fn is_not_shown() {
         let secret = Secret::new("ghp_abc\n");
         assert_eq!(secret.expose(), "ghp_abc");
-        assert_eq!(format!("{secret:?}"), "Secret(…)");
+        assert_eq!(format!("{secret:?} {secret}"), "Secret(…) …");
+        assert_eq!(serde_json::to_string(&secret).unwrap(), "\"…\"");
+        assert!(secret == Secret::new(" ghp_abc ") && secret != Secret::new("ghp_abd"));
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, "ghp_abc\n").unwrap();
+        for (mode, fine) in [(0o600, true), (0o400, true), (0o640, false), (0o604, false), (0o644, false)] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let read = Secret::read_private(&path);
+            assert_eq!(read.is_ok(), fine, "{mode:o}: {read:?}");
+            if let Err(said) = read {
+                assert!(said.contains("chmod 600") && !said.contains("ghp_abc"), "{said}");
+            }
+            assert!(Secret::read_kept(&path).is_ok());
+        }
+        std::fs::write(&path, " \n").unwrap();
+        assert!(Secret::read_kept(&path).unwrap_err().contains("is empty"));
+        assert!(Secret::read_private(&dir.path().join("none")).unwrap_err().contains("none"));
     }
 }

@@ -34,12 +34,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use dispatch_shared::Timestamp;
 use dispatch_shared::id::{RepoKey, RepoName, RunId};
 use dispatch_shared::protocol::control::{Budget, Control};
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::grooming::GroomerRun;
 use dispatch_shared::protocol::repos::SyncAnswer;
-use dispatch_shared::protocol::setup::{Setup, SetupRequest};
+use dispatch_shared::protocol::setup::{Credential, Setup, SetupRequest};
 use dispatch_shared::run::EndClass;
 use tokio::sync::broadcast;
 
@@ -48,8 +49,22 @@ use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
 use crate::core::seen::{SeenIssue, SeenRepo};
 use crate::core::view;
 use crate::core::world::World;
+use crate::credentials::places::Places;
 use crate::edges::{Edges, ForgeError, Rerun};
 use crate::ledger::{Door, Fault};
+
+/// A look at what may be done with a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// When.
+    pub at: Timestamp,
+    /// What kind of token it was.
+    pub kind: Option<&'static str>,
+    /// The missing permissions, in words.
+    pub missing: Vec<String>,
+    /// Why there is no answer, if there is none.
+    pub failed: Option<String>,
+}
 
 /// What the API asks of the forges.
 #[async_trait]
@@ -65,6 +80,17 @@ pub trait ForgeDesk: Send + Sync {
 
     /// Looks at the pull requests of a repository now. Returns one sentence for each that could not be seen.
     async fn look_at_pulls(&self, repo: &RepoKey) -> Vec<String>;
+    /// Has what a hint is about read soon, and nothing else; many hints at once become few requests.
+    fn look_at(&self, repo: &RepoKey, hint: hook::Hint);
+
+    /// Where GitHub's credential is, and what is wrong with it.
+    async fn credential(&self) -> Credential;
+
+    /// Looks what may be done with these repositories; [`ForgeDesk::access`] then shows it.
+    async fn check_access(&self, repos: &[Arc<Repo>]);
+
+    /// What the last look at a repository's permissions found.
+    fn access(&self, repo: &RepoKey) -> Option<Access>;
 
     /// What the forge says of a repository that is to be tracked, and where its working copy really lies.
     async fn look(
@@ -232,8 +258,8 @@ pub struct App {
     pub files: Arc<dyn RunFiles>,
     /// Runs by hand.
     pub hands: Arc<dyn HandDesk>,
-    /// The secret that webhooks are signed with; without one none is taken.
-    pub webhook_secret: Option<crate::secret::Secret>,
+    /// Where the secret is that webhooks are signed with; without one none is taken.
+    pub webhook_secret: Arc<Places>,
     /// The event stream.
     pub hub: Arc<follow::Hub>,
     /// Who may pass, and what was answered.

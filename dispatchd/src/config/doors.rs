@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::ConfigError;
 use crate::api::auth::Key;
 use crate::api::tier::Tier;
-use crate::credentials::Credentials;
+use crate::credentials::places::{MAINTAINER, WORKER};
 use crate::runner::settings::Span;
 use crate::secret::Secret;
 
@@ -86,36 +86,22 @@ pub struct Doors {
 pub(super) fn read(
     api: &Api,
     config: &Path,
-    kept: &Credentials,
-    env: impl Fn(&str) -> Option<String>,
+    state_dir: &Path,
+    env: impl Fn(&str) -> Option<String> + Copy,
 ) -> Result<Doors, ConfigError> {
     let wrong = |key: &str, why: String| ConfigError(format!("{}: key `{key}`: {why}", config.display()));
-    let file = |key: &str, path: &Path| {
-        let token = Secret::read(path).map_err(|e| wrong(key, e))?;
-        if token.is_empty() {
-            return Err(wrong(key, format!("{} is empty; it must hold the token", path.display())));
-        }
-        Ok(token)
+    let any = |names, path: &Option<PathBuf>| {
+        let token = super::token::now(names, path.clone(), state_dir, env)?;
+        Ok::<_, ConfigError>(token.map(|t| (t.secret, t.source.word())))
     };
-    let any = |names: &[&str], key: &str, path: &Option<PathBuf>, name: &str| {
-        if let Some(text) = names.iter().find_map(|name| env(name)) {
-            return Ok(Some((Secret::new(&text), "environment")));
-        }
-        if let Some(path) = path {
-            return file(key, path).map(|token| Some((token, "file")));
-        }
-        Ok(kept.get(name).map(|token| (token.clone(), "setup")))
-    };
-    let names = ["DISPATCH_AGENT_TOKEN", "DISPATCH_MAINTAINER_TOKEN"];
-    let maintainer = any(&names, "api.maintainer_token_file", &api.maintainer_token_file, "maintainerToken")?;
-    let worker =
-        any(&["DISPATCH_WORKER_TOKEN"], "api.worker_token_file", &api.worker_token_file, "workerToken")?;
+    let maintainer = any(MAINTAINER, &api.maintainer_token_file)?;
+    let worker = any(WORKER, &api.worker_token_file)?;
     let mut keys = Vec::new();
     for (found, tier) in [(&maintainer, Tier::Maintainer), (&worker, Tier::Worker)] {
         keys.extend(found.iter().map(|(token, _)| Key { token: token.clone(), tier, bound: None }));
     }
     // Both names of the maintainer's token count if both are set and differ.
-    if let (Some(one), Some(other)) = (env(names[0]), env(names[1]))
+    if let (Some(one), Some(other)) = (env(MAINTAINER.env[0]), env(MAINTAINER.env[1]))
         && one.trim() != other.trim()
     {
         keys.push(Key { token: Secret::new(&other), tier: Tier::Maintainer, bound: None });
@@ -124,7 +110,7 @@ pub(super) fn read(
         let key = format!("api.workers.{name}");
         let bound = AgentName::parse(name).map_err(|e| wrong(&key, e))?;
         let token = match (&at.token_file, &at.token_env) {
-            (Some(path), None) => file(&key, path)?,
+            (Some(path), None) => Secret::read_private(path).map_err(|e| wrong(&key, e))?,
             (None, Some(var)) => env(var)
                 .map(|text| Secret::new(&text))
                 .ok_or_else(|| wrong(&key, format!("the environment variable {var} is not set")))?,
@@ -155,8 +141,8 @@ mod tests {
 
     fn doors(text: &str, env: &[(&str, &str)]) -> Result<Doors, String> {
         let file = super::super::parse(Path::new("d.toml"), text).map_err(|e| e.to_string())?;
-        let env = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        read(&file.api, Path::new("d.toml"), &Credentials::default(), env).map_err(|e| e.to_string())
+        let env = &|name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        read(&file.api, Path::new("d.toml"), Path::new("/nowhere"), env).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -194,9 +180,10 @@ mod tests {
         let path = dir.path().join("token");
         let text = format!("[api]\nmaintainer_token_file = \"{}\"\n", path.display());
         assert!(doors(&text, &[]).unwrap_err().contains("maintainer_token_file"));
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::write(&path, "\n").unwrap();
-        assert!(doors(&text, &[]).unwrap_err().contains("chmod 600"), "others may read it");
-        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        assert!(doors(&text, &[]).unwrap_err().contains("chmod 600"));
+        std::fs::set_permissions(&path, private).unwrap();
         assert!(doors(&text, &[]).unwrap_err().contains("is empty"));
         std::fs::write(&path, "m\n").unwrap();
         let read = doors(&text, &[]).unwrap();

@@ -1,10 +1,9 @@
-//! `[followup]` and the secret of webhooks.
+//! `[followup]`
 
 use serde::Deserialize;
 
-use super::{ConfigError, File};
+use super::ConfigError;
 use crate::core::fix::FixPolicy;
-use crate::secret::Secret;
 
 /// `[followup]`
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -53,17 +52,4 @@ pub(super) fn policy(
             .map_or_else(|| file.branch_owners.clone(), |t| list(&t)),
         ..FixPolicy::default()
     })
-}
-
-/// The secret of webhooks: `WEBHOOK_SECRET`, else the file named.
-pub(super) fn webhook_secret(
-    file: &File,
-    env: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Secret>, ConfigError> {
-    if let Some(secret) = env("WEBHOOK_SECRET") {
-        return Ok(Some(Secret::new(&secret)));
-    }
-    let Some(path) = &file.github.webhook_secret_file else { return Ok(None) };
-    let secret = Secret::read(path).map_err(|e| ConfigError(format!("github.webhook_secret_file: {e}")))?;
-    Ok(Some(secret).filter(|s| !s.is_empty()))
 }

@@ -201,6 +201,8 @@ pub enum Command {
         /// Who.
         actor: String,
     },
+    /// What is wrong with the forge's credentials now, all of it: whose, and in words.
+    Troubled(std::collections::BTreeMap<String, String>),
     /// Time has passed: leases may have run out, pauses may be over. Reply: [`Reply::NextTick`].
     Tick {
         /// Leases that ran out before this are given this much longer (a suspend, a clock jump).

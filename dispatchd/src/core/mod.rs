@@ -31,6 +31,7 @@ pub mod dispatch;
 pub mod draft;
 pub mod fix;
 pub mod grooming;
+pub mod hint;
 pub mod intent;
 pub mod invariant;
 pub mod lane;

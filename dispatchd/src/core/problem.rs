@@ -10,7 +10,7 @@ use dispatch_shared::protocol::control::{Problem, ProblemKind};
 use dispatch_shared::run::{EndClass, RunState};
 
 use super::reconcile::{Reconcile, finding, undone};
-use super::record::{Card, Repo, Run, Write};
+use super::record::{Card, ForgeKind, Repo, Run, Write};
 use super::world::World;
 
 /// How long the sync of a repository may fail before a person is told.
@@ -57,6 +57,20 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
         });
     }
     of_runs(world, now, &mut found);
+    let on_github = world.tracked().any(|r| r.forge == ForgeKind::Github);
+    for (who, since, said) in world.meta.troubles.iter().filter(|_| on_github) {
+        found.push(Problem {
+            id: format!("credential-{}", who.replace(' ', "-")),
+            kind: ProblemKind::Sync,
+            since: *since,
+            subject: "GitHub".into(),
+            text: said.clone(),
+            action: "sync".into(),
+            issue_id: None,
+            run_id: None,
+            repo_full_name: None,
+        });
+    }
     for (program, until, why) in world.meta.pools.iter().filter(|(_, until, _)| *until > now) {
         found.push(Problem {
             id: format!("pool-{program}"),

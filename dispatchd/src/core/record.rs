@@ -330,6 +330,9 @@ pub struct Meta {
     /// The next free id of sync runs.
     #[serde(default = "first")]
     pub next_sync_run: u64,
+    /// What is wrong with the forge's credentials: whose, since when, in words.
+    #[serde(default)]
+    pub troubles: Vec<(String, Timestamp, String)>,
 }
 
 fn first() -> u64 {
@@ -351,6 +354,7 @@ impl Default for Meta {
             last_groomer_run: 0,
             next_news: 1,
             next_sync_run: 1,
+            troubles: Vec::new(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! GitHub and the local forge, the sync that reads them and the outbox that writes them.
 //!
 //! - [`github`], [`local`]: the two places where issues live, behind [`Forge`].
+//! - [`hinted`]: reads what a webhook is about.
 //! - [`sync`]: reads what changed into the ledger, each repository at its own pace.
 //! - [`health`]: looks at how pull requests are.
 //! - [`automation`]: reads workflows, their runs and releases, each repository at its own pace.
@@ -16,6 +17,7 @@ use crate::edges::{Forge, ForgeError};
 pub mod automation;
 pub mod github;
 pub mod health;
+pub mod hinted;
 pub mod local;
 pub mod outbox;
 mod pace;
@@ -26,7 +28,7 @@ pub mod sync;
 /// The forges that there are.
 #[derive(Clone)]
 pub struct Forges {
-    /// GitHub; `None` without a token.
+    /// GitHub, which says itself if there is no token; `None` where it is left out.
     pub github: Option<Arc<dyn Forge>>,
     /// Repositories on disk.
     pub local: Arc<dyn Forge>,
@@ -37,11 +39,7 @@ impl crate::edges::Forges for Forges {
         match repo.forge {
             ForgeKind::Local => Ok(self.local.clone()),
             ForgeKind::Github => self.github.clone().ok_or_else(|| {
-                ForgeError::Unauthorized(format!(
-                    "{} lives on GitHub and there is no token: set GH_TOKEN, or log in with `gh auth login`, and \
-                     start dispatchd again",
-                    repo.name
-                ))
+                ForgeError::Unauthorized(format!("{} lives on GitHub, which is left out here", repo.name))
             }),
         }
     }

@@ -12,13 +12,15 @@ const BUILT_IN: &str = include_str!("../../../assets/agents.toml");
 const DEMO: &str = include_str!("../../../assets/demo/agent.sh");
 
 /// Never given to a program, whatever the configuration says: the daemon alone talks to the forge and to itself.
-pub(super) const WITHHELD: [&str; 6] = [
+pub(super) const WITHHELD: [&str; 8] = [
     "GH_TOKEN",
     "GITHUB_TOKEN",
     "DISPATCH_AGENT_TOKEN",
     "DISPATCH_MAINTAINER_TOKEN",
     "DISPATCH_WORKER_TOKEN",
     "WEBHOOK_SECRET",
+    "GITHUB_APP_PRIVATE_KEY_FILE",
+    "CREDENTIALS_DIRECTORY",
 ];
 
 /// One entry as it is written; what is absent is taken from the built-in entry of the same name.

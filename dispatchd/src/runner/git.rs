@@ -166,7 +166,8 @@ impl Git {
         command.args(["-c", "credential.helper="]);
         let _kept = match &remote.credential {
             Some((user, password)) => {
-                let file = self.credential(user, password).map_err(|e| format!("the credential: {e}"))?;
+                let file =
+                    self.credential(user, password.expose()).map_err(|e| format!("the credential: {e}"))?;
                 command.env("DISPATCH_CREDENTIAL", file.path());
                 let helper = "!f() { test \"$1\" = get && cat \"$DISPATCH_CREDENTIAL\"; }; f";
                 command.arg("-c").arg(format!("credential.{}.helper={helper}", origin(&remote.url)?));
@@ -237,7 +238,7 @@ mod tests {
         let git = Git::new(dir.path(), ("D".into(), "d@x".into())).unwrap();
         let remote = GitRemote {
             url: "https://forge.example:8443/o/r.git".into(),
-            credential: Some(("x".into(), "s3cret".into())),
+            credential: Some(("x".into(), crate::secret::Secret::new("s3cret"))),
         };
         let ask = |url: &str| {
             let script = format!("printf 'url={url}\\n\\n' | git credential fill");

@@ -13,6 +13,7 @@ mod codec;
 pub mod fault;
 mod migrate;
 mod open;
+mod peek;
 mod read;
 mod recover;
 mod ring;
@@ -35,6 +36,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
 pub use codec::CodecError;
 pub use open::OpenError;
+pub use peek::tracked;
 
 use crate::core::command::{Command, Refusal};
 use crate::core::draft::Decision;

@@ -12,6 +12,7 @@ mod work;
 
 use std::time::Duration;
 
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Serialize, de::DeserializeOwned};
 
 pub use stream::{EventStream, Message};
@@ -62,7 +63,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     endpoint: Endpoint,
-    token: Option<String>,
+    token: Option<SecretString>,
     actor: Option<String>,
 }
 
@@ -90,7 +91,7 @@ impl Client {
             Endpoint::Url(url) => (builder, url.as_str().trim_end_matches('/').to_owned()),
         };
         let http = builder.build().map_err(unreachable)?;
-        Ok(Self { http, base, endpoint, token, actor })
+        Ok(Self { http, base, endpoint, token: token.map(SecretString::from), actor })
     }
 
     /// Where this client looks for the daemon.
@@ -102,7 +103,7 @@ impl Client {
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         let mut request = self.http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
+            request = request.bearer_auth(token.expose_secret());
         }
         if let Some(actor) = &self.actor {
             request = request.header("x-agent-name", actor);

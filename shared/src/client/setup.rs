@@ -1,7 +1,7 @@
 //! What is configured, and the numbers for monitoring.
 
 use super::{Client, Result};
-use crate::protocol::setup::{Setup, SetupRequest};
+use crate::protocol::setup::{Setup, SetupQuery, SetupRequest};
 
 impl Client {
     /// `GET /api/setup`.
@@ -10,6 +10,12 @@ impl Client {
     /// See [`Error`](super::Error); the same holds for every method below.
     pub async fn setup(&self) -> Result<Setup> {
         self.get("/api/setup", &()).await
+    }
+
+    /// `GET /api/setup?check=true`: has the permissions looked at anew.
+    #[expect(clippy::missing_errors_doc, reason = "said once, at `setup`")]
+    pub async fn check_setup(&self) -> Result<Setup> {
+        self.get("/api/setup", &SetupQuery { check: true }).await
     }
 
     /// `PUT /api/setup`: keeps credentials.

@@ -318,4 +318,7 @@ pub struct HookAnswer {
     pub duplicate: bool,
     /// What came of it: `ignored`, `hinted` or `enqueued`.
     pub effect: String,
+    /// Why it is ignored, or what is done, in words.
+    #[serde(default)]
+    pub reason: Option<String>,
 }

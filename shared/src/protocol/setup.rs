@@ -5,6 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::Timestamp;
 use crate::id::{AgentName, RepoName};
 
 /// Whether a credential is there, and where it came from.
@@ -13,8 +14,11 @@ use crate::id::{AgentName, RepoName};
 pub struct Credential {
     /// It is there.
     pub configured: bool,
-    /// `environment`, `file`, `setup` or `gh`.
+    /// `environment`, `file`, `systemd`, `setup`, `gh` or `app`.
     pub source: Option<String>,
+    /// What is wrong with it, or where exactly it is; never what it is.
+    #[serde(default)]
+    pub note: Option<String>,
 }
 
 /// What may be done with a repository, as far as that is known.
@@ -31,6 +35,23 @@ pub struct Permissions {
     pub write: Option<bool>,
     /// What the forge said.
     pub note: Option<String>,
+    /// Each missing permission in words: what it is, what cannot be done without it, where it is granted.
+    #[serde(default)]
+    pub missing: Vec<String>,
+    /// `classic`, `fine-grained` or `app`: what the permissions are granted to; null before they were looked at.
+    #[serde(default)]
+    pub token_kind: Option<String>,
+    /// When the permissions were looked at; null before that.
+    #[serde(default)]
+    pub checked_at: Option<Timestamp>,
+}
+
+/// The query of `GET /api/setup`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SetupQuery {
+    /// Look at the permissions anew and wait for it; else what the last look found is shown.
+    pub check: bool,
 }
 
 /// `GET /api/setup`.
@@ -51,6 +72,9 @@ pub struct Setup {
     pub config_found: bool,
     /// GitHub's API.
     pub github_api_url: String,
+    /// Where people see GitHub.
+    #[serde(default)]
+    pub github_web_url: String,
     /// GitHub's token.
     pub github_token: Credential,
     /// The secret of webhooks.

@@ -1,37 +1,26 @@
-//! `/api/pr-followup/…` and webhooks, and what the agents' routes need of follow-ups.
+//! `/api/pr-followup/sync`, and what the agents' routes need of follow-ups.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{FromRequest, Request, State};
+use axum::extract::State;
 use dispatch_shared::error::Code;
 use dispatch_shared::followup::{FixStatus, PullState};
-use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
-use dispatch_shared::protocol::followup::{FollowupSyncAnswer, HookAnswer, IgnoredPull};
+use dispatch_shared::id::{AgentName, ClaimId};
+use dispatch_shared::protocol::followup::{FollowupSyncAnswer, IgnoredPull};
 use dispatch_shared::protocol::tasks::{ReportRequest, Task};
 use dispatch_shared::task::Outcome;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::HeaderMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use crate::api::App;
-use crate::api::error::{Failure, Result, failure};
+use crate::api::error::{Result, failure};
 use crate::api::extract::Json;
-use crate::api::hook::{self, Said};
-use crate::api::openapi::{Operation, Takes, Words};
-use crate::core::command::{Command, Evidence, Reply, Synced};
-use crate::core::fix::ask::{Enqueue, FixCommand};
+use crate::core::command::{Command, Evidence, Synced};
 use crate::core::fix::{FixKey, pick, reported, task as tasks};
 use crate::core::record::{CardKey, Claim, Repo};
 use crate::core::world::World;
 
-/// The largest body of a webhook.
-const HOOK_LIMIT: usize = 25 * 1024 * 1024;
-/// How long a webhook's body may take to arrive.
-const HOOK_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a forge may take to show one pull request before the caller goes on without.
 const LOOK: Duration = Duration::from_secs(8);
 const GLANCE: Duration = Duration::from_secs(3);
@@ -193,131 +182,4 @@ pub(super) async fn sync(
     answer.stale = stale(&app.ledger.snapshot()).saturating_sub(before);
     answer.success = answer.errors.is_empty();
     Ok(Json(answer))
-}
-
-/// A webhook: genuine or refused, seen before or taken in; hints the repository's sync and enqueues what it says about our
-/// pull requests.
-pub(super) async fn webhook(State(app): State<App>, Delivery(request): Delivery) -> Result<Json<HookAnswer>> {
-    let Some(secret) = app.webhook_secret.clone() else {
-        return Err(failure(
-            Code::Unavailable,
-            "no webhook secret is configured: set WEBHOOK_SECRET or github.webhook_secret_file, and start dispatchd again",
-        ));
-    };
-    let headers = request.headers().clone();
-    let body = read(request).await?;
-    let signature = header(&headers, "x-hub-signature-256");
-    if !hook::is_signed(&secret, &body, signature) {
-        return Err(failure(
-            Code::Unauthorized,
-            "X-Hub-Signature-256 is missing or wrong: give the webhook the secret that is configured here",
-        ));
-    }
-    let delivery = match header(&headers, "x-github-delivery") {
-        "" => Sha256::digest(&body).iter().take(16).map(|b| format!("{b:02x}")).collect(),
-        id => id.chars().take(200).collect::<String>(),
-    };
-    let ignored = |duplicate: bool| Ok(Json(HookAnswer { ok: true, duplicate, effect: "ignored".into() }));
-    if app.ledger.snapshot().fixes.was_delivered(&delivery) {
-        return ignored(true);
-    }
-    let payload = hook::payload(&body).ok_or_else(|| failure(Code::BadRequest, "the body is no JSON"))?;
-    let Some(repo) = repository(&app.ledger.snapshot(), &payload) else { return ignored(false) };
-    app.forges.hint(&repo.key);
-    app.automation.hint(&repo.key);
-    let event = header(&headers, "x-github-event");
-    hook::touches(event, &payload).iter().for_each(|pull| app.forges.hint_pull(&repo.key, pull));
-    let mut news = Vec::new();
-    for said in hook::said(event, &repo.name.to_string(), &payload) {
-        news.extend(enqueued(&app, &repo.key, said).await);
-    }
-    let effect = if news.is_empty() { "hinted" } else { "enqueued" };
-    let command = Command::Fix(Box::new(FixCommand::Deliver { id: delivery, news }));
-    match app.ledger.submit(command).await? {
-        (Reply::Repeated, _) => ignored(true),
-        _ => Ok(Json(HookAnswer { ok: true, duplicate: false, effect: effect.into() })),
-    }
-}
-
-/// A webhook as it came: its signature is over the very bytes.
-pub(super) struct Delivery(Request);
-
-impl<S: Send + Sync> FromRequest<S> for Delivery {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, _: &S) -> Result<Self> {
-        Ok(Self(request))
-    }
-}
-
-impl Takes for Delivery {
-    fn tell(operation: &mut Operation, words: &mut Words) {
-        let text = || json!({"type": "string"});
-        operation.takes_header(
-            "X-Hub-Signature-256",
-            "`sha256=` and the body's HMAC in hexadecimal.",
-            text(),
-        );
-        operation.takes_header("X-GitHub-Event", "What it tells of, like `pull_request`.", text());
-        operation.takes_header(
-            "X-GitHub-Delivery",
-            "Its id; one that was seen before has no effect.",
-            text(),
-        );
-        operation.takes_json::<serde_json::Value>(words);
-        operation.fails(&[401]);
-    }
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
-}
-
-async fn read(request: Request) -> Result<bytes::Bytes> {
-    let limited = Limited::new(request.into_body(), HOOK_LIMIT);
-    let fault: Failure = match tokio::time::timeout(HOOK_TIMEOUT, limited.collect()).await {
-        Ok(Ok(body)) => return Ok(body.to_bytes()),
-        Err(_) => failure(Code::Timeout, "the body did not arrive within 30 seconds"),
-        Ok(Err(e)) if e.is::<LengthLimitError>() => failure(Code::TooLarge, "the body is larger than 25 MiB"),
-        Ok(Err(e)) => failure(Code::BadRequest, format!("the body broke off: {e}")),
-    };
-    Err(fault)
-}
-
-/// The tracked repository that a payload is about: by the forge's identity, so that a rename does not matter, else by name.
-fn repository(world: &World, payload: &serde_json::Value) -> Option<Arc<Repo>> {
-    let (name, id) = hook::repository(payload);
-    let by_id = id.and_then(|id| world.repos.get(&RepoKey::new(format!("gh{id}")))).filter(|r| r.tracked);
-    by_id.or_else(|| world.repo_named(&name?.parse().ok()?)).cloned()
-}
-
-/// What was said, as news for an item; `None` if the pull request is none of ours, or it is our own talk.
-async fn enqueued(app: &App, repo: &RepoKey, said: Said) -> Option<Enqueue> {
-    let key = FixKey { repo: repo.clone(), pr: said.pr };
-    let unknown = pick::pull(&app.ledger.snapshot(), &key).is_none();
-    // Of a check it matters whether its commit is still the head.
-    let fresh = (unknown || said.news.head.is_some()) && refresh(app, &key).await;
-    let world = app.ledger.snapshot();
-    let seen = pick::pull(&world, &key).map(|p| &p.seen);
-    let author = seen.map(|s| s.author.clone()).or(said.author.clone()).unwrap_or_default();
-    let branch = seen.map(|s| s.head_branch.clone()).or(said.branch.clone()).unwrap_or_default();
-    let known = world.fixes.get(&key).is_some();
-    if !(known || pick::ours(&world, repo, &author, &branch))
-        || said.is_own(&author, &world.policy.followup.bot_identities)
-    {
-        return None;
-    }
-    Some(Enqueue {
-        key,
-        news: said.news,
-        lane: None,
-        issue: None,
-        branch: Some(branch).filter(|b| !b.is_empty()),
-        url: None,
-        title: None,
-        author: Some(author).filter(|a| !a.is_empty()),
-        actor: "webhook".into(),
-        fresh,
-        automatic: true,
-    })
 }

@@ -21,6 +21,7 @@ mod openapi;
 mod repos;
 mod runs;
 mod setup;
+mod webhook;
 mod work;
 
 use axum::Router;
@@ -148,8 +149,8 @@ fn table() -> Table {
             get(fixes::history, "What happened to items, newest first.", &[404]),
         )
         .route("/api/pr-followup/sync", post(followup::sync, "Reads the pull requests anew.", &[404]))
-        .route("/api/pr-followup/webhook", post(followup::webhook, "A webhook of the forge.", &[]))
-        .route("/api/issues/webhook", post(followup::webhook, "A webhook of the forge.", &[]))
+        .route("/api/pr-followup/webhook", post(webhook::receive, "A webhook of the forge.", &[]))
+        .route("/api/issues/webhook", post(webhook::receive, "A webhook of the forge.", &[]))
         .route(
             "/api/agents/{agent}/active-work",
             get(work::active, "What the agent works on, to go on with it.", &[]),

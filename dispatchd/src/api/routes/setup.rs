@@ -1,18 +1,29 @@
 //! `/api/setup`: what is configured; credentials in, never out.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::extract::State;
 use dispatch_shared::error::Code;
-use dispatch_shared::protocol::setup::{Permissions, Setup, SetupRequest};
+use dispatch_shared::protocol::setup::{Permissions, Setup, SetupQuery, SetupRequest};
 
 use crate::api::App;
 use crate::api::error::{Result, failure};
-use crate::api::extract::{Actor, Json};
+use crate::api::extract::{Actor, Json, Query};
 use crate::core::command::Command;
 use crate::core::record::{Repo, Write};
 use crate::core::world::World;
 
-pub(super) async fn show(State(app): State<App>) -> Json<Setup> {
-    Json(shown(&app))
+/// How long a look at the permissions may take.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+pub(super) async fn show(State(app): State<App>, Query(query): Query<SetupQuery>) -> Json<Setup> {
+    if query.check {
+        let repos: Vec<Arc<Repo>> = app.ledger.snapshot().tracked().cloned().collect();
+        // What is not found by then shows the next time.
+        let _ = tokio::time::timeout(PATIENCE, app.forges.check_access(&repos)).await;
+    }
+    Json(shown(&app).await)
 }
 
 pub(super) async fn keep(
@@ -22,7 +33,7 @@ pub(super) async fn keep(
 ) -> Result<Json<Setup>> {
     let given = request.given();
     if given.is_empty() {
-        return Ok(Json(shown(&app)));
+        return Ok(Json(shown(&app).await));
     }
     let odd = |c: char| c.is_control();
     if let Some((name, _)) = given.iter().find(|(_, text)| text.trim().contains(odd) || text.len() > 4_096) {
@@ -38,21 +49,23 @@ pub(super) async fn keep(
     })?;
     let noted = Command::Noted { action: "change_setup", notes: notes.join(", "), actor };
     app.ledger.submit(noted).await?;
-    Ok(Json(shown(&app)))
+    Ok(Json(shown(&app).await))
 }
 
-fn shown(app: &App) -> Setup {
+async fn shown(app: &App) -> Setup {
     let world = app.ledger.snapshot();
     Setup {
         auth_mode: app.doors.mode().to_owned(),
+        github_token: app.forges.credential().await,
         runtime: app.files.engine(),
-        repositories: world.tracked().map(|repo| permissions(&world, repo)).collect(),
+        repositories: world.tracked().map(|repo| permissions(app, &world, repo)).collect(),
         ..app.setup.show()
     }
 }
 
-/// What syncs and writes have shown so far.
-fn permissions(world: &World, repo: &Repo) -> Permissions {
+/// What syncs and writes have shown so far, and the last look at the permissions.
+fn permissions(app: &App, world: &World, repo: &Repo) -> Permissions {
+    let looked = app.forges.access(&repo.key);
     let cards = world.cards_of(&repo.key);
     let refused = cards.iter().find_map(|c| match &c.write {
         Some(Write::Refused(why)) => Some(why.clone()),
@@ -68,6 +81,9 @@ fn permissions(world: &World, repo: &Repo) -> Permissions {
             (None, None) => None,
         },
         write: if refused.is_some() { Some(false) } else { wrote.then_some(true) },
-        note: repo.sync_error.clone().or(refused),
+        note: repo.sync_error.clone().or(refused).or_else(|| looked.as_ref()?.failed.clone()),
+        token_kind: looked.as_ref().and_then(|l| l.kind.map(ToOwned::to_owned)),
+        checked_at: looked.as_ref().map(|l| l.at),
+        missing: looked.map(|l| l.missing).unwrap_or_default(),
     }
 }

@@ -1,5 +1,7 @@
 //! Freezing, and the passing of time.
 
+use std::collections::BTreeMap;
+
 use dispatch_shared::Timestamp;
 use dispatch_shared::event::What;
 use dispatch_shared::id::RepoKey;
@@ -28,6 +30,25 @@ pub(super) fn noted(d: &mut Draft, action: &str, notes: &str, actor: &str) -> Re
     let nothing = CardKey { repo: RepoKey::new(""), number: 0 };
     let row = settle::row(d, actor, action, &nothing);
     d.audit(AuditRow { issue_id: None, issue_number: None, notes: Some(notes.to_owned()), ..row });
+    Reply::Done
+}
+
+/// Takes over what is wrong with the forge's credentials. A trouble that lasts keeps its beginning, whatever its words.
+pub(super) fn troubled(d: &mut Draft, troubles: &BTreeMap<String, String>) -> Reply {
+    let (old, now) = (d.world.meta.troubles.clone(), d.now);
+    let since = |who: &str| old.iter().find(|(w, ..)| w == who).map_or(now, |(_, since, _)| *since);
+    let new: Vec<_> = troubles.iter().map(|(who, said)| (who.clone(), since(who), said.clone())).collect();
+    if new == old {
+        return Reply::Done;
+    }
+    for (who, _, said) in new.iter().filter(|(who, ..)| old.iter().all(|(w, ..)| w != who)) {
+        noted(d, "credential_trouble", &format!("{who}: {said}"), "dispatch");
+    }
+    for (who, ..) in old.iter().filter(|(who, ..)| !troubles.contains_key(who)) {
+        noted(d, "credential_accepted", who, "dispatch");
+    }
+    d.meta(|m| m.troubles = new);
+    d.tell(What::Control);
     Reply::Done
 }
 

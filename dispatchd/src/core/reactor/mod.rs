@@ -80,6 +80,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Decompose(split) => umbrella::decompose(d, split)?,
         Command::MakeChildren(make) => umbrella::make(d, make)?,
         Command::Fix(command) => fix::command(d, command)?,
+        Command::Troubled(troubles) => control::troubled(d, troubles),
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Reconcile { actor } => reconcile::pass(d, None, actor)?,
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,

@@ -53,8 +53,8 @@ impl Answer {
     }
 
     /// What an answer that is no success and no limit means: whether GitHub itself speaks (`ours`: its JSON was there),
-    /// what it `said`, and whether a token was sent.
-    pub(super) fn error(&self, ours: bool, said: &str, token: bool, what: &str) -> ForgeError {
+    /// and what it `said`.
+    pub(super) fn error(&self, ours: bool, said: &str, what: &str) -> ForgeError {
         let status = self.status;
         // An error without JSON is a gateway speaking, not GitHub: it says nothing of the thing asked for.
         if !ours || status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
@@ -64,13 +64,6 @@ impl Answer {
             ));
         }
         match status {
-            StatusCode::UNAUTHORIZED if !token => ForgeError::Unauthorized(format!(
-                "{what} needs a token ({said}): set GH_TOKEN, or log in with `gh auth login`, and start dispatchd again"
-            )),
-            StatusCode::UNAUTHORIZED => ForgeError::Unauthorized(format!(
-                "{what} failed: GitHub does not accept the token ({said}); set GH_TOKEN anew, or log in with \
-                 `gh auth login`, and start dispatchd again"
-            )),
             StatusCode::NOT_FOUND | StatusCode::GONE => ForgeError::NotFound(format!(
                 "{what} failed: GitHub has no such thing, or the token may not see it ({said}); check the name and \
                  what the token may access"

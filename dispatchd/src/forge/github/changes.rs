@@ -73,7 +73,7 @@ impl GithubForge {
         let cursor = &repo.cursor;
         let query = format!("state=all&sort=updated&direction=desc&per_page={PROBE}");
         let probe = self.client.url(&format!("/repos/{}/issues?{query}", repo.name))?;
-        let scope = self.client.scope(&probe);
+        let scope = self.client.scope(repo, &probe, what).await?;
         let known = cursor.etag.as_deref().and_then(|e| e.strip_prefix(&scope)?.strip_prefix(' '));
         let answer = self.client.call(Call { etag: known, ..Call::get(probe, what).of(repo) }).await?;
         let mut page = IssuePage { requests: 1, moved: answer.moved, ..IssuePage::default() };

@@ -8,21 +8,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dispatch_shared::id::RepoKey;
+use dispatch_shared::id::{RepoKey, RepoName};
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT};
 use reqwest::{Method, StatusCode};
+use secrecy::zeroize::Zeroizing;
 use serde::de::DeserializeOwned;
-use sha2::{Digest, Sha256};
 use url::Url;
 
+use super::access::{Access, Bearer, Credential};
 use super::answer::{Answer, Complaint};
-use super::gate::Gate;
+use super::gates::Gates;
 use super::limit::{self, Limit};
 use super::link::repository_in;
+use super::permission;
 use crate::core::record::Repo;
 use crate::core::throttle::{Act, Ask, Left, Priority, Resource, SILENCE, Wait};
 use crate::edges::{Edges, ForgeError};
-use crate::secret::Secret;
 
 /// A page of 100 issues with the longest bodies is about 26 MB.
 const MOST_BYTES: usize = 32 << 20;
@@ -42,6 +43,8 @@ pub(super) struct Call<'a> {
     pub(super) what: &'a str,
     /// The repository that must answer; `None` takes whichever GitHub redirects to.
     pub(super) home: Option<&'a RepoKey>,
+    /// The repository that it is about: says whose token goes out.
+    pub(super) repo: Option<&'a RepoName>,
     pub(super) etag: Option<&'a str>,
     pub(super) body: Option<serde_json::Value>,
     /// What it is counted by.
@@ -53,7 +56,7 @@ pub(super) struct Call<'a> {
 impl<'a> Call<'a> {
     pub(super) fn get(url: Url, what: &'a str) -> Self {
         let (resource, act) = (Resource::Core, Act::Read);
-        Self { method: Method::GET, url, what, home: None, etag: None, body: None, resource, act }
+        Self { method: Method::GET, url, what, home: None, repo: None, etag: None, body: None, resource, act }
     }
 
     pub(super) fn write(method: Method, url: Url, what: &'a str) -> Self {
@@ -61,18 +64,39 @@ impl<'a> Call<'a> {
         let last = url.path_segments().and_then(|mut s| s.next_back());
         let creates = method == Method::POST && last.is_some_and(|l| CONTENT.contains(&l));
         let act = if creates { Act::Create } else { Act::Write };
-        Self { method, url, what, home: None, etag: None, body: None, resource: Resource::Core, act }
+        Self {
+            method,
+            url,
+            what,
+            home: None,
+            repo: None,
+            etag: None,
+            body: None,
+            resource: Resource::Core,
+            act,
+        }
     }
 
     /// A GraphQL query: posted, but it changes nothing.
     pub(super) fn query(url: Url, what: &'a str, body: serde_json::Value) -> Self {
         let (resource, act) = (Resource::Graphql, Act::Read);
-        Self { method: Method::POST, url, what, home: None, etag: None, body: Some(body), resource, act }
+        Self {
+            method: Method::POST,
+            url,
+            what,
+            home: None,
+            repo: None,
+            etag: None,
+            body: Some(body),
+            resource,
+            act,
+        }
     }
 
     /// Refuses to be redirected out of this repository: an issue that was transferred is another one there.
     pub(super) fn of(self, repo: &'a Repo) -> Self {
-        Self { home: Some(&repo.key).filter(|k| !k.as_str().is_empty()), ..self }
+        let home = Some(&repo.key).filter(|k| !k.as_str().is_empty());
+        Self { home, repo: Some(&repo.name), ..self }
     }
 
     fn stays_home(&self, to: &Url) -> bool {
@@ -81,16 +105,18 @@ impl<'a> Call<'a> {
     }
 }
 
-/// See the module. Clones share the connections and the gate.
+/// See the module. Clones share the connections, the credential and the gates.
 #[derive(Clone)]
 pub(super) struct Client {
     http: reqwest::Client,
     api: Url,
-    token: Option<Secret>,
+    pub(super) access: Arc<Access>,
     timeout: Duration,
     pub(super) edges: Edges,
-    gate: Arc<Gate>,
+    gates: Arc<Gates>,
     pages: Arc<Pages>,
+    /// Whose installation questions about no repository go to.
+    speaks_for: Option<RepoName>,
     priority: Priority,
 }
 
@@ -127,7 +153,7 @@ impl std::fmt::Debug for Client {
 impl Client {
     pub(super) fn new(
         mut api: Url,
-        token: Option<Secret>,
+        credential: Credential,
         edges: Edges,
         timeout: Duration,
     ) -> Result<Self, ForgeError> {
@@ -154,13 +180,13 @@ impl Client {
                 cause(&e)
             ))
         })?;
-        let token = token.filter(|t| !t.is_empty());
         Ok(Self {
             http,
             api,
-            token,
+            access: Arc::new(Access::new(credential)),
+            speaks_for: None,
             timeout,
-            gate: Arc::new(Gate::new(edges.clone())),
+            gates: Arc::new(Gates::new(edges.clone())),
             edges,
             pages: Arc::default(),
             priority: Priority::Interactive,
@@ -172,27 +198,47 @@ impl Client {
         Self { priority, ..self.clone() }
     }
 
-    pub(super) fn api(&self) -> &Url {
-        &self.api
+    /// The same client for GraphQL queries about what the owner of `repo` has.
+    pub(super) fn speaking_for(&self, repo: &RepoName) -> Self {
+        Self { speaks_for: Some(repo.clone()), ..self.clone() }
     }
 
-    pub(super) fn token(&self) -> Option<&Secret> {
-        self.token.as_ref()
+    /// Where people see GitHub and git is served.
+    pub(super) fn web(&self) -> String {
+        super::web_base(&self.api)
     }
 
-    /// What a validator is valid for: this address, this token and this `Accept`, in a short name that gives none away.
-    pub(super) fn scope(&self, url: &Url) -> String {
-        let mut hash = Sha256::new();
-        for part in [url.as_str(), JSON, self.token.as_ref().map_or("", Secret::expose)] {
-            hash.update(part);
-            hash.update(b"\n");
+    /// What a validator is valid for: this address, whoever asks for the repository, and this `Accept`.
+    pub(super) async fn scope(&self, repo: &Repo, url: &Url, what: &str) -> Result<String, ForgeError> {
+        let bearer = self.bearer(Some(&repo.name), what).await?;
+        Ok(self.access.scope(url, JSON, &bearer))
+    }
+
+    /// What requests about `repo` go out with. What GitHub has just refused is not tried again at once.
+    pub(super) async fn bearer(&self, repo: Option<&RepoName>, what: &str) -> Result<Bearer, ForgeError> {
+        let bearer = match &self.access.credential {
+            Credential::Nobody => return Ok(Bearer::of("token", None)),
+            Credential::Token(source) => self.access.from(source, false).await?,
+            Credential::App(app) => self.installation(app, repo, None, what).await?,
+        };
+        match self.access.refused(&bearer, self.edges.clock.now()) {
+            None => Ok(bearer),
+            Some(said) => Err(ForgeError::Unauthorized(format!("{what} failed: {said}"))),
         }
-        hash.finalize().iter().take(8).map(|b| format!("{b:02x}")).collect()
+    }
+
+    /// What to go out with after a 401: read, or made, anew.
+    async fn another(&self, call: &Call<'_>, refused: &Bearer) -> Result<Bearer, ForgeError> {
+        match &self.access.credential {
+            Credential::Nobody => Ok(refused.clone()),
+            Credential::Token(source) => self.access.from(source, true).await,
+            Credential::App(app) => self.installation(app, call.repo, refused.secret(), call.what).await,
+        }
     }
 
     /// What is left of each resource, and why reads in the background are slowed.
     pub(super) fn budget(&self) -> (Vec<(Resource, Left)>, Option<Wait>) {
-        self.gate.budget()
+        self.gates.budget()
     }
 
     /// Where GraphQL is served: `/graphql` beside the REST API, on Enterprise `/api/graphql` beside `/api/v3`.
@@ -206,12 +252,19 @@ impl Client {
 
     /// Sends a GraphQL query (`{query, variables}`). The answer is 200; what stands in its `errors` is for the caller to
     /// judge, but for a limit, which is [`ForgeError::RateLimited`] here as everywhere.
-    pub(super) async fn query(&self, body: serde_json::Value, what: &str) -> Result<Answer, ForgeError> {
-        let answer = self.call(Call::query(self.graphql_url(), what, body)).await?;
+    pub(super) async fn query(
+        &self,
+        body: serde_json::Value,
+        what: &str,
+    ) -> Result<Answer, ForgeError> {
+        let call = Call { repo: self.speaks_for.as_ref(), ..Call::query(self.graphql_url(), what, body) };
+        let (answer, bearer) = self.ask(&call).await?;
+        let answer = self.judge(answer, &call, &bearer)?;
         if let Some(said) = answer.graphql_limit() {
             let now = self.edges.clock.now();
             let reset = limit::left(&answer.headers, now).map(|(_, left)| left.reset_at);
-            let until = self.gate.exhausted(Resource::Graphql, reset.unwrap_or(now + SILENCE));
+            let until =
+                self.gates.of(&bearer.who).exhausted(Resource::Graphql, reset.unwrap_or(now + SILENCE));
             return Err(limited(until, what, &said));
         }
         Ok(answer)
@@ -272,9 +325,22 @@ impl Client {
 
     /// Sends a request and follows redirects. An answer is 2xx, or 304 if `etag` was given.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
-        let (mut url, mut moved) = (call.url.clone(), false);
+        let (answer, bearer) = self.ask(&call).await?;
+        self.judge(answer, &call, &bearer)
+    }
+
+    /// The same, with whatever answer comes, and what it went out with. A 401 of GitHub's own has the credential read anew and
+    /// the request sent once more: what is not let in has no effect.
+    pub(super) async fn ask(&self, call: &Call<'_>) -> Result<(Answer, Bearer), ForgeError> {
+        let mut bearer = self.bearer(call.repo, call.what).await?;
+        let (mut url, mut again, mut moved) = (call.url.clone(), bearer.token.is_some(), false);
         for _ in 0..=MOST_REDIRECTS {
-            let mut answer = self.send(&call, &url).await?;
+            let mut answer = self.send(call, &url, &bearer).await?;
+            if answer.status == StatusCode::UNAUTHORIZED && answer.complaint().is_some() && again {
+                again = false;
+                bearer = self.another(call, &bearer).await?;
+                continue;
+            }
             let follow = match answer.status {
                 StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => call.method == Method::GET,
                 StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT => true,
@@ -297,7 +363,7 @@ impl Client {
                 }
                 None => {
                     answer.moved = moved;
-                    return self.judge(answer, &call);
+                    return Ok((answer, bearer));
                 }
             }
         }
@@ -311,9 +377,10 @@ impl Client {
         call: Call<'_>,
         mut take: impl FnMut(&[u8]) + Send,
     ) -> Result<bool, ForgeError> {
-        let answer = self.send(&call, &call.url).await?;
+        let bearer = self.bearer(call.repo, call.what).await?;
+        let answer = self.send(&call, &call.url, &bearer).await?;
         if !answer.status.is_redirection() {
-            let answer = self.judge(answer, &call)?;
+            let answer = self.judge(answer, &call, &bearer)?;
             take(&answer.body);
             return Ok(true);
         }
@@ -356,25 +423,33 @@ impl Client {
         Ok(true)
     }
 
-    async fn send(&self, call: &Call<'_>, url: &Url) -> Result<Answer, ForgeError> {
+    /// One request with this bearer, nothing followed or judged.
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        url: &Url,
+        bearer: &Bearer,
+    ) -> Result<Answer, ForgeError> {
+        let gate = self.gates.of(&bearer.who);
         let ask = Ask {
             priority: self.priority,
             resource: call.resource,
             act: call.act,
             conditional: call.etag.is_some(),
         };
-        let _pass = self.gate.enter(ask, call.what).await?;
+        let _pass = gate.enter(ask, call.what).await?;
         let mut request = self
             .http
             .request(call.method.clone(), url.clone())
             .header(USER_AGENT, AGENT)
             .header(ACCEPT, JSON)
             .header(VERSION.0, VERSION.1);
-        if let Some(token) = &self.token {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(|_| {
-                ForgeError::Unauthorized(
-                    "the GitHub token holds characters that no token has: set GH_TOKEN anew".to_owned(),
-                )
+        if let Some(token) = &bearer.token {
+            let value = Zeroizing::new(format!("Bearer {}", token.secret.expose()));
+            let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| {
+                let (from, remedy) = (&token.source, token.source.remedy());
+                let said = format!("the token from {from} holds characters that no token has: {remedy}");
+                self.access.trouble(&bearer.who, said)
             })?;
             value.set_sensitive(true);
             request = request.header(AUTHORIZATION, value);
@@ -400,7 +475,7 @@ impl Client {
         }
         let left = limit::left(&headers, self.edges.clock.now());
         if let Some((resource, left)) = left {
-            self.gate.learn(resource, left);
+            gate.learn(resource, left);
         }
         tracing::debug!(
             method = %call.method,
@@ -424,19 +499,51 @@ impl Client {
         ForgeError::Unreachable(format!("{what} failed: {why}; it will be tried again"))
     }
 
-    fn judge(&self, answer: Answer, call: &Call<'_>) -> Result<Answer, ForgeError> {
+    pub(super) fn judge(
+        &self,
+        answer: Answer,
+        call: &Call<'_>,
+        bearer: &Bearer,
+    ) -> Result<Answer, ForgeError> {
         let status = answer.status;
+        let gate = self.gates.of(&bearer.who);
         if status.is_success() || status == StatusCode::NOT_MODIFIED {
-            self.gate.went_well();
+            gate.went_well();
+            self.access.went_well(&bearer.who);
             return Ok(answer);
         }
         let complaint = answer.complaint();
         let said = complaint.as_ref().map(Complaint::sentence).unwrap_or_default();
         let now = self.edges.clock.now();
         let until = match limit::met(status, &answer.headers, &said, now) {
-            Some(Limit::Primary(reset)) => self.gate.exhausted(call.resource, reset.unwrap_or(now + SILENCE)),
-            Some(Limit::Secondary(until)) => self.gate.silence(until),
-            None => return Err(answer.error(complaint.is_some(), &said, self.token.is_some(), call.what)),
+            Some(Limit::Primary(reset)) => gate.exhausted(call.resource, reset.unwrap_or(now + SILENCE)),
+            Some(Limit::Secondary(until)) => gate.silence(until),
+            None if status == StatusCode::UNAUTHORIZED && complaint.is_some() => {
+                let refused = self.access.refuse(bearer, &said, now);
+                return Err(ForgeError::Unauthorized(format!("{} failed: {refused}", call.what)));
+            }
+            None => {
+                let repo = call.repo.map(ToString::to_string);
+                let lacks = (status == StatusCode::FORBIDDEN && complaint.is_some()).then(|| {
+                    let (headers, web) = (&answer.headers, self.web());
+                    permission::refusal(
+                        headers,
+                        &said,
+                        &call.method,
+                        &call.url,
+                        repo.as_deref(),
+                        bearer,
+                        &web,
+                    )
+                });
+                return Err(match lacks.flatten() {
+                    Some(lacks) => {
+                        let text = format!("{} was refused: {lacks} (GitHub said: {said})", call.what);
+                        ForgeError::Refused(text)
+                    }
+                    None => answer.error(complaint.is_some(), &said, call.what),
+                });
+            }
         };
         Err(limited(until, call.what, &said))
     }
@@ -458,9 +565,10 @@ fn cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
 
     fn client(api: &str) -> Client {
-        let token = Some(Secret::new("ghp_x"));
+        let token = Credential::from(Some(Secret::new("ghp_x")));
         Client::new(api.parse().unwrap(), token, Edges::default(), Duration::from_secs(1)).unwrap()
     }
 
@@ -488,14 +596,15 @@ mod tests {
         assert!(client.given("http://git.acme.io/x", "reading").is_err(), "never without TLS");
     }
 
-    #[test]
-    fn a_validator_is_of_one_address_and_one_token() {
+    #[tokio::test]
+    async fn a_validator_is_of_one_address_and_one_token() {
         let one = client("https://git.acme.io/api/v3");
-        let (a, b) = (one.url("/a").unwrap(), one.url("/b").unwrap());
-        assert_ne!(one.scope(&a), one.scope(&b));
-        let token = Some(Secret::new("ghp_y"));
-        let other = Client::new(one.api().clone(), token, Edges::default(), Duration::from_secs(1)).unwrap();
-        assert_ne!(one.scope(&a), other.scope(&a));
-        assert!(!one.scope(&a).contains("ghp_x"));
+        let repo = Repo::unknown("acme/api".parse().unwrap());
+        let scope = async |of: &Client, path: &str| of.scope(&repo, &of.url(path).unwrap(), "x").await.unwrap();
+        assert_ne!(scope(&one, "/a").await, scope(&one, "/b").await);
+        let token = Credential::from(Some(Secret::new("ghp_y")));
+        let other = Client::new(one.api.clone(), token, Edges::default(), Duration::from_secs(1)).unwrap();
+        assert_ne!(scope(&one, "/a").await, scope(&other, "/a").await);
+        assert!(!scope(&one, "/a").await.contains("ghp_x"));
     }
 }

@@ -9,6 +9,7 @@
 //! instead; that cannot tell which threads are resolved, and says so.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -39,7 +40,37 @@ enum Answer {
 }
 
 impl GithubForge {
+    /// Installations of an App see only what is theirs: each is asked apart.
     pub(super) async fn read_health(&self, asked: &[HealthAsk]) -> Result<HealthLook, ForgeError> {
+        let mut by_identity: BTreeMap<Arc<str>, Vec<HealthAsk>> = BTreeMap::new();
+        for ask in asked {
+            by_identity.entry(self.identity(&ask.repo.name)).or_default().push(ask.clone());
+        }
+        let (mut all, mut failed) = (HealthLook::default(), None);
+        for asked in by_identity.values() {
+            let client = self.client.speaking_for(&asked[0].repo.name);
+            let forge = Self { client, no_graphql: self.no_graphql.clone(), secrets: self.secrets.clone() };
+            match forge.read_health_of(asked).await {
+                Ok(look) => {
+                    all.answers.extend(look.answers);
+                    all.points = look.points.or(all.points);
+                    all.cost += look.cost;
+                    all.requests += look.requests;
+                }
+                // One that cannot be asked is no reason to leave out the others.
+                Err(error) => {
+                    all.failed(asked, &error);
+                    failed = Some(error);
+                }
+            }
+        }
+        match failed {
+            Some(error) if by_identity.len() == 1 => Err(error),
+            _ => Ok(all),
+        }
+    }
+
+    async fn read_health_of(&self, asked: &[HealthAsk]) -> Result<HealthLook, ForgeError> {
         let mut look = HealthLook::default();
         let mut found = Vec::new();
         for batch in asked.chunks(BATCH) {

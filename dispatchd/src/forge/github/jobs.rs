@@ -42,7 +42,8 @@ impl GithubForge {
         let step = seen.steps.into_iter().flatten().find(failed);
         let step =
             step.map(|s| Step { name: s.name, started_at: s.started_at, completed_at: s.completed_at });
-        let known = self.client.token().into_iter().chain(self.secrets.iter());
+        let bearer = self.client.bearer(Some(&repo.name), &what).await?;
+        let known = bearer.secret().into_iter().chain(self.secrets.iter());
         let mut excerpt = Excerpt::new(step, known.map(|s| s.expose()).collect());
         let url = self.client.url(&format!("{path}/logs"))?;
         let whole = self.client.download(Call::get(url, &what).of(repo), |bytes| excerpt.take(bytes)).await;

@@ -1,7 +1,9 @@
 //! github.com and GitHub Enterprise.
 //!
 //! - `client`: one request: headers, redirects, bounds; `answer`: what came back, and what it means as an error.
-//! - `gate`: the one way out, where requests wait for their turn; `limit`: what GitHub says of its rate limits.
+//! - `access`: what requests go out with, read anew when it is not accepted; `installation`, `jwt`: a GitHub App's tokens;
+//!   `permission`, `permissions`: what a token lacks, in words.
+//! - `gate`: the one way out, where requests wait for their turn; `gates`: one for each identity; `limit`: what GitHub says of its rate limits.
 //! - `changes`: the incremental read: a conditional probe, then pages.
 //! - `actions`: workflows, runs, releases and the like.
 //! - `issues`, `pulls`: single reads and the writes; `create`: issues that are made, and texts that change;
@@ -11,6 +13,7 @@
 //!
 //! Deliberately absent: merging a pull request, closing an issue, replacing a set of labels.
 
+mod access;
 mod actions;
 mod answer;
 mod assemble;
@@ -18,14 +21,19 @@ mod changes;
 mod client;
 mod create;
 mod gate;
+mod gates;
 mod graph;
 mod health;
 mod health_rest;
+mod installation;
 mod issues;
 mod jobs;
+mod jwt;
 mod labels;
 mod limit;
 mod link;
+mod permission;
+mod permissions;
 mod pulls;
 mod query;
 mod wire;
@@ -35,16 +43,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_shared::Timestamp;
+use dispatch_shared::id::RepoName;
 use dispatch_shared::protocol::control::{Budget, ResourceLimit, Slowed};
+use tokio::sync::watch;
 use url::Url;
 
+pub use self::access::{App, Credential, Troubles};
 use self::client::Client;
+pub use self::permissions::Allowed;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::throttle::Priority;
 use crate::edges::{
     Automation, Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog, LabelEvent,
-    NewIssue, NewPull,
+    NewIssue, NewPull, Source,
 };
 use crate::secret::Secret;
 
@@ -62,13 +74,12 @@ pub struct GithubForge {
 }
 
 impl GithubForge {
-    /// A forge at `api_url` (`https://api.github.com`, `https://HOST/api/v3`). Without a token only public repositories
-    /// can be read.
+    /// A forge at `api_url` (`https://api.github.com`, `https://HOST/api/v3`), where `credential` says whom GitHub sees.
     ///
     /// # Errors
     /// If no TLS client can be made here (there are no root certificates), or the address can carry no path.
-    pub fn new(api_url: Url, token: Option<Secret>, edges: Edges) -> Result<Self, ForgeError> {
-        Self::with_timeout(api_url, token, edges, TIMEOUT)
+    pub fn new(api_url: Url, credential: impl Into<Credential>, edges: Edges) -> Result<Self, ForgeError> {
+        Self::with_timeout(api_url, credential, edges, TIMEOUT)
     }
 
     /// The same with another limit for the time that one request may take.
@@ -77,11 +88,11 @@ impl GithubForge {
     /// As [`GithubForge::new`].
     pub fn with_timeout(
         api_url: Url,
-        token: Option<Secret>,
+        credential: impl Into<Credential>,
         edges: Edges,
         timeout: Duration,
     ) -> Result<Self, ForgeError> {
-        let client = Client::new(api_url, token, edges, timeout)?;
+        let client = Client::new(api_url, credential.into(), edges, timeout)?;
         Ok(Self { client, no_graphql: Arc::default(), secrets: Arc::default() })
     }
 
@@ -89,6 +100,31 @@ impl GithubForge {
     #[must_use]
     pub fn masking(self, secrets: Vec<Secret>) -> Self {
         Self { secrets: secrets.into(), ..self }
+    }
+
+    /// What is wrong with the credential now, and every change of that.
+    #[must_use]
+    pub fn troubles(&self) -> watch::Receiver<Troubles> {
+        self.client.access.troubles()
+    }
+
+    /// Where the credential in use was found, and why it is not the newest one there, if it is not.
+    ///
+    /// # Errors
+    /// [`ForgeError::Unauthorized`] if there is none.
+    pub async fn source(&self) -> Result<(Source, Option<String>), ForgeError> {
+        self.client.access.source().await
+    }
+
+    /// Forgets the tokens of installations: what an App may has changed.
+    pub fn forget_installations(&self) {
+        self.client.access.forget();
+    }
+
+    /// Whom GitHub sees when it is asked about `repo`: questions of the same can be put into one GraphQL query.
+    #[must_use]
+    pub fn identity(&self, repo: &RepoName) -> Arc<str> {
+        self.client.access.who(Some(repo))
     }
 
     /// The same forge for requests of this urgency; both go through one gate.
@@ -126,6 +162,19 @@ impl GithubForge {
         what: &str,
     ) -> Result<serde_json::Value, ForgeError> {
         self.client.query(body, what).await?.json(what)
+    }
+
+    /// The same as whoever is asked for `repo`; see [`GithubForge::identity`].
+    ///
+    /// # Errors
+    /// As [`GithubForge::graphql`].
+    pub async fn graphql_as(
+        &self,
+        repo: &RepoName,
+        body: serde_json::Value,
+        what: &str,
+    ) -> Result<serde_json::Value, ForgeError> {
+        self.client.speaking_for(repo).query(body, what).await?.json(what)
     }
 
     fn hook(&self, step: &'static str, what: &str) -> Result<(), ForgeError> {
@@ -223,16 +272,19 @@ impl Forge for GithubForge {
     }
 
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError> {
+        let what = format!("fetching and pushing {}", repo.name);
+        let bearer = self.client.bearer(Some(&repo.name), &what).await?;
         Ok(GitRemote {
-            url: format!("{}/{}.git", clone_base(self.client.api()), repo.name),
-            credential: self.client.token().map(|t| ("x-access-token".to_owned(), t.expose().to_owned())),
+            url: format!("{}/{}.git", self.client.web(), repo.name),
+            credential: bearer.token.map(|t| ("x-access-token".to_owned(), t.secret)),
         })
     }
 }
 
-/// Where git is served, by the address of the API: github.com, an Enterprise host, a data residency host, or the very
-/// same origin.
-fn clone_base(api: &Url) -> String {
+/// Where git is served and people look, by the address of the API: github.com, an Enterprise host, a data residency host,
+/// or the very same origin.
+#[must_use]
+pub fn web_base(api: &Url) -> String {
     let host = api.host_str().unwrap_or_default();
     if host == "api.github.com" {
         return "https://github.com".to_owned();
@@ -255,7 +307,7 @@ mod tests {
             ("https://api.acme.ghe.com/", "https://acme.ghe.com"),
             ("http://127.0.0.1:4567", "http://127.0.0.1:4567"),
         ] {
-            assert_eq!(clone_base(&api.parse().unwrap()), base);
+            assert_eq!(web_base(&api.parse().unwrap()), base);
         }
     }
 }

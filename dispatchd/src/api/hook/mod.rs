@@ -1,15 +1,17 @@
 //! What a webhook of GitHub says: whether it is genuine, which repository it is about, and what of it speaks for work on a
 //! pull request. A hint, never the truth: deliveries come in any order, late, or not at all.
 
+pub mod hint;
+
 use dispatch_shared::followup::FixType;
 use dispatch_shared::protocol::followup::FeedbackItem;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
-use super::PullHint;
 use crate::core::fix::health::Check;
 use crate::core::fix::{News, pick, signal};
+pub use crate::core::hint::Hint;
 use crate::secret::Secret;
 
 /// The most that is kept of one remark, in characters.

@@ -2,6 +2,7 @@
 //!
 //! - [`daemon`]: a real daemon in a directory of its own.
 //! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
+//! - [`hooks`]: payloads of GitHub's webhooks.
 //! - [`image`]: a container image made of busybox.
 //! - [`leftover`]: what a run may leave behind and must not.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
@@ -18,6 +19,7 @@
 
 pub mod daemon;
 pub mod github;
+pub mod hooks;
 pub mod image;
 pub mod ledger;
 pub mod leftover;

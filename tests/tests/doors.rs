@@ -390,7 +390,11 @@ async fn credentials_go_in_and_never_out() {
         ..SetupRequest::default()
     };
     let after = maintainer.put_setup(&put).await.expect("kept");
-    assert!(after.restart_needed);
+    assert!(!after.restart_needed, "these two are looked for whenever they are needed");
+    assert_eq!(after.github_token.source.as_deref(), Some("setup"));
+    assert_eq!(after.webhook_secret.source.as_deref(), Some("setup"));
+    let key = SetupRequest { llm_api_key: Some(SECRET.into()), ..SetupRequest::default() };
+    assert!(maintainer.put_setup(&key).await.expect("kept").restart_needed);
     let odd = SetupRequest { github_token: Some("two\nlines".into()), ..SetupRequest::default() };
     let refused = maintainer.put_setup(&odd).await.expect_err("not a credential");
     assert!(
@@ -401,7 +405,7 @@ async fn credentials_go_in_and_never_out() {
     assert_eq!(std::fs::metadata(&file).expect("the file").permissions().mode() & 0o777, 0o600);
     let audit = maintainer.audit(&AuditQuery::default()).await.expect("the audit");
     assert_eq!(
-        (audit[0].action.as_str(), audit[0].notes.as_deref()),
+        (audit[1].action.as_str(), audit[1].notes.as_deref()),
         ("change_setup", Some("githubToken set, webhookSecret set"))
     );
     daemon.stop().await;

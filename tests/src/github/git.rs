@@ -31,7 +31,7 @@ pub(super) fn allowed(shared: &Shared, headers: &HeaderMap) -> bool {
     let Some(encoded) = value.strip_prefix("Basic ") else { return false };
     let Ok(plain) = base64::engine::general_purpose::STANDARD.decode(encoded.trim()) else { return false };
     let plain = String::from_utf8_lossy(&plain).into_owned();
-    plain.split_once(':').is_some_and(|(_, token)| shared.state().tokens.iter().any(|t| t == token))
+    plain.split_once(':').is_some_and(|(_, token)| shared.state().accepts(token))
 }
 
 fn plain(status: u16, text: &'static str) -> Response<Body> {

@@ -5,6 +5,7 @@
 //! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`, `actions`: the answers.
 //! - `health`: checks, reviews, threads, jobs and their logs, over REST and over `graphql`; `review`: what people and checks do
 //!   there.
+//! - `app`: GitHub Apps, and what tokens may.
 //! - `git`: `git http-backend`; `bare`: plumbing on the repositories; [`fault`]: what can go wrong.
 //!
 //! It never merges or closes by itself: who asks for that over the API is refused, and it stands in the log.
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
 mod actions;
+mod app;
 mod bare;
 pub mod fault;
 mod git;

@@ -18,7 +18,7 @@ use super::fault::{self, Fault};
 use super::look::Request;
 use super::page::{Asked, Said, complaint, said};
 use super::state::{LIMIT, now};
-use super::{Shared, git, health, routes};
+use super::{Shared, app, git, health, routes};
 
 /// Serves until `stop`.
 pub(super) fn run(listener: std::net::TcpListener, shared: Arc<Shared>, stop: CancellationToken) {
@@ -132,9 +132,6 @@ fn api(shared: &Shared, head: &hyper::http::request::Parts, method: &str, body: 
     if head.headers.get("x-github-api-version").is_none_or(|v| v != "2022-11-28") {
         return respond(shared, complaint(400, "The X-GitHub-Api-Version header is required here"));
     }
-    let Some(token) = bearer(&head.headers).filter(|t| shared.state().tokens.contains(t)) else {
-        return respond(shared, complaint(401, "Bad credentials"));
-    };
     let Some(path) = shared.below_mount(head.uri.path()) else {
         return respond(shared, complaint(404, "Not Found"));
     };
@@ -150,7 +147,16 @@ fn api(shared: &Shared, head: &hyper::http::request::Parts, method: &str, body: 
         body: serde_json::from_slice(body).unwrap_or_default(),
         origin: format!("{}{}", shared.origin, shared.mount),
     };
-    let answer = routes::answer(shared, &asked);
+    let token = bearer(&head.headers);
+    if let Some(answer) = app::answer(shared, &asked, token.as_deref()) {
+        return respond(shared, answer);
+    }
+    let Some(token) = token.filter(|t| shared.state().accepts(t)) else {
+        return respond(shared, complaint(401, "Bad credentials"));
+    };
+    let forbidden = shared.state().forbids(&token, &asked);
+    let mut answer = forbidden.unwrap_or_else(|| routes::answer(shared, &asked));
+    answer.headers.extend(shared.state().scopes(&token).map(|s| ("x-oauth-scopes", s)));
     let cacheable = method == "GET" && answer.status == 200;
     let tag = if cacheable { etag(&token, &answer) } else { String::new() };
     let unchanged =

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use dispatch_shared::Timestamp;
 use dispatchd::edges::{Clock, SystemClock};
 
+use super::app::Access;
 use super::fault::Planned;
 use super::look::Request;
 
@@ -77,6 +78,7 @@ impl Repo {
 
 pub(super) struct State {
     pub(super) tokens: Vec<String>,
+    pub(super) access: Access,
     pub(super) repos: Vec<Repo>,
     pub(super) log: Vec<Request>,
     pub(super) faults: Vec<Planned>,
@@ -98,6 +100,7 @@ impl State {
     pub(super) fn new(token: &str) -> Self {
         Self {
             tokens: vec![token.to_owned()],
+            access: Access::default(),
             repos: Vec::new(),
             log: Vec::new(),
             faults: Vec::new(),

@@ -63,7 +63,7 @@ impl State {
             return Some(not_found());
         }
         let need = need(asked);
-        let lacks = |all: &Vec<String>| all.iter().any(|l| *l == need);
+        let lacks = |all: &Vec<String>| all.contains(&need);
         if self.access.lacking.get(token).is_some_and(lacks) {
             let mut answer = complaint(403, "Resource not accessible by personal access token");
             answer.headers.push(("x-accepted-github-permissions", need));

@@ -60,8 +60,6 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         ("POST", ["issues", n, "comments"]) => numbered(n, |n| shared.state().post_comment(asked, full, n)),
         ("GET", ["labels"]) => shared.state().list_repo_labels(asked, full),
         ("POST", ["labels"]) => shared.state().post_repo_label(asked, full),
-        ("GET", ["commits", _, "check-runs"]) => said(200, json!({ "total_count": 0, "check_runs": [] })),
-        ("GET", ["commits", _, "status"]) => said(200, json!({ "state": "pending", "statuses": [] })),
         ("POST", ["git", "refs"]) => complaint(422, "Invalid request."),
         ("POST", ["actions", "runs", "0", "rerun"]) => not_found(),
         ("GET", ["pulls"]) => shared.state().list_pulls(asked, full),

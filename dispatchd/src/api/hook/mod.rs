@@ -9,6 +9,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::Value;
 use sha2::Sha256;
 
+use crate::api::PullHint;
 use crate::core::fix::health::Check;
 use crate::core::fix::{News, pick, signal};
 pub use crate::core::hint::Hint;

@@ -177,12 +177,12 @@ impl<'a> Reading<'a> {
         let client = &self.forge.client;
         let key = format!("{}:{path}", part.word());
         let url = client.url(path)?;
-        let scope = client.scope(&url);
+        let scope = client.scope(self.repo, &url, what).await?;
         let known = self.facts.etags.get(&key).and_then(|e| e.strip_prefix(&scope)?.strip_prefix(' '));
         let known = known.map(ToOwned::to_owned);
         let call = Call { etag: known.as_deref(), ..Call::get(url, what) };
         self.requests += 1;
-        let call = if path.starts_with("/repos/") { call.of(self.repo) } else { call };
+        let call = if path.starts_with("/repos/") { call.of(self.repo) } else { Call { repo: Some(&self.repo.name), ..call } };
         let answer = match client.call(call).await {
             Ok(answer) => answer,
             Err(error) => {

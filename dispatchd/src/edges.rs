@@ -17,9 +17,9 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 
+pub use self::token::{Source, Token, TokenSource};
 use crate::core::fix::health::Health;
 use crate::core::fix::look::Points;
-pub use self::token::{Source, Token, TokenSource};
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::throttle::Priority;

@@ -518,7 +518,11 @@ async fn an_enterprise_server_is_served_below_its_own_path() {
     let mut s = Scene { github, forge, clock: Arc::default(), repo: repo(&format!("gh{id}"), NAME) };
     assert_eq!(s.read().await.unwrap().numbers(), (1..=120).collect::<Vec<_>>());
     s.github.label(NAME, 3, &["bug"], &[]);
-    assert_eq!(s.read().await.unwrap().numbers(), [3, 118, 119, 120], "what changed, and the last two minutes");
+    assert_eq!(
+        s.read().await.unwrap().numbers(),
+        [3, 118, 119, 120],
+        "what changed, and the last two minutes"
+    );
     s.forge.add_labels(&s.repo, 1, &["a b/c".into()]).await.unwrap();
     s.forge.remove_label(&s.repo, 1, "a b/c").await.unwrap();
     s.github.rename_repo(NAME, "acme/backend");

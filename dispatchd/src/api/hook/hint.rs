@@ -28,10 +28,18 @@ pub fn hints(world: &World, repo: &Repo, event: &str, payload: &Value) -> Option
             let which = |n| if of_pull { Vec::new() } else { vec![Hint::Issue(n)] };
             number(payload, "/issue/number").map(which).unwrap_or_default()
         }
-        "pull_request" => number(payload, "/pull_request/number").map(|n| vec![Hint::Pull(n)]).unwrap_or_default(),
+        "pull_request" => {
+            number(payload, "/pull_request/number").map(|n| vec![Hint::Pull(n)]).unwrap_or_default()
+        }
         // Of these only the pull request's health is of interest, which `touches` tells.
-        "pull_request_review" | "pull_request_review_comment" | "pull_request_review_thread" | "check_run"
-        | "check_suite" | "workflow_run" | "workflow_job" | "status" => Vec::new(),
+        "pull_request_review"
+        | "pull_request_review_comment"
+        | "pull_request_review_thread"
+        | "check_run"
+        | "check_suite"
+        | "workflow_run"
+        | "workflow_job"
+        | "status" => Vec::new(),
         "push" => {
             let branch = text(payload, "/ref").and_then(|r| r.strip_prefix("refs/heads/"));
             let from = |branch: &str| {

@@ -252,11 +252,7 @@ impl Client {
 
     /// Sends a GraphQL query (`{query, variables}`). The answer is 200; what stands in its `errors` is for the caller to
     /// judge, but for a limit, which is [`ForgeError::RateLimited`] here as everywhere.
-    pub(super) async fn query(
-        &self,
-        body: serde_json::Value,
-        what: &str,
-    ) -> Result<Answer, ForgeError> {
+    pub(super) async fn query(&self, body: serde_json::Value, what: &str) -> Result<Answer, ForgeError> {
         let call = Call { repo: self.speaks_for.as_ref(), ..Call::query(self.graphql_url(), what, body) };
         let (answer, bearer) = self.ask(&call).await?;
         let answer = self.judge(answer, &call, &bearer)?;
@@ -600,7 +596,8 @@ mod tests {
     async fn a_validator_is_of_one_address_and_one_token() {
         let one = client("https://git.acme.io/api/v3");
         let repo = Repo::unknown("acme/api".parse().unwrap());
-        let scope = async |of: &Client, path: &str| of.scope(&repo, &of.url(path).unwrap(), "x").await.unwrap();
+        let scope =
+            async |of: &Client, path: &str| of.scope(&repo, &of.url(path).unwrap(), "x").await.unwrap();
         assert_ne!(scope(&one, "/a").await, scope(&one, "/b").await);
         let token = Credential::from(Some(Secret::new("ghp_y")));
         let other = Client::new(one.api.clone(), token, Edges::default(), Duration::from_secs(1)).unwrap();

@@ -182,7 +182,11 @@ impl<'a> Reading<'a> {
         let known = known.map(ToOwned::to_owned);
         let call = Call { etag: known.as_deref(), ..Call::get(url, what) };
         self.requests += 1;
-        let call = if path.starts_with("/repos/") { call.of(self.repo) } else { Call { repo: Some(&self.repo.name), ..call } };
+        let call = if path.starts_with("/repos/") {
+            call.of(self.repo)
+        } else {
+            Call { repo: Some(&self.repo.name), ..call }
+        };
         let answer = match client.call(call).await {
             Ok(answer) => answer,
             Err(error) => {

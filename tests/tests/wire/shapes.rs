@@ -6,8 +6,9 @@ use serde_json::{Value, json};
 
 fn shape(route: &str) -> Option<Value> {
     let claim = json!({"id": "id", "agentName": "string", "attempt": "int", "leaseExpiresAt": "time", "renewEverySeconds": "int"});
-    let pull =
-        json!({"number": "int", "url": "url", "state": "word", "isDraft": "bool", "headSha": "string"});
+    let pull = json!({"number": "int", "url": "url", "state": "word", "isDraft": "bool", "headSha": "string",
+        "reviewDecision": "string|null", "mergeState": "string|null", "checks": {"passed": "int", "failed": "int", "pending": "int"},
+        "unresolvedThreads": "int", "needsFollowup": "bool", "followupReasons": ["string"], "checkedAt": "time|null"});
     let issue = json!({"id": "id", "issueId": "id", "number": "int", "title": "string", "url": "url", "state": "word",
         "body": "string", "labels": ["string"], "assignees": ["string"], "status": "status|null",
         "priority": "priority|null", "type": "string|null", "lane": "string", "currentLane": "string",

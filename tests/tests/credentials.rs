@@ -167,7 +167,10 @@ async fn a_rotated_file_is_used_at_once_and_a_refused_token_is_a_problem_that_na
     place.env("DISPATCH_LOG", "trace");
     let file = place.path().join("token");
     write(&file, OLD, 0o600);
-    place.configure(&format!("[github]\ntoken_file = \"{}\"\n[sync]\nevery = \"1h\"\n", file.display()));
+    place.configure(&format!(
+        "[github]\ntoken_file = \"{}\"\n[sync]\nevery = \"1h\"\nautomation = false\n",
+        file.display()
+    ));
     let daemon = place.start().await;
     track(&daemon).await;
     synced(&daemon).await.expect("the first token is good");

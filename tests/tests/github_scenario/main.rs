@@ -352,9 +352,9 @@ async fn no_request_tells_the_token_however_it_ends() {
         Fault::RetryAfter(Duration::ZERO),
     ];
     for fault in faults {
-        s.github.fail_next("GET /repos/acme/api/issues", fault.clone(), 1);
-        let answer = s.client().sync(None).await.expect("an answer");
-        assert!(answer.results[0].error.is_some(), "{fault:?}: {answer:?}");
+        // Some are mended within the sync; here it matters only what is told on the way.
+        s.github.fail_next("GET /repos/acme/api/issues", fault, 1);
+        s.client().sync(None).await.expect("an answer");
     }
     assert_eq!(other.requests().len(), 0, "another host is never asked");
     s.github.rename_repo(REPO, "acme/backend");

@@ -54,7 +54,8 @@ pub(super) fn narrowed(document: &Value, known: &Known, names: Names) -> Value {
                 operation["security"] = json!([{"bearer": []}]);
             }
             if let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut) {
-                parameters.retain(|p| p["name"] != "wait" && p["name"] != "follow");
+                // Two wait by request, one for the forge.
+                parameters.retain(|p| !["wait", "follow", "check"].iter().any(|name| p["name"] == *name));
                 for parameter in parameters {
                     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
                     let there = in_path(&name, path).filter(|_| parameter["in"] == "path");

@@ -9,6 +9,19 @@ use crate::core::world::World;
 /// Events whose repository is of no matter: what an App may has changed.
 pub const ACCESS: [&str; 2] = ["installation", "installation_repositories"];
 
+/// Events that tell of workflows, branches, releases and the like: the repository's automation is read soon.
+pub const AUTOMATION: [&str; 9] = [
+    "workflow_run",
+    "workflow_job",
+    "check_suite",
+    "push",
+    "release",
+    "deployment",
+    "deployment_status",
+    "package",
+    "registry_package",
+];
+
 fn text<'a>(value: &'a Value, path: &str) -> Option<&'a str> {
     value.pointer(path)?.as_str().filter(|t| !t.is_empty())
 }

@@ -84,7 +84,9 @@ pub(super) async fn receive(State(app): State<App>, Delivery(request): Delivery)
     if let (Reply::Repeated, _) = app.ledger.submit(command).await? {
         return Ok(ignored(true, "this delivery was seen before"));
     }
-    app.automation.hint(&repo.key);
+    if hook::hint::AUTOMATION.contains(&event) {
+        app.automation.hint(&repo.key);
+    }
     let touched = hook::touches(event, &payload);
     touched.iter().for_each(|pull| app.forges.hint_pull(&repo.key, pull));
     hints.iter().for_each(|hint| app.forges.look_at(&repo.key, *hint));

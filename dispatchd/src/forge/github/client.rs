@@ -303,12 +303,13 @@ impl Client {
     /// Only what was understood is remembered: a page that is not must come again.
     pub(super) async fn remembered<T: DeserializeOwned>(
         &self,
+        repo: &Repo,
         url: Url,
         what: &str,
     ) -> Result<T, ForgeError> {
         let known = self.pages.get(&url);
         let etag = known.as_ref().map(|(etag, _)| etag.as_str());
-        let answer = self.call(Call { etag, ..Call::get(url.clone(), what) }).await?;
+        let answer = self.call(Call { etag, ..Call::get(url.clone(), what).of(repo) }).await?;
         match known {
             Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => known.json(what),
             _ => {

@@ -19,7 +19,7 @@ impl GithubForge {
     /// What the repository is now. A tracked one whose name is gone, or another's by now, is looked for by its id.
     pub(super) async fn read_repository(&self, repo: &Repo) -> Result<SeenRepo, ForgeError> {
         let what = format!("reading the repository {}", repo.name);
-        let named = self.repository_at(&format!("/repos/{}", repo.name), &what).await;
+        let named = self.repository_at(repo, &format!("/repos/{}", repo.name), &what).await;
         if repo.key.as_str().is_empty() {
             return named;
         }
@@ -34,15 +34,15 @@ impl GithubForge {
             Err(other) => return Err(other),
         };
         let Some(id) = repo.key.as_str().strip_prefix("gh") else { return Err(ForgeError::NotFound(denied)) };
-        match self.repository_at(&format!("/repositories/{id}"), &what).await {
+        match self.repository_at(repo, &format!("/repositories/{id}"), &what).await {
             Ok(seen) if seen.key == repo.key => Ok(seen),
             Ok(_) | Err(ForgeError::NotFound(_)) => Err(ForgeError::NotFound(denied)),
             Err(other) => Err(other),
         }
     }
 
-    async fn repository_at(&self, path: &str, what: &str) -> Result<SeenRepo, ForgeError> {
-        let got: wire::Repository = self.client.remembered(self.client.url(path)?, what).await?;
+    async fn repository_at(&self, repo: &Repo, path: &str, what: &str) -> Result<SeenRepo, ForgeError> {
+        let got: wire::Repository = self.client.remembered(repo, self.client.url(path)?, what).await?;
         let name =
             got.full_name.parse().map_err(|e| ForgeError::Unreachable(format!("{what} failed: {e}")))?;
         Ok(SeenRepo {

@@ -22,6 +22,10 @@ use super::work::Work;
 
 /// Asks for a change. Commands are applied one after the other, each whole or not at all.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "commands are applied one by one, and the large one, a sync, is the one that comes most often"
+)]
 pub enum Command {
     /// Track a repository. Reply: [`Reply::Repo`].
     Track(Track),

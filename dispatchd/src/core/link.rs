@@ -49,7 +49,7 @@ struct Named<'a> {
 
 fn reference(word: &str) -> Option<Named<'_>> {
     if let Some(rest) = word.strip_prefix("https://").or_else(|| word.strip_prefix("http://")) {
-        let mut parts = rest.splitn(2, '/').nth(1)?.rsplitn(3, '/');
+        let mut parts = rest.split_once('/')?.1.rsplitn(3, '/');
         let number = parts.next()?.split(['#', '?']).next()?.parse().ok()?;
         matches!(parts.next()?, "issues" | "pull").then_some(())?;
         return Some(Named { repo: parts.next(), number });

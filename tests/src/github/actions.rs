@@ -310,7 +310,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) 
             a.deployments.iter().map(|(deployment, _)| deployment.clone()).collect()
         }),
         ("GET", ["deployments", id, "statuses"]) => {
-            let found = repo.actions.deployments.iter().find(|(d, _)| d["id"].to_string() == *id);
+            let found = repo.actions.deployments.iter().find(|(d, _)| d["id"].as_u64() == id.parse().ok());
             found.map_or_else(not_found, |(_, statuses)| said(200, statuses.clone().into()))
         }
         _ => return None,

@@ -101,7 +101,7 @@ impl Found {
         for context in page.nodes.into_iter().flatten().flatten() {
             match context {
                 Context::CheckRun(run) => self.checks.runs.push(ran(run)),
-                Context::StatusContext(s) => {
+                Context::Status(s) => {
                     self.checks.statuses.push((s.id, s.context, s.state, s.description));
                 }
                 Context::Other => {}

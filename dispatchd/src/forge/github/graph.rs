@@ -159,7 +159,8 @@ pub(super) struct Rollup {
 #[serde(tag = "__typename")]
 pub(super) enum Context {
     CheckRun(CheckRun),
-    StatusContext(Status),
+    #[serde(rename = "StatusContext")]
+    Status(Status),
     #[serde(other)]
     Other,
 }

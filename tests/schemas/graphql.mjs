@@ -101,4 +101,5 @@ for (const { query, answer } of recorded) {
 }
 for (const fault of faults) console.log(fault);
 console.log(`${recorded.length} queries, ${faults.size} faults`);
-process.exit(faults.size || !recorded.length ? 1 : 0);
+// Not `exit`, which would cut off what is still to be written.
+process.exitCode = faults.size || !recorded.length ? 1 : 0;

@@ -1,44 +1,70 @@
 //! GitHub's public schemas, and scripts that check against them. The scripts and the list of packages lie in
 //! `tests/schemas`; the packages are installed into `target/schemas`, once.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::Mutex;
+use std::process::{Command, Stdio};
 
-/// One installation at a time in one process; npm itself locks nothing.
-static INSTALL: Mutex<()> = Mutex::new(());
+use rustix::fs::{FlockOperation, flock};
 
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+/// The one file that is wanted of a package that is large for all the others.
+const REST: &str = "api.github.com.json";
+
+/// The directory with scripts and packages side by side. `None`, said aloud, where they cannot be had.
+///
+/// # Panics
+/// If `DISPATCH_REQUIRE_NODE=1` and they cannot be had.
+#[must_use]
+pub fn tools() -> Option<PathBuf> {
+    match install() {
+        Ok(dir) => Some(dir),
+        Err(why) => {
+            let required = std::env::var("DISPATCH_REQUIRE_NODE").is_ok_and(|v| v == "1");
+            assert!(!required, "DISPATCH_REQUIRE_NODE=1, and {why}");
+            crate::image::say(&format!("skipped: GitHub's schemas cannot be checked against: {why}"));
+            None
+        }
+    }
 }
 
-/// Puts scripts and packages side by side.
-///
-/// # Errors
-/// Why it cannot be done here: there is no npm, or no registry.
-pub fn install() -> Result<PathBuf, String> {
-    let _one = INSTALL.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("../target"), PathBuf::from);
+fn install() -> Result<PathBuf, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("../target"), PathBuf::from);
     let dir = target.join("schemas");
-    std::fs::create_dir_all(&dir).map_err(|e| format!("{} cannot be made: {e}", dir.display()))?;
-    let wanted = std::fs::read(root().join("schemas/package.json")).map_err(|e| e.to_string())?;
-    for entry in std::fs::read_dir(root().join("schemas")).map_err(|e| e.to_string())?.flatten() {
-        std::fs::copy(entry.path(), dir.join(entry.file_name())).map_err(|e| e.to_string())?;
+    let said = |e: std::io::Error| format!("{} cannot be filled: {e}", dir.display());
+    std::fs::create_dir_all(&dir).map_err(said)?;
+    // Test binaries may come here at the same time; whoever is first installs.
+    let lock = File::create(dir.join("lock")).map_err(said)?;
+    flock(&lock, FlockOperation::LockExclusive).map_err(|e| said(e.into()))?;
+    for entry in std::fs::read_dir(root.join("schemas")).map_err(said)?.flatten() {
+        std::fs::copy(entry.path(), dir.join(entry.file_name())).map_err(said)?;
     }
+    let wanted = std::fs::read(dir.join("package.json")).map_err(said)?;
     let stamp = dir.join("installed");
     if std::fs::read(&stamp).is_ok_and(|done| done == wanted) {
         return Ok(dir);
     }
-    let npm = Command::new("npm")
-        .args(["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"])
-        .current_dir(&dir)
-        .output()
-        .map_err(|e| format!("npm does not run: {e}"))?;
-    if !npm.status.success() {
-        return Err(format!("npm cannot install: {}", String::from_utf8_lossy(&npm.stderr)));
-    }
-    std::fs::write(&stamp, wanted).map_err(|e| e.to_string())?;
+    run(&dir, "npm", &["install", "--no-audit", "--no-fund", "--ignore-scripts", "--no-package-lock"])?;
+    let package: serde_json::Value = serde_json::from_slice(&wanted).map_err(|e| e.to_string())?;
+    let rest =
+        package["openapi"].as_str().ok_or("package.json does not name the description of the REST API")?;
+    let packed = run(&dir, "npm", &["pack", "--silent", rest])?;
+    let packed = packed.trim();
+    let member = format!("package/generated/{REST}");
+    run(&dir, "tar", &["-xzf", packed, "--strip-components=2", &member])?;
+    std::fs::remove_file(dir.join(packed)).map_err(said)?;
+    std::fs::write(&stamp, wanted).map_err(said)?;
     Ok(dir)
+}
+
+fn run(dir: &Path, program: &str, args: &[&str]) -> Result<String, String> {
+    let done = Command::new(program).args(args).current_dir(dir).stdin(Stdio::null()).output();
+    let done = done.map_err(|e| format!("{program} cannot be started: {e}"))?;
+    if done.status.success() {
+        return Ok(String::from_utf8_lossy(&done.stdout).into_owned());
+    }
+    let error = String::from_utf8_lossy(&done.stderr);
+    Err(format!("{program} {} fails: {}", args.join(" "), error.trim()))
 }
 
 /// Runs a script over what was recorded. Returns what it says.

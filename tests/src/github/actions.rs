@@ -8,9 +8,9 @@ use dispatch_shared::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::issues::account;
 use super::page::{Asked, Said, complaint, not_found, paged, said};
 use super::routes::time;
+use super::shape::{self, account};
 use super::state::{Repo, now};
 use super::{FakeGithub, Shared, bare};
 
@@ -178,7 +178,7 @@ impl FakeGithub {
             "id": id, "name": name, "package_type": kind, "version_count": 3, "visibility": "private",
             "url": format!("{origin}/orgs/{}/packages/{kind}/{name}", repo.owner),
             "html_url": format!("{origin}/orgs/{}/packages/{kind}/package/{name}", repo.owner),
-            "owner": account(Some(&repo.owner)), "repository": { "id": repo.id, "name": repo.name },
+            "owner": account(Some(&repo.owner)), "repository": shape::small_repo(&origin, repo),
             "created_at": at, "updated_at": at,
         }));
     }
@@ -408,7 +408,7 @@ fn run_json(asked: &Asked, repo: &Repo, run: &Run) -> Value {
     let full = repo.full_name();
     let (id, url) = (run.id, format!("{}/repos/{full}/actions/runs/{}", asked.origin, run.id));
     let workflow = repo.actions.workflows.iter().find(|w| w.id == run.workflow);
-    let home = json!({ "id": repo.id, "name": repo.name, "full_name": full });
+    let home = shape::small_repo(&asked.origin, repo);
     json!({
         "id": id, "node_id": format!("WFR_{id}"), "name": workflow.map(|w| w.name.clone()),
         "path": workflow.map_or(String::new(), |w| format!(".github/workflows/{}", w.file)),

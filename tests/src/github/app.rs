@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::page::{Asked, Said, complaint, not_found, said};
 use super::routes::time;
+use super::shape::account_of;
 use super::state::{State, now};
 use super::{FakeGithub, Shared};
 
@@ -35,6 +36,19 @@ struct Installation {
     permissions: Value,
     suspended: bool,
     life: Duration,
+}
+
+impl Installation {
+    fn json(&self, owner: &str) -> Value {
+        let url = format!("https://api.github.example/app/installations/{}", self.id);
+        json!({
+            "id": self.id, "account": account_of(owner, 21, "Organization"), "repository_selection": "all",
+            "access_tokens_url": format!("{url}/access_tokens"), "repositories_url": format!("{url}/repositories"),
+            "html_url": url, "app_id": 1, "app_slug": "dispatch", "target_id": 21, "target_type": "Organization",
+            "permissions": self.permissions, "events": [], "single_file_name": null, "suspended_by": null,
+            "suspended_at": null, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
+        })
+    }
 }
 
 struct Issued {
@@ -146,7 +160,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked, bearer: Option<&str>) -> Op
         ["repos", owner, name, _] => {
             let there = state.repo(&format!("{owner}/{name}")).is_some();
             let found = state.access.installations.get(&owner.to_lowercase()).filter(|_| there);
-            found.map_or_else(not_found, |i| said(200, json!({ "id": i.id, "account": { "login": owner } })))
+            found.map_or_else(not_found, |i| said(200, i.json(owner)))
         }
         ["app", "installations", id, "access_tokens"] if asked.method == "POST" => state.access.issue(id),
         _ => not_found(),

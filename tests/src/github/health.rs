@@ -11,9 +11,9 @@ use dispatchd::core::link::closing;
 
 use super::Shared;
 use super::graphql::{Pick, Query, connection};
-use super::issues::account;
 use super::page::{Asked, Said, complaint, not_found, paged, said};
 use super::routes::time;
+use super::shape::{self, account};
 use super::state::{Item, Repo, State};
 
 /// Points an hour.
@@ -481,13 +481,19 @@ impl State {
                 "id": r.id,
                 "node_id": format!("CR_{}", r.id),
                 "head_sha": sha,
+                "external_id": "",
+                "url": format!("{}/repos/{full}/check-runs/{}", asked.origin, r.id),
+                "html_url": format!("{}/{full}/runs/{}", asked.origin, r.id),
+                "details_url": null,
+                "check_suite": null,
+                "pull_requests": [],
                 "name": r.name,
                 "status": if r.conclusion.is_some() { "completed" } else { "in_progress" },
                 "conclusion": r.conclusion.as_ref().map(|c| c.to_lowercase()),
                 "started_at": time(r.started),
                 "completed_at": r.conclusion.as_ref().map(|_| time(r.started)),
                 "output": { "title": null, "summary": r.summary, "text": null, "annotations_count": 0, "annotations_url": "" },
-                "app": { "id": 1, "slug": r.app, "name": r.app },
+                "app": shape::app(&r.app),
             })
         };
         let runs = self.book.commits.get(&(id, sha.to_owned())).map(|c| c.runs.iter().map(run).collect());
@@ -507,6 +513,8 @@ impl State {
             json!({
                 "id": s.id,
                 "node_id": format!("SC_{}", s.id),
+                "url": format!("{}/repos/{full}/statuses/{sha}", asked.origin),
+                "avatar_url": null,
                 "context": s.context,
                 "state": s.state.to_lowercase(),
                 "description": null,
@@ -517,7 +525,11 @@ impl State {
         };
         let all =
             self.book.commits.get(&(id, sha.to_owned())).map(|c| c.statuses.iter().map(status).collect());
-        let more = json!({ "state": "pending", "sha": sha });
+        let url = format!("{}/repos/{full}/commits/{sha}", asked.origin);
+        let more = json!({
+            "state": "pending", "sha": sha, "repository": shape::small_repo(&asked.origin, self.known(full)),
+            "commit_url": url, "url": format!("{url}/status"),
+        });
         wrapped(asked, id, &format!("/commits/{sha}/status"), "statuses", all.unwrap_or_default(), more)
     }
 

@@ -5,36 +5,38 @@ use serde_json::{Value, json};
 
 use super::page::{Asked, Said, complaint, not_found, paged, paged_of, said};
 use super::routes::time;
+use super::shape::{account, label};
 use super::state::{Comment, Item, State, now};
 
 /// GitHub's limit for a label's name.
 const LABEL_MAX: usize = 50;
 const COMMENT_MAX: usize = 65_536;
 
-pub(super) fn account(login: Option<&str>) -> Value {
-    login.map_or(Value::Null, |login| json!({ "login": login, "id": 11, "type": "User" }))
-}
-
-pub(super) fn labels_json(item: &Item) -> Vec<Value> {
-    let label =
-        |(i, name): (usize, &String)| json!({ "id": i, "name": name, "color": "ededed", "default": false });
-    item.labels.iter().enumerate().map(label).collect()
+pub(super) fn labels_json(asked: &Asked, full: &str, item: &Item) -> Vec<Value> {
+    item.labels.iter().map(|name| label(&asked.origin, full, name)).collect()
 }
 
 fn issue_json(asked: &Asked, full: &str, item: &Item) -> Value {
     let origin = &asked.origin;
     let kind = if item.pull.is_some() { "pull" } else { "issues" };
+    let url = format!("{origin}/repos/{full}/issues/{}", item.number);
     let mut issue = json!({
         "id": 9_000 + item.number,
+        "node_id": format!("I_{}", 9_000 + item.number),
         "number": item.number,
         "title": item.title,
         "body": item.body,
         "html_url": format!("{origin}/{full}/{kind}/{}", item.number),
-        "url": format!("{origin}/repos/{full}/issues/{}", item.number),
+        "labels_url": format!("{url}/labels{{/name}}"),
+        "comments_url": format!("{url}/comments"),
+        "events_url": format!("{url}/events"),
+        "url": url,
+        "locked": false,
+        "author_association": "MEMBER",
         "repository_url": format!("{origin}/repos/{full}"),
         "state": if item.open { "open" } else { "closed" },
         "state_reason": if item.open { Value::Null } else { json!("completed") },
-        "labels": labels_json(item),
+        "labels": labels_json(asked, full, item),
         "assignee": null,
         "assignees": [],
         "milestone": null,
@@ -47,6 +49,9 @@ fn issue_json(asked: &Asked, full: &str, item: &Item) -> Value {
     if let Some(pull) = &item.pull {
         issue["pull_request"] = json!({
             "url": format!("{origin}/repos/{full}/pulls/{}", item.number),
+            "html_url": format!("{origin}/{full}/pull/{}", item.number),
+            "diff_url": format!("{origin}/{full}/pull/{}.diff", item.number),
+            "patch_url": format!("{origin}/{full}/pull/{}.patch", item.number),
             "merged_at": pull.merged.map(time),
         });
     }
@@ -123,9 +128,9 @@ impl State {
         }
     }
 
-    pub(super) fn list_labels(&mut self, full: &str, number: u64) -> Said {
+    pub(super) fn list_labels(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
         let item = self.known(full).items.get(&number);
-        item.map_or_else(not_found, |i| said(200, Value::Array(labels_json(i))))
+        item.map_or_else(not_found, |i| said(200, Value::Array(labels_json(asked, full, i))))
     }
 
     pub(super) fn post_labels(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
@@ -141,12 +146,12 @@ impl State {
             return not_found();
         }
         self.add_labels(full, number, &labels);
-        self.list_labels(full, number)
+        self.list_labels(asked, full, number)
     }
 
     pub(super) fn list_repo_labels(&mut self, asked: &Asked, full: &str) -> Said {
         let repo = self.known(full);
-        let rows = repo.labels.iter().map(|name| json!({ "name": name, "color": "ededed" })).collect();
+        let rows = repo.labels.iter().map(|name| label(&asked.origin, full, name)).collect();
         paged(asked, repo.id, "/labels", rows)
     }
 
@@ -160,16 +165,16 @@ impl State {
             return complaint(422, "Validation Failed");
         }
         repo.labels.push(name.clone());
-        said(201, json!({ "name": name, "color": "ededed" }))
+        said(201, label(&asked.origin, full, &name))
     }
 
-    pub(super) fn delete_label(&mut self, full: &str, number: u64, label: &str) -> Said {
+    pub(super) fn delete_label(&mut self, asked: &Asked, full: &str, number: u64, label: &str) -> Said {
         let Some(item) = self.known(full).items.get(&number) else { return not_found() };
         if !item.labels.iter().any(|l| l.eq_ignore_ascii_case(label)) {
             return complaint(404, "Label does not exist");
         }
         self.edit(full, number, |i| i.labels.retain(|l| !l.eq_ignore_ascii_case(label)));
-        self.list_labels(full, number)
+        self.list_labels(asked, full, number)
     }
 
     pub(super) fn delete_labels(&mut self, full: &str, number: u64) -> Said {
@@ -180,7 +185,7 @@ impl State {
     pub(super) fn list_comments(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
         let repo = self.known(full);
         let Some(item) = repo.items.get(&number) else { return not_found() };
-        let rows = item.comments.iter().map(comment_json).collect();
+        let rows = item.comments.iter().map(|c| comment_json(asked, full, number, c)).collect();
         paged(asked, repo.id, &format!("/issues/{number}/comments"), rows)
     }
 
@@ -194,15 +199,21 @@ impl State {
         let id = self.turn;
         let posted = self.edit(full, number, |item| {
             item.comments.push(Comment { id, author: "dispatch-bot".to_owned(), body, at: now() });
-            item.comments.last().map(comment_json)
+            item.comments.last().map(|c| comment_json(asked, full, number, c))
         });
         posted.map_or_else(not_found, |c| said(201, c.unwrap_or_default()))
     }
 }
 
-fn comment_json(comment: &Comment) -> Value {
+fn comment_json(asked: &Asked, full: &str, number: u64, comment: &Comment) -> Value {
+    let (origin, id) = (&asked.origin, comment.id);
     json!({
-        "id": comment.id,
+        "id": id,
+        "node_id": format!("IC_{id}"),
+        "url": format!("{origin}/repos/{full}/issues/comments/{id}"),
+        "html_url": format!("{origin}/{full}/issues/{number}#issuecomment-{id}"),
+        "issue_url": format!("{origin}/repos/{full}/issues/{number}"),
+        "author_association": "MEMBER",
         "body": comment.body,
         "user": account(Some(&comment.author)),
         "created_at": time(comment.at),

@@ -44,6 +44,21 @@ impl Request {
     }
 }
 
+/// A request to the REST API and what was answered, as they went over the wire.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Exchange {
+    /// `GET` and the like.
+    pub method: String,
+    /// Path below the API and query, as sent.
+    pub path: String,
+    /// The body sent; `None` if there was none.
+    pub request: Option<serde_json::Value>,
+    /// The status answered.
+    pub status: u16,
+    /// The body answered; `None` if there was none.
+    pub answer: Option<serde_json::Value>,
+}
+
 /// A pull request as it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullView {
@@ -173,6 +188,17 @@ impl FakeGithub {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.shared.state().log.clone()
+    }
+
+    /// Keeps every exchange over the REST API from now on, but for what a fault answers.
+    pub fn record(&self) {
+        self.shared.state().exchanges.get_or_insert_default();
+    }
+
+    /// What was kept since [`FakeGithub::record`].
+    #[must_use]
+    pub fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.state().exchanges.clone().unwrap_or_default()
     }
 
     /// The requests so far, which are then forgotten.

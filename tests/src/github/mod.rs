@@ -6,6 +6,7 @@
 //! - `health`: checks, reviews, threads, jobs and their logs, over REST and over `graphql`; `review`: what people and checks do
 //!   there.
 //! - `app`: GitHub Apps, and what tokens may.
+//! - `shape`: what GitHub writes besides what matters here.
 //! - `git`: `git http-backend`; `bare`: plumbing on the repositories; [`fault`]: what can go wrong.
 //!
 //! It never merges or closes by itself: who asks for that over the API is refused, and it stands in the log.
@@ -32,11 +33,12 @@ mod pulls;
 mod review;
 mod routes;
 mod serve;
+mod shape;
 mod state;
 
 pub use self::actions::NewRun;
 pub use self::health::{Answered, GraphFault};
-pub use self::look::{IssueView, PullView, Request};
+pub use self::look::{Exchange, IssueView, PullView, Request};
 pub use self::review::Points;
 use self::state::State;
 

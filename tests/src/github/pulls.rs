@@ -4,34 +4,62 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::issues::{account, in_state, labels_json, sort};
+use super::issues::{in_state, labels_json, sort};
 use super::page::{Asked, Said, complaint, not_found, paged_of, said};
-use super::routes::{repo_json, time};
+use super::routes::time;
+use super::shape::{self, account};
 use super::state::{Item, PullPart, Repo, State, now};
 use super::{Shared, bare};
 
 fn pull_json(asked: &Asked, repo: &Repo, item: &Item) -> Option<Value> {
     let pull = item.pull.as_ref()?;
     let (origin, full) = (&asked.origin, repo.full_name());
-    let home = repo_json(asked, repo);
+    let home = shape::repo(origin, repo);
     // A fork of a deleted account has no repository any more.
     let from = if pull.from_fork { Value::Null } else { home.clone() };
     let owner = if pull.from_fork { "somebody" } else { &repo.owner };
+    let (url, html) = (
+        format!("{origin}/repos/{full}/pulls/{}", item.number),
+        format!("{origin}/{full}/pull/{}", item.number),
+    );
+    let issue = format!("{origin}/repos/{full}/issues/{}", item.number);
+    let link = |tail: &str| json!({ "href": format!("{url}{tail}") });
+    let statuses = format!("{origin}/repos/{full}/statuses/{}", pull.sha);
+    let (theirs, ours) = (account(Some(owner)), account(Some(&repo.owner)));
     Some(json!({
         "id": 8_000 + item.number,
+        "node_id": format!("PR_{}_{}", repo.id, item.number),
         "number": item.number,
         "title": item.title,
         "body": item.body,
-        "html_url": format!("{origin}/{full}/pull/{}", item.number),
-        "url": format!("{origin}/repos/{full}/pulls/{}", item.number),
+        "html_url": html,
+        "url": url,
+        "diff_url": format!("{html}.diff"),
+        "patch_url": format!("{html}.patch"),
+        "issue_url": issue,
+        "comments_url": format!("{issue}/comments"),
+        "commits_url": format!("{url}/commits"),
+        "review_comments_url": format!("{url}/comments"),
+        "review_comment_url": format!("{origin}/repos/{full}/pulls/comments{{/number}}"),
+        "statuses_url": statuses,
+        "_links": {
+            "self": link(""), "html": { "href": html }, "issue": { "href": issue }, "statuses": { "href": statuses },
+            "comments": { "href": format!("{issue}/comments") }, "commits": link("/commits"),
+            "review_comments": link("/comments"), "review_comment": link("/comments{/number}"),
+        },
+        "locked": false,
+        "assignee": null,
+        "milestone": null,
+        "auto_merge": null,
+        "author_association": "MEMBER",
+        "merge_commit_sha": null,
         "state": if item.open { "open" } else { "closed" },
         "draft": pull.draft,
         "merged_at": pull.merged.map(time),
-        "mergeable": null,
-        "labels": labels_json(item),
+        "labels": labels_json(asked, &full, item),
         "user": account(item.author.as_deref()),
-        "head": { "label": format!("{owner}:{}", pull.head), "ref": pull.head, "sha": pull.sha, "repo": from },
-        "base": { "label": format!("{}:{}", repo.owner, pull.base), "ref": pull.base, "sha": pull.onto, "repo": home },
+        "head": { "label": format!("{owner}:{}", pull.head), "ref": pull.head, "sha": pull.sha, "repo": from, "user": theirs },
+        "base": { "label": format!("{}:{}", repo.owner, pull.base), "ref": pull.base, "sha": pull.onto, "repo": home, "user": ours },
         "created_at": time(item.created),
         "updated_at": time(item.updated),
         "closed_at": item.closed.map(time),
@@ -63,8 +91,18 @@ impl State {
 
     pub(super) fn one_pull(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
         let repo = self.known(full);
-        let pull = repo.items.get(&number).and_then(|i| pull_json(asked, repo, i));
-        pull.map_or_else(not_found, |p| said(200, p))
+        let Some(item) = repo.items.get(&number) else { return not_found() };
+        let Some(mut pull) = pull_json(asked, repo, item) else { return not_found() };
+        let merged = item.pull.as_ref().is_some_and(|p| p.merged.is_some());
+        // What lists do not tell.
+        let more = json!({
+            "merged": merged, "merged_by": if merged { account(Some("olive")) } else { Value::Null },
+            "mergeable": null, "mergeable_state": "unknown", "maintainer_can_modify": false,
+            "comments": item.comments.len(), "review_comments": 0, "commits": 1, "additions": 1, "deletions": 0,
+            "changed_files": 1,
+        });
+        shape::fill(&mut pull, more);
+        said(200, pull)
     }
 
     /// After a push: open pull requests take the new heads of their branches.

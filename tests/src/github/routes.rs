@@ -1,12 +1,12 @@
 //! Which request is answered by what.
 
 use dispatch_shared::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::health;
 use super::page::{Asked, Said, complaint, not_found, said};
 use super::state::{LIMIT, Repo};
-use super::{Shared, actions};
+use super::{Shared, actions, shape};
 
 /// Answers everything below the API.
 pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
@@ -14,7 +14,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
     let method = asked.method.as_str();
     match (method, segments.as_slice()) {
         ("GET", ["rate_limit"]) => limits(shared),
-        ("GET", ["user"]) => said(200, json!({ "login": "dispatch-bot", "id": 7, "type": "User" })),
+        ("GET", ["user"]) => said(200, shape::bot()),
         ("POST", ["graphql"]) => health::graphql(shared, asked),
         (_, ["repos", owner, name, rest @ ..]) => {
             let full = format!("{owner}/{name}");
@@ -50,11 +50,11 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         ("POST", ["issues"]) => shared.state().post_issue(asked, full),
         ("PATCH", ["issues", n]) => numbered(n, |n| shared.state().patch_issue(asked, full, n)),
         ("GET", ["issues", n]) => numbered(n, |n| shared.state().one_issue(asked, full, n)),
-        ("GET", ["issues", n, "labels"]) => numbered(n, |n| shared.state().list_labels(full, n)),
+        ("GET", ["issues", n, "labels"]) => numbered(n, |n| shared.state().list_labels(asked, full, n)),
         ("POST", ["issues", n, "labels"]) => numbered(n, |n| shared.state().post_labels(asked, full, n)),
         ("DELETE", ["issues", n, "labels"]) => numbered(n, |n| shared.state().delete_labels(full, n)),
         ("DELETE", ["issues", n, "labels", label]) => {
-            numbered(n, |n| shared.state().delete_label(full, n, label))
+            numbered(n, |n| shared.state().delete_label(asked, full, n, label))
         }
         ("GET", ["issues", n, "comments"]) => numbered(n, |n| shared.state().list_comments(asked, full, n)),
         ("POST", ["issues", n, "comments"]) => numbered(n, |n| shared.state().post_comment(asked, full, n)),
@@ -106,28 +106,7 @@ fn moved(shared: &Shared, full: &str) -> Option<u64> {
 fn repository(shared: &Shared, asked: &Asked, full: &str) -> Said {
     let mut state = shared.state();
     let repo = state.known(full);
-    said(200, repo_json(asked, repo))
-}
-
-pub(super) fn repo_json(asked: &Asked, repo: &Repo) -> Value {
-    let full = repo.full_name();
-    json!({
-        "id": repo.id,
-        "node_id": format!("R_{}", repo.id),
-        "name": repo.name,
-        "full_name": full,
-        "owner": { "login": repo.owner, "type": "Organization" },
-        "private": true,
-        "fork": false,
-        "archived": repo.archived,
-        "disabled": false,
-        "html_url": format!("{}/{full}", asked.origin),
-        "url": format!("{}/repos/{full}", asked.origin),
-        "clone_url": format!("{}/{full}.git", asked.origin),
-        "default_branch": "main",
-        "has_issues": true,
-        "permissions": { "admin": false, "push": true, "pull": true },
-    })
+    said(200, shape::repo(&asked.origin, repo))
 }
 
 fn limits(shared: &Shared) -> Said {

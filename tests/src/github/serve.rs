@@ -15,7 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio_util::sync::CancellationToken;
 
 use super::fault::{self, Fault};
-use super::look::Request;
+use super::look::{Exchange, Request};
 use super::page::{Asked, Said, complaint, said};
 use super::state::{LIMIT, now};
 use super::{Shared, app, git, health, routes};
@@ -101,7 +101,10 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
                 None if head.uri.path().starts_with("/_files/") => {
                     health::file(&shared, head.uri.path(), &head.headers)
                 }
-                None => api(&shared, &head, &method, &body),
+                None => {
+                    let response = api(&shared, &head, &method, &body);
+                    record(&shared, &method, &path, &body, response).await
+                }
             };
             match after {
                 Some(Fault::Lost) => return Err(reset()),
@@ -275,6 +278,33 @@ fn page(status: StatusCode) -> Response<Body> {
     *response.status_mut() = status;
     put(&mut response, "content-type", "text/html");
     response
+}
+
+/// Keeps an exchange, if a test wants them. GraphQL has a record of its own.
+async fn record(
+    shared: &Shared,
+    method: &str,
+    path: &str,
+    request: &Bytes,
+    response: Response<Body>,
+) -> Response<Body> {
+    let below = shared.below_mount(path).filter(|p| *p != "/graphql");
+    let (Some(below), true) = (below, shared.state().exchanges.is_some()) else { return response };
+    let (head, body) = response.into_parts();
+    let whole = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let json = |bytes: &Bytes| {
+        let text = || serde_json::Value::String(String::from_utf8_lossy(bytes).into_owned());
+        (!bytes.is_empty()).then(|| serde_json::from_slice(bytes).unwrap_or_else(|_| text()))
+    };
+    let exchange = Exchange {
+        method: method.to_owned(),
+        path: below.to_owned(),
+        request: json(request),
+        status: head.status.as_u16(),
+        answer: json(&whole),
+    };
+    shared.state().exchanges.get_or_insert_default().push(exchange);
+    Response::from_parts(head, Body::from(whole))
 }
 
 /// The same body without anything in it.

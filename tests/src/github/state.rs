@@ -7,7 +7,7 @@ use dispatchd::edges::{Clock, SystemClock};
 
 use super::app::Access;
 use super::fault::Planned;
-use super::look::Request;
+use super::look::{Exchange, Request};
 
 /// Requests an hour.
 pub(super) const LIMIT: u64 = 5_000;
@@ -81,6 +81,8 @@ pub(super) struct State {
     pub(super) access: Access,
     pub(super) repos: Vec<Repo>,
     pub(super) log: Vec<Request>,
+    /// Kept only if a test wants them.
+    pub(super) exchanges: Option<Vec<Exchange>>,
     pub(super) faults: Vec<Planned>,
     pub(super) remaining: u64,
     pub(super) reset: Timestamp,
@@ -103,6 +105,7 @@ impl State {
             access: Access::default(),
             repos: Vec::new(),
             log: Vec::new(),
+            exchanges: None,
             faults: Vec::new(),
             remaining: LIMIT,
             reset: Timestamp(now().0 + 3_600_000),

@@ -43,6 +43,9 @@ function rooted(node) {
   );
 }
 
+// What the description says too narrowly. A deleted fork is null, as GitHub's schemas for webhooks say.
+const beyond = [/^\w+ \S+\/pulls\S* 20\d: (\/\*)?\/head\/repo must be object$/];
+
 function validate(where, schema, value) {
   if (!compiled.has(schema)) compiled.set(schema, ajv.compile(rooted(nullable(schema))));
   const check = compiled.get(schema);
@@ -52,7 +55,8 @@ function validate(where, schema, value) {
     const inner = (e) => alternatives.some((a) => a !== e && e.schemaPath.startsWith(`${a.schemaPath}/`));
     for (const e of check.errors.filter((e) => !inner(e))) {
       const at = e.instancePath.replace(/\/\d+(?=\/|$)/g, "/*");
-      faults.add(`${where}: ${at} ${e.message} ${e.params.allowedValues ?? ""}`.trim());
+      const fault = `${where}: ${at} ${e.message} ${e.params.allowedValues ?? ""}`.trim();
+      if (!beyond.some((known) => known.test(fault))) faults.add(fault);
     }
   }
 }

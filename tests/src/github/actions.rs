@@ -214,7 +214,7 @@ impl FakeGithub {
             });
             let status = json!({
                 "url": format!("{url}/statuses/1"), "id": 1, "node_id": "DES_1", "state": state,
-                "creator": account(Some("olive")), "description": "", "target_url": "", "created_at": at,
+                "creator": account(Some("olive")), "description": "", "target_url": format!("{url}/log"), "created_at": at,
                 "updated_at": at, "deployment_url": url, "repository_url": format!("{origin}/repos/{repo}"),
             });
             actions.deployments.push((deployment, vec![status]));
@@ -429,20 +429,18 @@ fn run_json(asked: &Asked, repo: &Repo, run: &Run) -> Value {
 fn jobs_json(asked: &Asked, repo: &Repo, run: &Run) -> Vec<Value> {
     let job = |n: u64, name: &str, status: &str, conclusion: Option<&str>| {
         let id = run.id * 10 + n;
-        let url = format!("{}/repos/{}/actions/jobs/{id}", asked.origin, repo.full_name());
         let over = conclusion.map(|_| time(run.updated));
         let step = json!({
             "name": format!("{name} it"), "status": status, "conclusion": conclusion, "number": 1,
             "started_at": time(run.started), "completed_at": over,
         });
-        json!({
-            "id": id, "run_id": run.id, "run_url": url, "run_attempt": run.attempt, "node_id": format!("J_{id}"),
-            "head_sha": run.sha, "url": url, "html_url": url, "status": status, "conclusion": conclusion,
+        let mut job = json!({
+            "run_attempt": run.attempt, "head_sha": run.sha, "status": status, "conclusion": conclusion,
             "created_at": time(run.created), "started_at": time(run.started), "completed_at": over, "name": name,
-            "steps": [step], "check_run_url": url, "labels": ["ubuntu-latest"], "runner_id": 1,
-            "runner_name": "r", "runner_group_id": 1, "runner_group_name": "g", "workflow_name": "CI",
-            "head_branch": run.branch,
-        })
+            "steps": [step], "head_branch": run.branch,
+        });
+        shape::fill(&mut job, shape::job(&asked.origin, &repo.full_name(), id, run.id));
+        job
     };
     let last = run.conclusion.as_deref();
     vec![job(1, "build", "completed", Some("success")), job(2, "test", &run.status, last)]

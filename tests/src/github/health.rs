@@ -492,7 +492,7 @@ impl State {
                 "conclusion": r.conclusion.as_ref().map(|c| c.to_lowercase()),
                 "started_at": time(r.started),
                 "completed_at": r.conclusion.as_ref().map(|_| time(r.started)),
-                "output": { "title": null, "summary": r.summary, "text": null, "annotations_count": 0, "annotations_url": "" },
+                "output": { "title": null, "summary": r.summary, "text": null, "annotations_count": 0, "annotations_url": format!("{}/repos/{full}/check-runs/{}/annotations", asked.origin, r.id) },
                 "app": shape::app(&r.app),
             })
         };
@@ -534,10 +534,19 @@ impl State {
     }
 
     pub(super) fn list_reviews(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
-        let id = self.known(full).id;
+        let repo = self.known(full);
+        let id = repo.id;
+        let sha = repo.items.get(&number).and_then(|i| i.pull.as_ref()).map(|p| p.sha.clone());
         let review = |r: &Review| {
+            let html = format!("{}/{full}/pull/{number}#pullrequestreview-{}", asked.origin, r.id);
+            let pull = format!("{}/repos/{full}/pulls/{number}", asked.origin);
             json!({
                 "id": r.id,
+                "_links": { "html": { "href": html }, "pull_request": { "href": pull } },
+                "html_url": html,
+                "pull_request_url": pull,
+                "commit_id": sha,
+                "author_association": "MEMBER",
                 "node_id": format!("PRR_{}", r.id),
                 "user": account(Some(&r.author)),
                 "body": r.body,
@@ -549,7 +558,7 @@ impl State {
         paged(asked, id, &format!("/pulls/{number}/reviews"), all.unwrap_or_default())
     }
 
-    pub(super) fn one_job(&mut self, full: &str, id: u64) -> Said {
+    pub(super) fn one_job(&mut self, asked: &Asked, full: &str, id: u64) -> Said {
         let repo = self.known(full).id;
         let Some(job) = self.book.jobs.get(&id).filter(|j| j.repo == repo) else { return not_found() };
         let step = |name: &str, conclusion: &str, from: Timestamp, to: Timestamp| {
@@ -561,11 +570,14 @@ impl State {
             step("Set up job", "success", before, before),
             step(&job.step, "failure", job.started, job.ended),
         ];
-        said(
-            200,
-            json!({ "id": id, "run_id": 1, "run_attempt": 1, "status": "completed", "conclusion": "failure",
-            "name": "test", "steps": steps }),
-        )
+        let of = |c: &Commit| c.runs.iter().any(|r| r.id == id);
+        let sha = self.book.commits.iter().find(|((r, _), c)| *r == repo && of(c)).map(|((_, sha), _)| sha);
+        let mut answer = json!({
+            "run_attempt": 1, "status": "completed", "conclusion": "failure", "name": "test", "steps": steps,
+            "head_sha": sha, "created_at": time(before), "started_at": time(before), "completed_at": time(job.ended),
+        });
+        shape::fill(&mut answer, shape::job(&asked.origin, full, id, 1));
+        said(200, answer)
     }
 
     /// To the file, on another host.

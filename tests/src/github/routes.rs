@@ -67,7 +67,7 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         ("GET", ["pulls", n, "reviews"]) => numbered(n, |n| shared.state().list_reviews(asked, full, n)),
         ("GET", ["commits", sha, "check-runs"]) => shared.state().list_check_runs(asked, full, sha),
         ("GET", ["commits", sha, "status"]) => shared.state().combined_status(asked, full, sha),
-        ("GET", ["actions", "jobs", n]) => numbered(n, |n| shared.state().one_job(full, n)),
+        ("GET", ["actions", "jobs", n]) => numbered(n, |n| shared.state().one_job(asked, full, n)),
         ("GET", ["actions", "jobs", n, "logs"]) => numbered(n, |n| shared.state().job_log(asked, full, n)),
         ("POST", ["pulls"]) => shared.post_pull(asked, full),
         ("PUT", ["pulls", _, "merge"]) => complaint(405, "Pull Request is not mergeable"),
@@ -106,7 +106,7 @@ fn moved(shared: &Shared, full: &str) -> Option<u64> {
 fn repository(shared: &Shared, asked: &Asked, full: &str) -> Said {
     let mut state = shared.state();
     let repo = state.known(full);
-    said(200, shape::repo(&asked.origin, repo))
+    said(200, shape::whole_repo(&asked.origin, repo))
 }
 
 fn limits(shared: &Shared) -> Said {
@@ -116,9 +116,8 @@ fn limits(shared: &Shared) -> Said {
         "remaining": state.remaining,
         "used": LIMIT - state.remaining.min(LIMIT),
         "reset": state.reset.0 / 1_000,
-        "resource": "core",
     });
-    said(200, json!({ "resources": { "core": core }, "rate": core }))
+    said(200, json!({ "resources": { "core": core, "search": core }, "rate": core }))
 }
 
 /// A time as GitHub writes it.

@@ -156,6 +156,26 @@ pub(super) fn small_repo(origin: &str, repo: &Repo) -> Value {
 }
 
 /// A repository by itself.
+pub(super) fn whole_repo(origin: &str, of: &Repo) -> Value {
+    let mut whole = repo(origin, of);
+    fill(&mut whole, json!({ "network_count": 0, "subscribers_count": 0 }));
+    whole
+}
+
+/// What is the same of all jobs, and their addresses.
+pub(super) fn job(origin: &str, full: &str, id: u64, run: u64) -> Value {
+    let url = format!("{origin}/repos/{full}/actions/jobs/{id}");
+    json!({
+        "id": id, "node_id": format!("J_{id}"), "run_id": run, "url": url,
+        "run_url": format!("{origin}/repos/{full}/actions/runs/{run}"),
+        "html_url": format!("{origin}/{full}/actions/runs/{run}/job/{id}"),
+        "check_run_url": format!("{origin}/repos/{full}/check-runs/{id}"),
+        "labels": ["ubuntu-latest"], "runner_id": 1, "runner_name": "r", "runner_group_id": 1,
+        "runner_group_name": "g", "workflow_name": "CI", "head_branch": "main",
+    })
+}
+
+/// A repository that a pull request comes from or goes to.
 pub(super) fn repo(origin: &str, repo: &Repo) -> Value {
     let mut whole = small_repo(origin, repo);
     let html = format!("{origin}/{}", repo.full_name());
@@ -168,7 +188,7 @@ pub(super) fn repo(origin: &str, repo: &Repo) -> Value {
             "has_issues": true, "has_projects": false, "has_wiki": false, "has_pages": false, "has_discussions": false,
             "has_downloads": false, "visibility": "private", "size": 1, "topics": [],
             "forks": 0, "forks_count": 0, "open_issues": 0, "open_issues_count": 0, "watchers": 0, "watchers_count": 0,
-            "stargazers_count": 0, "network_count": 0, "subscribers_count": 0,
+            "stargazers_count": 0,
             "pushed_at": "2026-01-01T00:00:00Z", "created_at": "2026-01-01T00:00:00Z",
             "updated_at": "2026-01-01T00:00:00Z",
             "permissions": { "admin": false, "maintain": false, "push": true, "triage": true, "pull": true },

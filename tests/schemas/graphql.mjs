@@ -80,7 +80,7 @@ function leaf(value, type, path) {
 }
 
 const recorded = JSON.parse(readFileSync(process.argv[2], "utf8"));
-for (const { query, answer } of recorded) {
+for (const { query, variables, answer } of recorded) {
   const document = g.parse(query);
   const invalid = g.validate(schema, document);
   invalid.forEach((e) => faults.add(`the query is not valid: ${e.message}`));
@@ -91,6 +91,8 @@ for (const { query, answer } of recorded) {
     if (d.kind === "FragmentDefinition") fragments[d.name.value] = d;
     else operation = d;
   }
+  const given = g.getVariableValues(schema, operation.variableDefinitions ?? [], variables ?? {});
+  (given.errors ?? []).forEach((e) => faults.add(`a variable is not valid: ${e.message}`));
   const errors = (answer.errors ?? []).map((e) => JSON.stringify(e.path ?? []));
   const nulled = (path) => errors.includes(JSON.stringify(path.slice(1)));
   if (answer.data) {

@@ -261,6 +261,32 @@ fn an_untrue_exchange_is_found() {
 }
 
 #[test]
+fn an_untrue_query_or_answer_is_found() {
+    let Some(dir) = schemas::tools() else { return };
+    let asked = |query: &str, answer: Value| json!([{ "query": query, "variables": { "login": "ada" }, "answer": { "data": answer } }]);
+    let query = "query($login: String!) { user(login: $login) { id createdAt } }";
+    assert_fits(&dir, "graphql.mjs", &asked(query, json!({ "user": null })));
+    let untrue = [
+        (asked("{ viewer { wish } }", Value::Null), "the query is not valid"),
+        (asked(&query.replace("login: String!", "login: Int!"), Value::Null), "the query is not valid"),
+        (asked(&query.replace("$login", "$other"), Value::Null), "a variable is not valid"),
+        (
+            asked(query, json!({ "user": { "id": null, "createdAt": "2026-11-20T10:00:00Z" } })),
+            "user.id is null",
+        ),
+        (asked(query, json!({ "user": { "id": "U", "createdAt": "today" } })), "no DateTime"),
+        (
+            asked(query, json!({ "user": { "id": "U", "createdAt": "2026-11-20T10:00:00Z", "x": 1 } })),
+            "not asked",
+        ),
+    ];
+    for (recorded, why) in untrue {
+        let said = schemas::check(&dir, "graphql.mjs", &recorded).expect_err(why);
+        assert!(said.contains(why), "{why}: {said}");
+    }
+}
+
+#[test]
 fn the_webhooks_of_the_tests_fit_githubs_schemas() {
     let Some(dir) = schemas::tools() else { return };
     let written = |(event, action): &(&str, &str)| {

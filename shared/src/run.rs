@@ -197,8 +197,51 @@ impl fmt::Display for RuntimeKind {
 pub struct Usage {
     /// Tokens read, cached ones included.
     pub input_tokens: u64,
+    /// Those of them that came from a cache.
+    pub cached_tokens: u64,
     /// Tokens written.
     pub output_tokens: u64,
-    /// US dollars, where the program tells.
+    /// Tokens thought, where the program does not count them among the written ones.
+    pub reasoning_tokens: u64,
+    /// US dollars; null where neither the program tells nor a price is known.
     pub cost_usd: Option<f64>,
+    /// The dollars, or a part of them, were reckoned from a table of prices: the program told none.
+    pub estimated: bool,
+}
+
+impl Usage {
+    /// All tokens together, which is what budgets count.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens).saturating_add(self.reasoning_tokens)
+    }
+
+    /// Both together. A cost that one side does not know counts as none.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_add(other.input_tokens),
+            cached_tokens: self.cached_tokens.saturating_add(other.cached_tokens),
+            output_tokens: self.output_tokens.saturating_add(other.output_tokens),
+            reasoning_tokens: self.reasoning_tokens.saturating_add(other.reasoning_tokens),
+            cost_usd: match (self.cost_usd, other.cost_usd) {
+                (None, None) => None,
+                (one, two) => Some(one.unwrap_or(0.0) + two.unwrap_or(0.0)),
+            },
+            estimated: self.estimated || other.estimated,
+        }
+    }
+
+    /// What came on top of `earlier`; never less than nothing.
+    #[must_use]
+    pub fn minus(self, earlier: Self) -> Self {
+        Self {
+            input_tokens: self.input_tokens.saturating_sub(earlier.input_tokens),
+            cached_tokens: self.cached_tokens.saturating_sub(earlier.cached_tokens),
+            output_tokens: self.output_tokens.saturating_sub(earlier.output_tokens),
+            reasoning_tokens: self.reasoning_tokens.saturating_sub(earlier.reasoning_tokens),
+            cost_usd: self.cost_usd.map(|cost| (cost - earlier.cost_usd.unwrap_or(0.0)).max(0.0)),
+            estimated: self.estimated,
+        }
+    }
 }

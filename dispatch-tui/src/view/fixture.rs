@@ -112,7 +112,7 @@ pub(crate) fn run(n: u64, number: u64, state: &str, ended: bool) -> Run {
         exit_code: None,
         reason: None,
         question: None,
-        usage: Usage { input_tokens: 90_000, output_tokens: 6_200, cost_usd: Some(1.12) },
+        usage: Usage { input_tokens: 90_000, output_tokens: 6_200, cost_usd: Some(1.12), ..Usage::default() },
         branch: Some(format!("fix/issue-{number}")),
         pull_request_number: None,
         pull_request_url: None,

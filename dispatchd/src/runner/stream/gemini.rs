@@ -7,10 +7,15 @@ use super::{Event, Kind, Summary, Terminal, classify, count, text, tool_line};
 
 pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
     match text(v, "/type") {
+        "init" => {
+            summary.terminal = None;
+            summary.begin(Some(text(v, "/session_id")), text(v, "/model"), events);
+        }
         "message" if text(v, "/role") == "assistant" => {
             events.push(Event::new(Kind::Text, text(v, "/content")));
         }
         "tool_use" => {
+            summary.turns += 1;
             let input = v.get("parameters").unwrap_or(&Value::Null);
             events.push(Event::new(Kind::Tool, tool_line(text(v, "/tool_name"), input)));
         }
@@ -18,20 +23,27 @@ pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
         "error" => {
             let said = text(v, "/message");
             events.push(Event::new(Kind::Error, said));
-            summary.hint = Some((classify(None, said), said.to_owned()));
+            summary.hint = Some(summary.failure(None, said));
         }
         "result" => {
+            let (input, output) = (count(v, "/stats/input_tokens"), count(v, "/stats/output_tokens"));
             summary.usage = Usage {
-                input_tokens: count(v, "/stats/input_tokens"),
-                output_tokens: count(v, "/stats/output_tokens"),
-                cost_usd: None,
+                input_tokens: input,
+                cached_tokens: count(v, "/stats/cached"),
+                output_tokens: output,
+                // What was thought is in the total alone.
+                reasoning_tokens: count(v, "/stats/total_tokens").saturating_sub(input + output),
+                ..Usage::default()
             };
+            events.push(Event::usage(&summary.usage));
             summary.terminal = Some(if text(v, "/status") == "success" {
+                events.push(Event::new(Kind::Result, ""));
                 Terminal::Fine
             } else {
                 let said = text(v, "/error/message");
                 events.push(Event::new(Kind::Error, said));
-                Terminal::Bad(classify(None, said), said.to_owned())
+                let (class, why) = summary.failure(None, said);
+                Terminal::Bad(class, why)
             });
         }
         _ => {}

@@ -4,22 +4,26 @@
 mod classify;
 mod claude;
 mod codex;
+mod copilot;
+mod event;
 mod gemini;
+mod judge;
 mod opencode;
 mod review;
+mod wait;
+
+use std::collections::BTreeMap;
 
 use dispatch_shared::run::{EndClass, Usage};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::Value;
 
-use crate::edges::Exit;
-
 pub use classify::classify;
+pub use event::{Event, Kind};
+pub use wait::{Again, again};
 
-/// A line longer than this is cut; what follows it up to its end is dropped.
-const LINE_MAX: usize = 8 << 20;
-/// An event's text is cut to so many characters.
-const TEXT_MAX: usize = 4_000;
+/// A line longer than this is cut; what follows it up to its end is dropped. Tools put whole files into one line.
+const LINE_MAX: usize = 32 << 20;
 
 /// A dialect.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -35,60 +39,11 @@ pub enum Format {
     OpencodeJson,
     /// `coderabbit review --agent`.
     CoderabbitJson,
+    /// `copilot --output-format json`.
+    CopilotJson,
     /// Lines for a person; the exit code alone tells how it went.
     #[default]
     Plain,
-}
-
-/// What sort of event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// The program speaks.
-    Text,
-    /// It uses a tool.
-    Tool,
-    /// What the tool gave back.
-    ToolResult,
-    /// Something went wrong, perhaps only for now.
-    Error,
-    /// It is over, as the program says.
-    Result,
-    /// A line that is no event.
-    Output,
-    /// The runner speaks.
-    Note,
-}
-
-/// One event of a run, as `events.jsonl` keeps it beside its time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Event {
-    /// What sort.
-    pub kind: Kind,
-    /// For a person; may have several lines.
-    pub text: String,
-}
-
-impl Event {
-    fn new(kind: Kind, text: impl AsRef<str>) -> Self {
-        let text = text.as_ref().trim();
-        let mut cut: String = text.chars().take(TEXT_MAX).collect();
-        if cut.len() < text.len() {
-            cut.push('…');
-        }
-        Self { kind, text: cut }
-    }
-
-    /// The first line, short enough for a board.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let first = self.text.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().trim();
-        let clean: String = first.chars().filter(|c| !c.is_control()).take(160).collect();
-        match self.kind {
-            Kind::Tool => format!("› {clean}"),
-            _ => clean,
-        }
-    }
 }
 
 /// What the program itself said of its end.
@@ -98,6 +53,22 @@ pub enum Terminal {
     Fine,
     /// It did not, and how.
     Bad(EndClass, String),
+}
+
+impl Format {
+    /// Whether a program of this format says at its end how it went, so that silence is no success.
+    fn must_say(self) -> bool {
+        !matches!(self, Format::OpencodeJson | Format::Plain)
+    }
+}
+
+/// A session that goes on, and what had been used in it before.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Before {
+    /// Its id.
+    pub session: String,
+    /// The last total that it told.
+    pub total: Usage,
 }
 
 /// What has been read so far.
@@ -111,10 +82,63 @@ pub struct Summary {
     pub terminal: Option<Terminal>,
     /// The last error that was not terminal: what to believe if the program ends without a word.
     pub hint: Option<(EndClass, String)>,
+    /// The program's own id of the conversation, by which it can be taken up again.
+    pub session: Option<String>,
+    /// The model, as far as it is told.
+    pub model: Option<String>,
+    /// How often the model was asked.
+    pub turns: u64,
+    /// When the model may be asked again, if an error said so.
+    pub again: Option<Again>,
+    /// The total of the whole session, where the program counts so.
+    pub total: Option<Usage>,
+    /// A line of no format that reads like an error.
+    muttered: Option<(EndClass, String)>,
+    messages: BTreeMap<String, Usage>,
+    resumed: Option<Before>,
+}
+
+impl Summary {
+    /// A session began, or its model became known.
+    fn begin(&mut self, session: Option<&str>, model: &str, events: &mut Vec<Event>) {
+        self.session_is(session.unwrap_or_default());
+        if !model.is_empty() {
+            self.model = Some(model.to_owned());
+        }
+        let parts = [session.unwrap_or_default(), model];
+        let parts: Vec<&str> = parts.into_iter().filter(|p| !p.is_empty()).collect();
+        if !parts.is_empty() {
+            events.push(Event::new(Kind::Session, parts.join(", ")));
+        }
+    }
+
+    fn session_is(&mut self, id: &str) {
+        // It goes back as an argument: nothing that could be read as an option, or as more than one word.
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if !id.is_empty() && id.len() <= 128 && !id.starts_with('-') && id.chars().all(fine) {
+            self.session = Some(id.to_owned());
+        }
+    }
+
+    /// What had been used in this session before; nothing in a new one.
+    fn before(&self) -> Usage {
+        match &self.resumed {
+            Some(before) if self.session.as_ref() == Some(&before.session) => before.total,
+            _ => Usage::default(),
+        }
+    }
+
+    /// The class and sentence of an error, with the time that it names taken down.
+    fn failure(&mut self, status: Option<u64>, said: &str) -> (EndClass, String) {
+        if let Some(wait) = again(said) {
+            self.again = Some(wait);
+        }
+        (classify(status, said), said.to_owned())
+    }
 }
 
 /// Reads a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Reader {
     format: Format,
     line: Vec<u8>,
@@ -128,6 +152,13 @@ impl Reader {
     #[must_use]
     pub fn new(format: Format) -> Self {
         Self { format, line: Vec::new(), overlong: false, summary: Summary::default() }
+    }
+
+    /// The stream belongs to a session that was taken up again.
+    #[must_use]
+    pub fn resuming(mut self, before: Option<Before>) -> Self {
+        self.summary.resumed = before;
+        self
     }
 
     /// Takes the next bytes, returns the events that are complete with them.
@@ -162,77 +193,63 @@ impl Reader {
         let cut = std::mem::take(&mut self.overlong);
         let text = String::from_utf8_lossy(&line);
         let before = events.len();
-        let value = if cut || self.format == Format::Plain {
-            None
+        if cut || self.format == Format::Plain {
+            self.loose(&text, events);
         } else {
-            serde_json::from_str::<Value>(text.trim()).ok().filter(|v| v.is_object())
-        };
-        match value {
-            Some(value) => match self.format {
-                Format::ClaudeStreamJson => claude::read(&value, &mut self.summary, events),
-                Format::CodexJson => codex::read(&value, &mut self.summary, events),
-                Format::GeminiStreamJson => gemini::read(&value, &mut self.summary, events),
-                Format::OpencodeJson => opencode::read(&value, &mut self.summary, events),
-                Format::CoderabbitJson => review::read(&value, &mut self.summary, events),
-                Format::Plain => {}
-            },
-            None => {
-                let text = text.trim_end();
-                if !text.is_empty() {
-                    events.push(Event::new(Kind::Output, text));
-                }
-            }
+            self.pieces(&text, events);
         }
         if let Some(line) = events[before..].iter().rev().map(Event::line).find(|l| !l.is_empty()) {
             self.summary.last_event = Some(line);
         }
     }
+}
 
-    /// How a program that ended with `exit` fared.
-    ///
-    /// # Errors
-    /// The class and a sentence, if it did not end well.
-    pub fn judge(&self, exit: Exit) -> Result<(), (EndClass, String)> {
-        let code = match exit {
-            Exit::Code(code) => code,
-            Exit::OutOfMemory => {
-                return Err((EndClass::Crashed, "it ran out of memory: raise runner.memory".into()));
+impl Reader {
+    /// The events in a line, and what stands around them: another stream's words may come before one without an end of
+    /// line between, and two may have lost theirs. Nothing is looked for inside an event that is broken: what stands there
+    /// is somebody's text.
+    fn pieces(&mut self, text: &str, events: &mut Vec<Event>) {
+        let mut rest = text.trim();
+        while let Some(start) = if rest.starts_with('{') { Some(0) } else { rest.find("{\"type\":") } {
+            let mut values = serde_json::Deserializer::from_str(&rest[start..]).into_iter::<Value>();
+            let Some(Ok(value)) = values.next() else { break };
+            let end = start + values.byte_offset();
+            self.loose(&rest[..start], events);
+            self.event(&value, events);
+            rest = rest[end..].trim_start();
+        }
+        self.loose(rest, events);
+    }
+
+    /// Text that is no event.
+    fn loose(&mut self, text: &str, events: &mut Vec<Event>) {
+        let text = text.trim_end();
+        if text.is_empty() {
+            return;
+        }
+        events.push(Event::new(Kind::Output, text));
+        let head: String = text.trim_start().chars().take(2_000).collect();
+        let lower = head.to_lowercase();
+        let like_an_error = ["error", "fatal", "[api error", "failed", "not logged in", "invalid api key"];
+        if like_an_error.iter().any(|word| lower.starts_with(word)) {
+            let (class, why) = self.summary.failure(None, &head);
+            if class != EndClass::Failed {
+                self.summary.muttered = Some((class, why));
             }
-            Exit::Lost => {
-                return Err((EndClass::Lost, "it vanished and left no exit code".into()));
-            }
-        };
-        if let Some(Terminal::Bad(class, why)) = &self.summary.terminal {
-            return Err((*class, why.clone()));
         }
-        let said = self.summary.terminal.is_some();
-        let must_say = matches!(
-            self.format,
-            Format::ClaudeStreamJson | Format::CodexJson | Format::GeminiStreamJson | Format::CoderabbitJson
-        );
-        // opencode has no terminal event: there its error event is the last word.
-        if code == 0 && (said || (!must_say && self.summary.hint.is_none())) {
-            return Ok(());
+    }
+
+    fn event(&mut self, value: &Value, events: &mut Vec<Event>) {
+        let summary = &mut self.summary;
+        match self.format {
+            Format::ClaudeStreamJson => claude::read(value, summary, events),
+            Format::CodexJson => codex::read(value, summary, events),
+            Format::GeminiStreamJson => gemini::read(value, summary, events),
+            Format::OpencodeJson => opencode::read(value, summary, events),
+            Format::CoderabbitJson => review::read(value, summary, events),
+            Format::CopilotJson => copilot::read(value, summary, events),
+            Format::Plain => {}
         }
-        if self.format == Format::GeminiStreamJson
-            && let Some((class, why)) = gemini::exit_code(code)
-        {
-            return Err((class, why));
-        }
-        if let Some((class, why)) = &self.summary.hint
-            && !said
-        {
-            return Err((*class, why.clone()));
-        }
-        Err(match code {
-            0 => (EndClass::Failed, "it ended without saying how it went".into()),
-            125..=127 => (
-                EndClass::Crashed,
-                format!("it could not start (exit code {code}): is the program in the image?"),
-            ),
-            129..=192 => (EndClass::Crashed, format!("it died of signal {} (exit code {code})", code - 128)),
-            _ => (EndClass::Failed, format!("it failed with exit code {code}")),
-        })
     }
 }
 

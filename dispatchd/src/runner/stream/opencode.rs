@@ -3,9 +3,12 @@
 
 use serde_json::Value;
 
-use super::{Event, Kind, Summary, classify, count, text, tool_line};
+use super::{Event, Kind, Summary, again, count, text, tool_line};
 
 pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
+    if summary.session.is_none() {
+        summary.begin(Some(text(v, "/sessionID")), "", events);
+    }
     match text(v, "/type") {
         "text" => events.push(Event::new(Kind::Text, text(v, "/part/text"))),
         "tool_use" => {
@@ -14,14 +17,18 @@ pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
             events.push(Event::new(Kind::ToolResult, text(v, "/part/state/output")));
         }
         "step_finish" => {
+            summary.turns += 1;
             let usage = &mut summary.usage;
             usage.input_tokens += count(v, "/part/tokens/input")
                 + count(v, "/part/tokens/cache/read")
                 + count(v, "/part/tokens/cache/write");
+            usage.cached_tokens += count(v, "/part/tokens/cache/read");
             usage.output_tokens += count(v, "/part/tokens/output");
+            usage.reasoning_tokens += count(v, "/part/tokens/reasoning");
             if let Some(cost) = v.pointer("/part/cost").and_then(Value::as_f64) {
                 usage.cost_usd = Some(usage.cost_usd.unwrap_or(0.0) + cost);
             }
+            events.push(Event::usage(usage));
             summary.hint = None;
         }
         "error" => {
@@ -31,7 +38,11 @@ pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
                 said => said,
             };
             events.push(Event::new(Kind::Error, said));
-            summary.hint = Some((classify(status, said), said.to_owned()));
+            summary.hint = Some(summary.failure(status, said));
+            let header = text(v, "/error/data/responseHeaders/retry-after");
+            if let Some(wait) = again(&format!("retry-after: {header}")) {
+                summary.again = Some(wait);
+            }
         }
         _ => {}
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Event, Kind, Summary, Terminal, classify, text};
+use super::{Event, Kind, Summary, Terminal, text};
 
 pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
     let said = ["/message", "/title", "/comment", "/error/message", "/error"]
@@ -27,7 +27,8 @@ pub(super) fn read(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
         }
         "error" => {
             events.push(Event::new(Kind::Error, said));
-            summary.terminal = Some(Terminal::Bad(classify(None, said), said.to_owned()));
+            let (class, why) = summary.failure(None, said);
+            summary.terminal = Some(Terminal::Bad(class, why));
         }
         _ => {}
     }

@@ -23,6 +23,8 @@ use crate::core::reconcile::Reconcile;
 use crate::credentials::places::{self, Places};
 use crate::credentials::{self, Credentials};
 use crate::groomer::settings as groomer;
+use crate::runner::agents::Agents;
+use crate::runner::prices::{Price, Prices};
 use crate::runner::settings::{Settings as Runner, Span};
 
 /// The file as it is written.
@@ -45,6 +47,8 @@ pub struct File {
     pub followup: followup::Followup,
     /// The built-in runner.
     pub runner: Runner,
+    /// What models cost, laid over the built-in prices.
+    pub prices: BTreeMap<String, Price>,
     /// The TCP listener.
     pub api: doors::Api,
 }
@@ -253,6 +257,8 @@ fn from_file(
     }
     let policy = policy(&file, &path, env)?;
     let mut file = file;
+    file.runner.prices = file.prices.clone();
+    programs(&file).map_err(|why| ConfigError(format!("{}: {why}", path.display())))?;
     if let Some(runtime) = env("DISPATCH_RUNTIME").or_else(|| env("CORE_AGENT_RUNTIME")) {
         file.runner.runtime = runtime.parse().map_err(|e| ConfigError(format!("DISPATCH_RUNTIME: {e}")))?;
     }
@@ -290,6 +296,17 @@ fn from_file(
         seed,
         policy,
     })
+}
+
+/// Whether every program that is described or named is one.
+fn programs(file: &File) -> Result<(), String> {
+    Prices::new(&file.prices)?;
+    let agents = Agents::new(&file.runner.agents)?;
+    agents.get(&file.runner.agent).map_err(|e| format!("key `runner.agent`: {e}"))?;
+    for (lane, program) in &file.runner.lane_agents {
+        agents.get(program).map_err(|e| format!("key `runner.lane_agents.{lane}`: {e}"))?;
+    }
+    Ok(())
 }
 
 /// Reads the text of the file at `path`.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::settings::Span;
 use super::stream::Format;
 
 const BUILT_IN: &str = include_str!("../../../assets/agents.toml");
@@ -24,7 +25,7 @@ pub(super) const WITHHELD: [&str; 8] = [
 ];
 
 /// One entry as it is written; what is absent is taken from the built-in entry of the same name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Entry {
     /// The program and its arguments, with placeholders.
@@ -43,6 +44,46 @@ pub struct Entry {
     pub produces: Option<Produces>,
     /// The name of an embedded script, instead of argv.
     pub script: Option<String>,
+    /// The arguments that take an earlier session up again.
+    pub resume: Option<Vec<String>>,
+    /// The arguments that limit the turns.
+    pub turns: Option<Vec<String>>,
+    /// The arguments that limit the dollars.
+    pub usd: Option<Vec<String>>,
+    /// The model whose price counts where neither the run nor the program names one.
+    pub priced_as: Option<String>,
+    /// What one run may use.
+    pub limits: Option<Limits>,
+    /// Variants by name: `program:name`.
+    pub profiles: Option<BTreeMap<String, Profile>>,
+}
+
+/// What one run of a program may use; what is absent is not limited here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// How often the model may be asked.
+    pub turns: Option<u64>,
+    /// US dollars.
+    pub usd: Option<f64>,
+    /// Tokens, read and written.
+    pub tokens: Option<u64>,
+    /// The longest that it may work, instead of `runner.timeout`.
+    pub timeout: Option<Span>,
+    /// The longest that it may be silent, instead of `runner.stall_timeout`.
+    pub stall_timeout: Option<Span>,
+}
+
+/// A variant of a program.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Profile {
+    /// The model.
+    pub model: Option<String>,
+    /// Arguments, put where those that name the model stand.
+    pub args: Vec<String>,
+    /// Further fixed environment.
+    pub set: BTreeMap<String, String>,
 }
 
 /// What a program's success looks like.
@@ -57,7 +98,7 @@ pub enum Produces {
 }
 
 /// A program that can be run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Agent {
     /// Its name, without the model.
     pub name: String,
@@ -75,21 +116,26 @@ pub struct Agent {
     pub credentials: Vec<String>,
     /// The embedded script that it is, to be written into the run's home.
     pub script: Option<&'static str>,
+    /// What one run may use.
+    pub limits: Limits,
+    /// The model whose price counts where neither the run nor the program names one.
+    pub priced_as: Option<String>,
     argv: Vec<String>,
-    model_argv: Vec<String>,
+    /// What stands for each placeholder that is an argument of its own.
+    parts: BTreeMap<&'static str, Vec<String>>,
+    resume: Vec<String>,
 }
 
 /// Where the embedded script is put, below the run's home.
 pub const SCRIPT_NAME: &str = ".dispatch-agent.sh";
 
 impl Agent {
-    /// The program and its arguments for one run.
+    /// The program and its arguments for one run; `session` is the earlier one that it goes on with.
     #[must_use]
-    pub fn argv(&self, dir: &Path, home: &Path, base: &str) -> Vec<String> {
+    pub fn argv(&self, dir: &Path, home: &Path, base: &str, session: Option<&str>) -> Vec<String> {
         if self.script.is_some() {
             return vec!["sh".into(), home.join(SCRIPT_NAME).display().to_string()];
         }
-        let model = self.model.as_deref();
         let fill = |arg: &String| {
             arg.replace("{dir}", &dir.display().to_string())
                 .replace("{home}", &home.display().to_string())
@@ -97,13 +143,29 @@ impl Agent {
         };
         let mut argv = Vec::new();
         for arg in &self.argv {
-            if arg != "{model}" {
-                argv.push(fill(arg));
-            } else if let Some(model) = model {
-                argv.extend(self.model_argv.iter().map(|a| fill(a).replace("{model}", model)));
+            match (arg.as_str(), self.parts.get(arg.as_str())) {
+                ("{resume}", _) => {
+                    let filled =
+                        |session: &str| self.resume.iter().map(|a| a.replace("{session}", session)).collect();
+                    argv.extend(session.map(filled).unwrap_or_else(Vec::new));
+                }
+                (_, Some(part)) => argv.extend(part.iter().map(fill)),
+                _ => argv.push(fill(arg)),
             }
         }
         argv
+    }
+
+    /// Whether the program has a way to take an earlier session up again.
+    #[must_use]
+    pub fn resumes(&self) -> bool {
+        !self.resume.is_empty()
+    }
+
+    /// Whether the program itself keeps to a limit of turns.
+    #[must_use]
+    pub fn counts_turns(&self) -> bool {
+        self.parts.get("{limits}").is_some_and(|part| part.iter().any(|a| a.contains("turns")))
     }
 }
 
@@ -134,6 +196,12 @@ impl Agents {
                 credentials: over.credentials.clone().or(base.credentials),
                 produces: over.produces.or(base.produces),
                 script,
+                resume: over.resume.clone().or(base.resume),
+                turns: over.turns.clone().or(base.turns),
+                usd: over.usd.clone().or(base.usd),
+                priced_as: over.priced_as.clone().or(base.priced_as),
+                limits: over.limits.or(base.limits),
+                profiles: over.profiles.clone().or(base.profiles),
             };
             entries.insert(name.clone(), merged);
         }
@@ -157,8 +225,10 @@ impl Agents {
         let ends = std::iter::once(program.len()).chain(program.rmatch_indices(':').map(|(at, _)| at));
         for end in ends {
             if let Some(entry) = self.entries.get(&program[..end]) {
-                let model = program.get(end + 1..).filter(|m| !m.is_empty());
-                return Ok(agent(&program[..end], model, entry));
+                let rest = program.get(end + 1..).filter(|m| !m.is_empty());
+                let profile = rest.and_then(|name| entry.profiles.as_ref()?.get(name));
+                let model = if profile.is_some() { None } else { rest };
+                return Ok(agent(&program[..end], model, profile, entry));
             }
         }
         let known: Vec<&str> = self.names().collect();
@@ -176,8 +246,22 @@ fn check(entry: &Entry) -> Result<(), String> {
         (Some(argv), None) if !argv.is_empty() => {}
         _ => return Err("argv is missing".into()),
     }
+    placeholders(entry)?;
     for name in entry.env.iter().flatten() {
         check_env(name)?;
+    }
+    let profiles = || entry.profiles.iter().flatten();
+    let fixed = entry.set.iter().flatten().chain(profiles().flat_map(|(_, p)| &p.set));
+    for (name, _) in fixed {
+        check_env(name)?;
+    }
+    if let Some(usd) = entry.limits.and_then(|l| l.usd)
+        && !(usd.is_finite() && usd > 0.0)
+    {
+        return Err("limits.usd must be a number of dollars above 0".into());
+    }
+    if let Some((name, _)) = profiles().find(|(name, _)| name.is_empty() || name.contains(':')) {
+        return Err(format!("`{name}` is no name of a profile"));
     }
     for file in entry.credentials.iter().flatten() {
         let path = Path::new(file);
@@ -185,6 +269,41 @@ fn check(entry: &Entry) -> Result<(), String> {
         if !inside || file.is_empty() {
             return Err(format!("credential file `{file}` must be a path below the home directory"));
         }
+    }
+    Ok(())
+}
+
+/// Whether what is to be put into the arguments has a place there, and every placeholder has a meaning.
+fn placeholders(entry: &Entry) -> Result<(), String> {
+    let Some(argv) = &entry.argv else { return Ok(()) };
+    let has = |name: &str| argv.iter().any(|a| a == name);
+    let is_named = |part: &Option<Vec<String>>, name: &str| {
+        part.as_ref().is_none_or(|args| args.iter().any(|a| a.contains(name)))
+    };
+    let parts = [
+        ("model", &entry.model, "{model}", "{model}"),
+        ("resume", &entry.resume, "{resume}", "{session}"),
+        ("turns", &entry.turns, "{limits}", "{turns}"),
+        ("usd", &entry.usd, "{limits}", "{usd}"),
+    ];
+    for (field, part, place, inside) in parts {
+        if part.is_some() && !has(place) {
+            return Err(format!("{field} is given, but argv has no `{place}` where it belongs"));
+        }
+        if !is_named(part, inside) {
+            return Err(format!("{field} does not say `{inside}`"));
+        }
+    }
+    if has("{model}") && entry.model.is_none() {
+        return Err("argv has `{model}`, but model does not say how it is named".into());
+    }
+    let profiles = || entry.profiles.iter().flatten();
+    if let Some((name, _)) =
+        profiles().find(|(_, p)| !(p.args.is_empty() && p.model.is_none())).filter(|_| !has("{model}"))
+    {
+        return Err(format!(
+            "profiles.{name} has a model or arguments, but argv has no `{{model}}` where they belong"
+        ));
     }
     Ok(())
 }
@@ -204,80 +323,35 @@ pub fn check_env(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn agent(name: &str, model: Option<&str>, entry: &Entry) -> Agent {
+fn agent(name: &str, model: Option<&str>, profile: Option<&Profile>, entry: &Entry) -> Agent {
+    let model = model.or(profile.and_then(|p| p.model.as_deref()));
+    let limits = entry.limits.unwrap_or_default();
+    let part = |args: &Option<Vec<String>>, place: &str, value: Option<String>| -> Vec<String> {
+        let Some(value) = value else { return Vec::new() };
+        args.iter().flatten().map(|a| a.replace(place, &value)).collect()
+    };
+    let mut named = part(&entry.model, "{model}", model.map(str::to_owned));
+    named.extend(profile.into_iter().flat_map(|p| p.args.iter().cloned()));
+    let mut limited = part(&entry.turns, "{turns}", limits.turns.map(|n| n.to_string()));
+    limited.extend(part(&entry.usd, "{usd}", limits.usd.map(|n| n.to_string())));
+    let mut set = entry.set.clone().unwrap_or_default();
+    set.extend(profile.into_iter().flat_map(|p| p.set.clone()));
     Agent {
         name: name.to_owned(),
         model: model.map(str::to_owned),
         format: entry.format.unwrap_or_default(),
         produces: entry.produces.unwrap_or_default(),
         env: entry.env.clone().unwrap_or_default(),
-        set: entry.set.clone().unwrap_or_default().into_iter().collect(),
+        set: set.into_iter().collect(),
         credentials: entry.credentials.clone().unwrap_or_default(),
         script: entry.script.as_ref().map(|_| DEMO),
+        limits,
+        priced_as: entry.priced_as.clone(),
         argv: entry.argv.clone().unwrap_or_default(),
-        model_argv: entry.model.clone().unwrap_or_default(),
+        parts: [("{model}", named), ("{limits}", limited)].into(),
+        resume: entry.resume.clone().unwrap_or_default(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn built_in() -> Agents {
-        Agents::new(&BTreeMap::new()).unwrap()
-    }
-
-    fn argv(program: &str) -> String {
-        built_in().get(program).unwrap().argv(Path::new("/w/repo"), Path::new("/w/home"), "main").join(" ")
-    }
-
-    #[test]
-    fn the_model_is_named_or_left_out() {
-        assert!(argv("claude").ends_with("--strict-mcp-config"));
-        assert!(argv("claude:opus").ends_with("--model opus"));
-        assert!(argv("codex:gpt-5").ends_with("-C /w/repo -m gpt-5 -"));
-        assert!(argv("codex").ends_with("-C /w/repo -"));
-        assert!(argv("opencode:ollama/qwen3:8b").contains("-m ollama/qwen3:8b --dir /w/repo"));
-    }
-
-    #[test]
-    fn the_longest_entry_wins() {
-        assert_eq!(argv("codex:review"), "codex exec review --base main");
-        assert_eq!(built_in().get("codex:review").unwrap().produces, Produces::Review);
-        assert_eq!(argv("codex:review:gpt-5"), "codex exec review --base main -m gpt-5");
-        assert!(built_in().get("cluade").unwrap_err().contains("claude"));
-    }
-
-    #[test]
-    fn the_demo_is_a_script_in_the_home() {
-        assert_eq!(argv("demo"), "sh /w/home/.dispatch-agent.sh");
-        assert!(built_in().get("demo").unwrap().script.is_some());
-    }
-
-    #[test]
-    fn a_user_lays_entries_over_the_built_in_ones() {
-        let user: BTreeMap<String, Entry> = toml::from_str(
-            "[claude]\nenv = ['MY_KEY']\n[mine]\nargv = ['mine', '{dir}']\n[demo]\nargv = ['x']",
-        )
-        .unwrap();
-        let agents = Agents::new(&user).unwrap();
-        let claude = agents.get("claude").unwrap();
-        assert_eq!(claude.env, ["MY_KEY"]);
-        assert_eq!(claude.format, Format::ClaudeStreamJson, "what is not named stays");
-        assert_eq!(agents.get("mine").unwrap().format, Format::Plain);
-        assert!(agents.get("demo").unwrap().script.is_none());
-    }
-
-    #[test]
-    fn forge_tokens_and_paths_outside_home_are_refused() {
-        for bad in [
-            "[a]\nargv = ['a']\nenv = ['GITHUB_TOKEN']",
-            "[a]\nargv = ['a']\ncredentials = ['../x']",
-            "[a]\nargv = ['a']\ncredentials = ['/etc/shadow']",
-            "[a]\nformat = 'plain'",
-        ] {
-            let user: BTreeMap<String, Entry> = toml::from_str(bad).unwrap();
-            assert!(Agents::new(&user).unwrap_err().contains("runner.agents.a"), "{bad}");
-        }
-    }
-}
+mod tests;

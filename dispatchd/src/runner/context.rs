@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
+use dispatch_shared::run::Usage;
 use tokio_util::sync::CancellationToken;
 
-use super::agents::Agents;
+use super::agents::{Agent, Agents};
 use super::log::RunLogs;
+use super::prices::Prices;
 use super::settings::Settings;
+use super::stream::Summary;
 use super::templates::Templates;
 use super::workspace::Workspaces;
 use crate::core::command::{Command, RunStep};
@@ -24,6 +27,7 @@ pub(super) struct Context {
     pub(super) edges: Edges,
     pub(super) settings: Settings,
     pub(super) agents: Agents,
+    pub(super) prices: Prices,
     pub(super) spaces: Workspaces,
     pub(super) templates: Templates,
     pub(super) logs: Arc<RunLogs>,
@@ -138,6 +142,12 @@ impl Seat {
 }
 
 impl Context {
+    /// What has been used, in dollars too where a price is known.
+    pub(super) fn used(&self, agent: &Agent, summary: &Summary) -> Usage {
+        let model = agent.model.as_deref().or(summary.model.as_deref()).or(agent.priced_as.as_deref());
+        self.prices.reckon(model, summary.usage)
+    }
+
     /// Renews the claim of a live run for as long as it is polled: at once, for a daemon before this one may have left it
     /// shortly before its end, and then three times a lease.
     pub(super) async fn renew(&self, run: &Run) -> std::convert::Infallible {

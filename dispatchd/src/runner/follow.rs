@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
-use dispatch_shared::run::{EndClass, Phase};
+use dispatch_shared::run::{EndClass, Phase, Usage};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
+use super::agents::Agent;
 use super::context::{Halt, Seat};
 use super::log::{Stream, Writer};
 use super::stream::Reader;
@@ -70,6 +71,26 @@ fn left(run: &Run, now: Timestamp, timeout: Duration) -> Duration {
     timeout.saturating_sub(began.map_or(Duration::ZERO, |at| now.since(at)))
 }
 
+/// Whether the run has used up what it may use.
+fn spent(_seat: &Seat, agent: &Agent, reader: &Reader, used: &Usage) -> Option<Stop> {
+    let limits = &agent.limits;
+    let name = &agent.name;
+    if let Some(most) = limits.turns.filter(|most| reader.summary.turns > *most && !agent.counts_turns()) {
+        let why = format!("it asked its model more than {most} times, the limit of {name} (limits.turns)");
+        return Some((EndClass::Turns, why).into());
+    }
+    if let Some(most) = limits.usd.filter(|most| used.cost_usd.is_some_and(|cost| cost >= *most)) {
+        return Some(
+            (EndClass::Budget, format!("it used up the ${most} of {name} for one run (limits.usd)")).into(),
+        );
+    }
+    if let Some(most) = limits.tokens.filter(|most| used.tokens() >= *most) {
+        let why = format!("it used up the {most} tokens of {name} for one run (limits.tokens)");
+        return Some((EndClass::Budget, why).into());
+    }
+    None
+}
+
 /// Follows `handle` from where the log stands until the program ends, and ends it if its time is up or a kill comes.
 ///
 /// # Errors
@@ -77,18 +98,23 @@ fn left(run: &Run, now: Timestamp, timeout: Duration) -> Duration {
 pub(super) async fn follow(
     seat: &Seat,
     run: &Run,
+    agent: &Agent,
     handle: &Handle,
     writer: &mut Writer,
     reader: &mut Reader,
 ) -> Result<Exit, Stop> {
     let settings = &seat.ctx.settings;
+    let timeout = agent.limits.timeout.unwrap_or(settings.timeout).0;
+    let stall_timeout = agent.limits.stall_timeout.unwrap_or(settings.stall_timeout).0;
     if let Err(error) = replay(seat, writer, reader) {
         tracing::warn!(run = %seat.run, %error, "the log could not be read again");
     }
     let mut logs = open(seat, handle, writer.raw_len()).await;
-    let deadline = Instant::now() + left(run, seat.ctx.edges.clock.now(), settings.timeout.0);
+    let deadline = Instant::now() + left(run, seat.ctx.edges.clock.now(), timeout);
     let mut heard = Instant::now();
-    let mut told = (None, reader.summary.usage);
+    let news_of =
+        |reader: &Reader| (reader.summary.last_event.clone(), seat.ctx.used(agent, &reader.summary));
+    let mut told = (None, news_of(reader).1);
     let mut tell_at = Instant::now();
     let mut buffer = vec![0; 64 << 10];
     let wait = seat.engine.wait(handle);
@@ -96,7 +122,7 @@ pub(super) async fn follow(
     let halt = seat.halt();
     tokio::pin!(halt);
     let exit = loop {
-        let news = (reader.summary.last_event.clone(), reader.summary.usage) != told;
+        let news = news_of(reader) != told;
         tokio::select! {
             halt = &mut halt => {
                 if let Halt::Kill(kill) = &halt {
@@ -118,17 +144,23 @@ pub(super) async fn follow(
                 }
             }
             () = tokio::time::sleep_until(tell_at), if news => {
-                told = (reader.summary.last_event.clone(), reader.summary.usage);
+                told = news_of(reader);
                 tell_at = Instant::now() + TELL;
                 let last_event = told.0.clone().unwrap_or_default();
                 seat.step(RunStep::Output { last_event, usage: told.1 }).await?;
+                // What has said its last word only has to leave: what it did is not thrown away.
+                if reader.summary.terminal.is_none()
+                    && let Some(stop) = spent(seat, agent, reader, &told.1)
+                {
+                    break Err(stop);
+                }
             }
             () = tokio::time::sleep_until(deadline) => {
-                let why = format!("it worked longer than runner.timeout, {} s", settings.timeout.0.as_secs());
+                let why = format!("it worked longer than its timeout, {} s", timeout.as_secs());
                 break Err(Stop::from((EndClass::TimedOut, why)));
             }
-            () = tokio::time::sleep_until(heard + settings.stall_timeout.0) => {
-                let why = format!("it was silent longer than runner.stall_timeout, {} s", settings.stall_timeout.0.as_secs());
+            () = tokio::time::sleep_until(heard + stall_timeout) => {
+                let why = format!("it was silent longer than its stall_timeout, {} s", stall_timeout.as_secs());
                 break Err(Stop::from((EndClass::Stalled, why)));
             }
         }

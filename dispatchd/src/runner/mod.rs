@@ -18,6 +18,7 @@ mod hand;
 mod hooks;
 pub mod log;
 mod prepare;
+pub mod prices;
 mod prompt;
 mod publish;
 pub mod runtime;
@@ -85,6 +86,7 @@ impl Runner {
         logs: Arc<RunLogs>,
     ) -> Result<Self, String> {
         let agents = agents::Agents::new(&settings.agents)?;
+        let prices = prices::Prices::new(&settings.prices)?;
         let templates = templates::Templates::new(settings.templates.clone());
         templates
             .get(templates::Kind::Prompt, &settings.template)
@@ -102,7 +104,8 @@ impl Runner {
             logs.announce(run.id);
         }
         let shutdown = CancellationToken::new();
-        let ctx = Context { ledger, forges, edges, settings, agents, spaces, templates, logs, shutdown };
+        let ctx =
+            Context { ledger, forges, edges, settings, agents, prices, spaces, templates, logs, shutdown };
         let note = watch::Sender::new("looking for an engine".to_owned());
         Ok(Self { ctx: Arc::new(ctx), state_dir, engine: None, note })
     }

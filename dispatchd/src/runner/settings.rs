@@ -10,6 +10,7 @@ use dispatch_shared::run::RuntimeKind;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::agents::Entry;
+use super::prices::Price;
 
 /// See the module. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -59,6 +60,9 @@ pub struct Settings {
     pub env: Vec<String>,
     /// Programs by name, laid over the built-in ones field by field.
     pub agents: BTreeMap<String, Entry>,
+    /// Prices of models, laid over the built-in ones; from `[prices]`.
+    #[serde(skip)]
+    pub prices: BTreeMap<String, Price>,
     /// The template of prompts, where a run by hand names no other.
     pub template: String,
     /// A directory with templates of one's own: `NAME.md`, `plans/NAME.md`, `personas/NAME.md`.
@@ -92,6 +96,7 @@ impl Default for Settings {
             hooks: Hooks::default(),
             env: Vec::new(),
             agents: BTreeMap::new(),
+            prices: BTreeMap::new(),
             template: "coding".into(),
             templates: None,
             log_limit: Size(64 << 20),

@@ -128,8 +128,8 @@ impl Life {
                 let now = ctx.edges.clock.now();
                 let _ = writer.note(now, "the daemon was restarted and goes on with this run");
             }
-            let ended = follow::follow(&self.seat, run, &handle, &mut writer, &mut reader).await;
-            self.usage = reader.summary.usage;
+            let ended = follow::follow(&self.seat, run, &agent, &handle, &mut writer, &mut reader).await;
+            self.usage = ctx.used(&agent, &reader.summary);
             let exit = ended?;
             if let Exit::Code(code) = exit {
                 exit_code = Some(code);
@@ -173,7 +173,7 @@ impl Life {
         writer: &mut Writer,
     ) -> Result<(), Stop> {
         let ctx = &self.seat.ctx;
-        let argv = agent.argv(&ws.repo, &ws.home, &ws.base);
+        let argv = agent.argv(&ws.repo, &ws.home, &ws.base, None);
         let spec = prepare::spec(&self.seat, run, agent, ws, argv);
         ctx.edges.hook.before("runner.start").map_err(|e| crashed(format!("start: {e}")))?;
         let note = format!("{} on {} starts, attempt {}", run.program, repo.name, run.attempt.ordinal());

@@ -2,6 +2,7 @@
 //!
 //! Every key is optional; an unknown one is an error that names file, line and key.
 
+pub mod budgets;
 pub mod doors;
 pub mod followup;
 pub mod token;
@@ -47,6 +48,10 @@ pub struct File {
     pub followup: followup::Followup,
     /// The built-in runner.
     pub runner: Runner,
+    /// What may be spent.
+    pub budgets: budgets::Budgets,
+    /// How far apart runs start, by program, or program and model.
+    pub pacing: BTreeMap<String, budgets::Pacing>,
     /// What models cost, laid over the built-in prices.
     pub prices: BTreeMap<String, Price>,
     /// The TCP listener.
@@ -306,6 +311,10 @@ fn programs(file: &File) -> Result<(), String> {
     for (lane, program) in &file.runner.lane_agents {
         agents.get(program).map_err(|e| format!("key `runner.lane_agents.{lane}`: {e}"))?;
     }
+    let budgets = file.budgets.programs.keys().map(|name| ("budgets.programs", name));
+    for (key, name) in budgets.chain(file.pacing.keys().map(|name| ("pacing", name))) {
+        agents.get(name).map_err(|e| format!("key `{key}.{name}`: {e}"))?;
+    }
     Ok(())
 }
 
@@ -389,6 +398,8 @@ fn policy(
     };
     let limits = file.limits.policy(&lanes, &aliases).map_err(wrong)?;
     Ok(Policy {
+        budgets: file.budgets.policy().map_err(wrong)?,
+        pacing: file.pacing.iter().map(|(name, pace)| (name.clone(), pace.policy())).collect(),
         limits,
         reconcile: file.sync.reconcile,
         lanes,

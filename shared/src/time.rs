@@ -88,6 +88,57 @@ impl<'de> Deserialize<'de> for Timestamp {
     }
 }
 
+/// A time zone, for what goes by the operator's day: when a day begins, and which one an instant belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone(jiff::tz::TimeZone);
+
+impl Default for Zone {
+    /// UTC.
+    fn default() -> Self {
+        Self(jiff::tz::TimeZone::UTC)
+    }
+}
+
+impl FromStr for Zone {
+    type Err = String;
+    /// Reads a name like `UTC` or `Europe/Berlin`.
+    fn from_str(name: &str) -> Result<Self, String> {
+        if name.eq_ignore_ascii_case("utc") {
+            return Ok(Self::default());
+        }
+        jiff::tz::TimeZone::get(name)
+            .map(Self)
+            .map_err(|_| format!("`{name}` is no time zone: write UTC, or a name like Europe/Berlin"))
+    }
+}
+
+impl Zone {
+    /// The day that `at` belongs to: days since 1970-01-01 on that zone's calendar.
+    #[must_use]
+    pub fn day(&self, at: Timestamp) -> i32 {
+        let Some(there) = self.there(at) else { return 0 };
+        let epoch = jiff::civil::date(1970, 1, 1);
+        (there.date() - epoch).get_days()
+    }
+
+    /// When the day after the one of `at` begins; `at` itself if the calendar ends before.
+    #[must_use]
+    pub fn next_day(&self, at: Timestamp) -> Timestamp {
+        let next = self.there(at).and_then(|there| there.tomorrow().ok()?.start_of_day().ok());
+        next.map_or(at, |day| Timestamp(day.timestamp().as_millisecond()))
+    }
+
+    fn there(&self, at: Timestamp) -> Option<jiff::Zoned> {
+        Some(jiff::Timestamp::from_millisecond(at.0).ok()?.to_zoned(self.0.clone()))
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.iana_name().unwrap_or("UTC"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +156,19 @@ mod tests {
         let (a, b) = (Timestamp(1_000), Timestamp(3_000));
         assert_eq!(b.since(a), Duration::from_secs(2));
         assert_eq!(a.since(b), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_of_its_zone() {
+        let at = Timestamp::parse("2026-11-20T23:30:00Z").unwrap();
+        let (utc, berlin) = (Zone::default(), "Europe/Berlin".parse::<Zone>().unwrap());
+        assert_eq!(berlin.day(at), utc.day(at) + 1, "it is tomorrow there already");
+        assert_eq!(utc.next_day(at).to_string(), "2026-11-21T00:00:00.000Z");
+        assert_eq!(berlin.next_day(at).to_string(), "2026-11-21T23:00:00.000Z");
+        // The night in which the clocks go back has 25 hours.
+        let autumn = Timestamp::parse("2026-10-24T22:00:00Z").unwrap();
+        assert_eq!(berlin.next_day(autumn).since(autumn), Duration::from_secs(25 * 3_600));
+        assert!("Europe/Nowhere".parse::<Zone>().unwrap_err().contains("Europe/Nowhere"));
+        assert_eq!(utc.day(Timestamp(0)), 0);
     }
 }

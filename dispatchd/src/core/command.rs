@@ -345,6 +345,10 @@ pub struct RunEnd {
     pub question: Option<String>,
     /// In all.
     pub usage: Usage,
+    /// Not to be tried again before, if that is known.
+    pub retry_at: Option<Timestamp>,
+    /// The program's own id of its conversation, and what that used in all where the program counts so.
+    pub session: Option<(String, Option<Usage>)>,
     /// The pull request as read back from the forge after publishing.
     pub pull: Option<Box<SeenPull>>,
 }

@@ -9,6 +9,7 @@ use dispatch_shared::id::AgentName;
 use dispatch_shared::protocol::tasks::{ReportTo, Task, TaskIssue};
 use dispatch_shared::task::TaskType;
 
+use super::gate;
 use super::record::{Card, Claim, Repo};
 use super::{rank, view};
 use crate::core::world::World;
@@ -60,15 +61,18 @@ pub fn acceptance_criteria(body: &str) -> Vec<String> {
 
 /// Word that there is nothing to do, with what is withheld and why.
 #[must_use]
-pub fn idle(world: &World, agent: &AgentName, kind: TaskType) -> Task {
+pub fn idle(world: &World, now: Timestamp, agent: &AgentName, kind: TaskType) -> Task {
     let withheld = rank::withheld(world);
     let held = world.held_by(agent).count();
+    let gates = if agent.as_str() == world.policy.runner_agent { gate::all(world, now) } else { Vec::new() };
     let mut reason = if world.meta.frozen {
         "the queue is frozen".to_owned()
     } else if kind == TaskType::Groom {
         "no issue waits for grooming".to_owned()
     } else if held > 0 && held >= world.policy.slots_of(agent.as_str()) {
         format!("{agent} holds {held} already; report it, or ask with resume=true")
+    } else if !gates.is_empty() {
+        gates.into_iter().map(|(_, closed)| closed.why).collect::<Vec<_>>().join("; ")
     } else {
         "nothing is ready".to_owned()
     };

@@ -6,6 +6,7 @@
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::RepoKey;
 
+use super::gate;
 use super::limits::{self, Use};
 use super::record::{Hand, Run, Target};
 use super::world::World;
@@ -94,8 +95,8 @@ pub fn waits_for(world: &World, now: Timestamp, run: &Run) -> Option<String> {
     if world.meta.frozen {
         return Some("the queue is frozen".to_owned());
     }
-    if let Some(until) = paused(world, now, &run.program) {
-        return Some(format!("{} is paused until {until}", run.program));
+    if let Some(closed) = gate::closed(world, now, &run.program) {
+        return Some(closed.why);
     }
     let slots = world.policy.slots_of(run.agent.as_str());
     let used = limits::held_by(world, &run.agent);
@@ -104,19 +105,6 @@ pub fn waits_for(world: &World, now: Timestamp, run: &Run) -> Option<String> {
         return Some(format!("{used}/{slots} slots of the runner are in use, this run takes {takes}"));
     }
     Use::of(world).full_for(world, run)
-}
-
-/// Until when a program's pool is paused.
-fn paused(world: &World, now: Timestamp, program: &str) -> Option<Timestamp> {
-    let base = program.split(':').next().unwrap_or_default();
-    let pools = world.meta.pools.iter().filter(|(name, ..)| name == program || name == base);
-    pools.map(|(_, until, _)| *until).filter(|until| *until > now).max()
-}
-
-/// When time alone may let a waiting run go ahead: the end of a pause.
-#[must_use]
-pub fn wakes_at(world: &World, now: Timestamp) -> Option<Timestamp> {
-    world.waiting_runs().filter_map(|run| paused(world, now, &run.program)).min()
 }
 
 /// The first line of what is to be done, for lists.

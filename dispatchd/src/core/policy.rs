@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use dispatch_shared::protocol::events::Lane;
 
+use super::budget::Budgets;
 use super::limits::Limits;
+use super::pace::Pace;
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +42,10 @@ pub struct Policy {
     pub default_program: String,
     /// How much may be under way at once.
     pub limits: Limits,
+    /// What may be spent.
+    pub budgets: Budgets,
+    /// How far apart runs start, by `program` or `program:model`.
+    pub pacing: BTreeMap<String, Pace>,
     /// What is done about labels that contradict what is known.
     pub reconcile: super::reconcile::Reconcile,
 }
@@ -89,6 +95,8 @@ impl Default for Policy {
             followup: super::fix::FixPolicy::default(),
             default_program: "claude".into(),
             limits: Limits::default(),
+            budgets: Budgets::default(),
+            pacing: BTreeMap::new(),
             reconcile: Default::default(),
         }
     }

@@ -9,6 +9,7 @@ use dispatch_shared::issue::{Flag, IssueState, Status};
 use dispatch_shared::protocol::control::{Problem, ProblemKind};
 use dispatch_shared::run::{EndClass, RunState};
 
+use super::budget;
 use super::reconcile::{Reconcile, finding, undone};
 use super::record::{Card, ForgeKind, Repo, Run, Write};
 use super::world::World;
@@ -71,19 +72,21 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
             repo_full_name: None,
         });
     }
-    for (program, until, why) in world.meta.pools.iter().filter(|(_, until, _)| *until > now) {
+    for pool in &world.meta.pools {
+        let Some(pause) = pool.paused.as_ref().filter(|p| p.until > now) else { continue };
         found.push(Problem {
-            id: format!("pool-{program}"),
+            id: format!("pool-{}", pool.program),
             kind: ProblemKind::Pool,
-            since: now,
-            subject: program.clone(),
-            text: format!("paused until {until}: {why}"),
+            since: pause.since,
+            subject: pool.program.clone(),
+            text: format!("paused until {}: {}", pause.until, pause.why),
             action: "resume".into(),
             issue_id: None,
             run_id: None,
             repo_full_name: None,
         });
     }
+    of_budgets(world, now, &mut found);
     found.sort_by(|a, b| (a.kind, a.since, &a.id).cmp(&(b.kind, b.since, &b.id)));
     found
 }
@@ -102,6 +105,37 @@ fn unsynced(repo: &Repo, now: Timestamp) -> Option<String> {
     let lasting = repo.access.lasting && repo.sync_failures >= 2;
     error.filter(|_| stale || lasting).map(str::to_owned)
 }
+
+/// Budgets that come to their end: of the day, of programs, of runs that live.
+fn of_budgets(world: &World, now: Timestamp, found: &mut Vec<Problem>) {
+    let runs = world.live_runs().filter_map(|run| Some((budget::of_run(world, run)?, Some(run))));
+    let states = budget::states(world, now).into_iter().map(|state| (state, None)).chain(runs);
+    for (state, run) in states.filter(|(state, _)| state.percent() >= budget::WARNS_AT) {
+        let name = state.scope.name();
+        let until = state.resets_at.map(|at| format!("; it begins anew at {at}")).unwrap_or_default();
+        let then = match (state.percent() >= 100, run) {
+            (true, None) => "used up, and no run starts",
+            (true, Some(_)) => "used up, and the run is ended",
+            (false, _) => "nearly used up",
+        };
+        let alarms = world.meta.alarms.iter().filter(|a| a.budget == name && a.until > now);
+        let began = run.map(|r| r.last_output_at.unwrap_or(r.created_at));
+        found.push(Problem {
+            id: format!("budget-{}", name.replace(' ', "-")),
+            kind: ProblemKind::Budget,
+            // The day that it is for began 24 hours before it ends, give or take one.
+            since: began.or(alarms.map(|a| a.until - DAY).min()).unwrap_or(now),
+            subject: name,
+            text: format!("{}%: {}; {then}{until}", state.percent(), state.words()),
+            action: "check".into(),
+            issue_id: run.filter(|r| world.cards.contains_key(&r.card)).map(|r| r.card.id()),
+            run_id: run.map(|r| r.id),
+            repo_full_name: run.and_then(|r| world.repos.get(&r.card.repo)).map(|r| r.name.clone()),
+        });
+    }
+}
+
+const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// Runs by hand that move no card: what went wrong shows until somebody starts another on the same, or for as long as closed
 /// cards stay on the board.

@@ -59,6 +59,8 @@ pub enum Rule {
     RepoLimit,
     /// The program and model that would work it are below their limit; binds the built-in runner alone.
     ModelLimit,
+    /// The program that would work it may start: no pause, no pace, no budget in the way; binds the built-in runner alone.
+    ProgramOpen,
 }
 
 /// Those that do not depend on time, other cards or the asker.
@@ -111,6 +113,10 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::Rested => card.not_before.is_none_or(|t| t <= now),
         Rule::BelowWip => below_wip(world, &card.key.repo),
         Rule::Thawed => !world.meta.frozen,
+        Rule::ProgramOpen => {
+            let program = world.policy.program_for(world.lane_of(card));
+            super::gate::closed(world, now, program).is_none()
+        }
         Rule::TotalLimit | Rule::LaneLimit | Rule::RepoLimit | Rule::ModelLimit => {
             Use::of(world).fits(world, card, rule)
         }
@@ -254,20 +260,27 @@ struct Room {
     used: Use,
     slots: usize,
     runner: bool,
+    /// Programs that may not start.
+    closed: Vec<String>,
 }
 
 impl Room {
-    fn of(world: &World, ask: &Ask<'_>) -> Self {
+    fn of(world: &World, now: Timestamp, ask: &Ask<'_>) -> Self {
         let agent = ask.agent.as_str();
         let slots = world.policy.slots_of(agent);
-        Self { used: Use::of(world), slots, runner: agent == world.policy.runner_agent }
+        let runner = agent == world.policy.runner_agent;
+        let closed = if runner { super::gate::all(world, now) } else { Vec::new() };
+        let closed = closed.into_iter().map(|(program, _)| program).collect();
+        Self { used: Use::of(world), slots, runner, closed }
     }
 
     /// Whether the limits leave room for `card`. The agent's own slots bind only once it holds something.
     fn fits(&self, world: &World, ask: &Ask<'_>, card: &Card) -> bool {
         let shared = [Rule::TotalLimit, Rule::LaneLimit, Rule::RepoLimit];
         let model = self.runner.then_some(Rule::ModelLimit);
-        shared.into_iter().chain(model).all(|rule| self.used.fits(world, card, rule))
+        let open = self.closed.is_empty()
+            || !self.closed.iter().any(|p| p == world.policy.program_for(world.lane_of(card)));
+        open && shared.into_iter().chain(model).all(|rule| self.used.fits(world, card, rule))
             && (world.policy.limits.weights.is_empty()
                 || limits::agent_fits(world, ask.agent, self.slots, card))
     }
@@ -285,7 +298,7 @@ pub fn next_with(world: &World, now: Timestamp, ask: &Ask<'_>, lifted: Lifted) -
     if world.meta.frozen {
         return None;
     }
-    let room = Room::of(world, ask);
+    let room = Room::of(world, now, ask);
     let best = candidates(world, now, ask, &room).filter_map(|mut bucket| bucket.next()).min();
     let aside = aside(world, now, ask, &room, lifted).into_iter().min();
     [best, aside].into_iter().flatten().min().map(|best| best.key)
@@ -300,7 +313,7 @@ pub fn order(world: &World, now: Timestamp, ask: &Ask<'_>) -> Vec<Ranked> {
 /// The same with rules lifted.
 #[must_use]
 pub fn order_with(world: &World, now: Timestamp, ask: &Ask<'_>, lifted: Lifted) -> Vec<Ranked> {
-    let room = Room::of(world, ask);
+    let room = Room::of(world, now, ask);
     let mut all: Vec<Ranked> = candidates(world, now, ask, &room).flatten().collect();
     all.extend(aside(world, now, ask, &room, lifted));
     all.sort();

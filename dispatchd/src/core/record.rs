@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::fix::health::Shown;
 pub use super::grooming::Grooming;
 use super::link;
+pub use super::pool::Pool;
 pub use super::seen::{SeenPull, SyncCursor};
 pub use super::standing::{Access, Standing};
 pub use claim::{Claim, ClaimState, HandOut};
@@ -191,6 +192,9 @@ pub struct Card {
     pub attempt: Attempt,
     /// Failed attempts since the last success, reopening or retry.
     pub failures: u32,
+    /// Runs in a row that ended through no fault of the task.
+    #[serde(default)]
+    pub deferred: u32,
     /// Not to be handed out before.
     pub not_before: Option<Timestamp>,
     /// What its last worker asks, or why a person is needed.
@@ -298,6 +302,17 @@ pub struct StoredReport {
     pub at: Timestamp,
 }
 
+/// A warning that was given.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Of which budget.
+    pub budget: String,
+    /// How much of it was gone: 80 or 100.
+    pub percent: u64,
+    /// When the budget begins anew.
+    pub until: Timestamp,
+}
+
 /// Facts about the daemon as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Meta {
@@ -318,9 +333,12 @@ pub struct Meta {
     pub next_agent_run: u64,
     /// The last event.
     pub seq: Seq,
-    /// Programs that are paused: until when and why.
+    /// Programs that fail or are paused.
     #[serde(default)]
-    pub pools: Vec<(String, Timestamp, String)>,
+    pub pools: Vec<Pool>,
+    /// Budgets of which a warning was given.
+    #[serde(default)]
+    pub alarms: Vec<Alarm>,
     /// The last id of a run of the hosted groomer.
     #[serde(default)]
     pub last_groomer_run: u64,
@@ -351,6 +369,7 @@ impl Default for Meta {
             next_agent_run: 1,
             seq: Seq(0),
             pools: Vec::new(),
+            alarms: Vec::new(),
             last_groomer_run: 0,
             next_news: 1,
             next_sync_run: 1,

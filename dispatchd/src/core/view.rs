@@ -3,7 +3,7 @@
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::issue::{IssueState, Status, read_labels};
-use dispatch_shared::protocol::control::{Budget, Control, Freshness, PausedPool, RateLimit};
+use dispatch_shared::protocol::control::{Budget, Control, Freshness, PausedPool, RateLimit, Spending, Wait};
 use dispatch_shared::protocol::issues::{CheckCounts, Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::queue::QueueIssue;
 use dispatch_shared::protocol::runs::PhaseTime;
@@ -13,6 +13,7 @@ use super::automation::{self, rates};
 use super::rank;
 use super::record::{Card, Claim, Pull, Repo, Run, Write};
 use super::world::World;
+use super::{budget, gate};
 use dispatch_shared::id::AgentName;
 
 /// A live claim.
@@ -206,11 +207,26 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
     }
 }
 
+fn budget_state(state: &budget::State) -> Spending {
+    #[expect(clippy::cast_precision_loss, reason = "nobody has 2^52 millionths of a dollar")]
+    let dollars = |micros: u64| micros as f64 / 1e6;
+    Spending {
+        name: state.scope.name(),
+        used: state.spent.usage,
+        limit_usd: state.limit.micros.map(dollars),
+        left_usd: state.limit.micros.map(|l| dollars(l.saturating_sub(state.spent.micros()))),
+        limit_tokens: state.limit.tokens,
+        left_tokens: state.limit.tokens.map(|l| l.saturating_sub(state.spent.usage.tokens())),
+        percent: state.percent(),
+        unpriced_runs: state.spent.unpriced,
+        resets_at: state.resets_at,
+    }
+}
+
 /// Slots, pools, what was spent.
 #[must_use]
-pub fn control(world: &World, now: Timestamp, budget: Budget, runtime: String) -> Control {
-    const DAY: i64 = 86_400_000;
-    let midnight = Timestamp(now.0 - now.0.rem_euclid(DAY));
+pub fn control(world: &World, now: Timestamp, forge: Budget, runtime: String) -> Control {
+    let today = budget::spent(world, now, |_| true);
     Control {
         frozen: world.meta.frozen,
         running: world.live_runs().count(),
@@ -221,28 +237,26 @@ pub fn control(world: &World, now: Timestamp, budget: Budget, runtime: String) -
             .meta
             .pools
             .iter()
-            .filter(|(_, until, _)| *until > now)
-            .map(|(program, until, reason)| PausedPool {
-                program: program.clone(),
-                until: *until,
-                reason: reason.clone(),
+            .filter_map(|pool| Some((pool, pool.paused.as_ref().filter(|p| p.until > now)?)))
+            .map(|(pool, pause)| PausedPool {
+                program: pool.program.clone(),
+                until: pause.until,
+                reason: pause.why.clone(),
             })
             .collect(),
-        cost_today_usd: world
-            .runs
-            .values()
-            .rev()
-            .take_while(|r| r.created_at + std::time::Duration::from_secs(172_800) >= midnight)
-            .filter(|r| r.ended_at.unwrap_or(now) >= midnight)
-            .filter_map(|r| r.usage.cost_usd)
-            // A sum of nothing would be -0.
-            .fold(0.0, |sum, cost| sum + cost),
-        rate_limit: budget.resources.iter().find(|r| r.resource == "core").map(|r| RateLimit {
+        budgets: budget::states(world, now).iter().map(budget_state).collect(),
+        waits: gate::all(world, now)
+            .into_iter()
+            .map(|(program, closed)| Wait { program, until: closed.until, reason: closed.why })
+            .collect(),
+        today: today.usage,
+        cost_today_usd: today.usage.cost_usd.unwrap_or(0.0),
+        rate_limit: forge.resources.iter().find(|r| r.resource == "core").map(|r| RateLimit {
             limit: r.limit,
             remaining: r.remaining,
             reset_at: r.reset_at,
         }),
-        budget,
+        budget: forge,
         sync: freshness(world),
         runtime,
     }

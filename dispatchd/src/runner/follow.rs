@@ -11,8 +11,9 @@ use super::agents::Agent;
 use super::context::{Halt, Seat};
 use super::log::{Stream, Writer};
 use super::stream::Reader;
-use super::supervise::Stop;
-use crate::core::command::RunStep;
+use super::supervise::{self, Stop};
+use crate::core::budget;
+use crate::core::command::{RunEnd, RunStep};
 use crate::core::record::Run;
 use crate::edges::{Exit, Handle};
 
@@ -72,7 +73,7 @@ fn left(run: &Run, now: Timestamp, timeout: Duration) -> Duration {
 }
 
 /// Whether the run has used up what it may use.
-fn spent(_seat: &Seat, agent: &Agent, reader: &Reader, used: &Usage) -> Option<Stop> {
+fn spent(seat: &Seat, agent: &Agent, reader: &Reader, used: &Usage) -> Option<Stop> {
     let limits = &agent.limits;
     let name = &agent.name;
     if let Some(most) = limits.turns.filter(|most| reader.summary.turns > *most && !agent.counts_turns()) {
@@ -88,7 +89,14 @@ fn spent(_seat: &Seat, agent: &Agent, reader: &Reader, used: &Usage) -> Option<S
         let why = format!("it used up the {most} tokens of {name} for one run (limits.tokens)");
         return Some((EndClass::Budget, why).into());
     }
-    None
+    let run = seat.record()?;
+    let world = seat.ctx.ledger.snapshot();
+    let state = budget::ends(&world, seat.ctx.edges.clock.now(), &run)?;
+    let why = format!("the budget of the {} is used up: {}", state.scope.name(), state.words());
+    Some(Stop::End(Box::new(RunEnd {
+        retry_at: state.resets_at,
+        ..supervise::end(EndClass::Budget, Some(why))
+    })))
 }
 
 /// Follows `handle` from where the log stands until the program ends, and ends it if its time is up or a kill comes.

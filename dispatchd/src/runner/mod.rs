@@ -44,7 +44,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::core::command::{Command, Reply, Take};
-use crate::core::dispatch;
+use crate::core::gate;
 use crate::core::record::Run;
 use crate::core::world::World;
 use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError};
@@ -230,7 +230,7 @@ impl Runner {
                 let (ctx, engine) = (self.ctx.clone(), engine.clone());
                 runs.spawn(run.id, supervise::supervise(ctx, engine, run, None));
             }
-            let paused = dispatch::wakes_at(&world, self.ctx.edges.clock.now());
+            let paused = gate::opens_at(&world, self.ctx.edges.clock.now());
             let slots = self.ctx.settings.max_parallel.min(world.policy.runner_slots.max(1));
             if world.meta.frozen || runs.ids.len() >= slots {
                 return paused;

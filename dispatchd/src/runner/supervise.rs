@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dispatch_shared::Timestamp;
 use dispatch_shared::run::{EndClass, Phase, RunState, Usage};
 use futures_util::FutureExt;
 
@@ -46,7 +47,16 @@ impl From<Failure> for Stop {
 }
 
 pub(super) fn end(class: EndClass, reason: Option<String>) -> RunEnd {
-    RunEnd { class, reason, exit_code: None, question: None, usage: Usage::default(), pull: None }
+    RunEnd {
+        class,
+        reason,
+        exit_code: None,
+        question: None,
+        usage: Usage::default(),
+        retry_at: None,
+        session: None,
+        pull: None,
+    }
 }
 
 fn crashed(why: impl Into<String>) -> Stop {
@@ -62,8 +72,13 @@ pub(super) async fn supervise(
 ) {
     let seat = Seat { ctx, engine, run: run.id, attempt: run.attempt };
     seat.ctx.logs.announce(run.id);
-    let mut life =
-        Life { seat: seat.clone(), handle: found.as_ref().map(|f| f.handle.clone()), usage: run.usage };
+    let mut life = Life {
+        seat: seat.clone(),
+        handle: found.as_ref().map(|f| f.handle.clone()),
+        usage: run.usage,
+        session: None,
+        again: None,
+    };
     let lived = AssertUnwindSafe(async {
         tokio::select! {
             stop = life.live(&run) => stop,
@@ -84,6 +99,10 @@ struct Life {
     seat: Seat,
     handle: Option<Handle>,
     usage: Usage,
+    /// The program's own id of its conversation, and what that used in all.
+    session: Option<(String, Option<Usage>)>,
+    /// When the model said that it may be asked again.
+    again: Option<Timestamp>,
 }
 
 impl Life {
@@ -130,6 +149,9 @@ impl Life {
             }
             let ended = follow::follow(&self.seat, run, &agent, &handle, &mut writer, &mut reader).await;
             self.usage = ctx.used(&agent, &reader.summary);
+            let summary = &reader.summary;
+            self.session = summary.session.clone().map(|session| (session, summary.total));
+            self.again = summary.again.map(|again| again.at(ctx.edges.clock.now()));
             let exit = ended?;
             if let Exit::Code(code) = exit {
                 exit_code = Some(code);
@@ -304,6 +326,10 @@ impl Life {
         };
         if let Some(mut end) = end {
             end.usage = self.usage;
+            end.session = self.session.take();
+            if matches!(end.class, EndClass::RateLimited | EndClass::Quota | EndClass::Network) {
+                end.retry_at = end.retry_at.or(self.again);
+            }
             let over = self.report(end).await;
             if over == Err(Halt::Down) {
                 return;

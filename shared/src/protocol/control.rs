@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::id::{IssueId, RepoName, RunId};
+use crate::run::Usage;
 
 /// A pool that is paused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -15,6 +16,42 @@ pub struct PausedPool {
     /// Until when.
     pub until: Timestamp,
     /// Why.
+    pub reason: String,
+}
+
+/// A budget.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Spending {
+    /// `day`, or `program claude`.
+    pub name: String,
+    /// What was used; `estimated` says that its dollars are reckoned.
+    pub used: Usage,
+    /// US dollars that may be spent; null is no limit.
+    pub limit_usd: Option<f64>,
+    /// US dollars that are left.
+    pub left_usd: Option<f64>,
+    /// Tokens that may be used; null is no limit.
+    pub limit_tokens: Option<u64>,
+    /// Tokens that are left.
+    pub left_tokens: Option<u64>,
+    /// How much is gone of the limit that is nearer, in percent.
+    pub percent: u64,
+    /// Runs whose tokens have no known price: their dollars are missing.
+    pub unpriced_runs: usize,
+    /// When it begins anew.
+    pub resets_at: Option<Timestamp>,
+}
+
+/// A program that waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Wait {
+    /// `claude`, or `claude:opus`.
+    pub program: String,
+    /// Until when.
+    pub until: Timestamp,
+    /// Why, in words.
     pub reason: String,
 }
 
@@ -34,7 +71,16 @@ pub struct Control {
     pub writes_pending: usize,
     /// Paused programs.
     pub paused_pools: Vec<PausedPool>,
-    /// US dollars spent since 00:00 UTC.
+    /// Budgets of the day and of programs, used and left.
+    #[serde(default)]
+    pub budgets: Vec<Spending>,
+    /// Programs of which the built-in runner starts no run now, and why: a pause, a pace, a budget.
+    #[serde(default)]
+    pub waits: Vec<Wait>,
+    /// What the runs of the day used.
+    #[serde(default)]
+    pub today: Usage,
+    /// US dollars spent today, as the budgets' time zone counts days.
     pub cost_today_usd: f64,
     /// Requests left at GitHub, if known.
     pub rate_limit: Option<RateLimit>,

@@ -74,7 +74,7 @@ pub(super) async fn peek(
         return followup::task(&app, &world, &agent, &key, None).map(Json);
     }
     match next(&app, &world, &agent, kind, lane.as_deref(), lifted(&query)) {
-        None => Ok(Json(contract::idle(&world, &agent, kind))),
+        None => Ok(Json(contract::idle(&world, app.edges.clock.now(), &agent, kind))),
         Some(key) => task(&app, &world, &agent, &key, kind, None).map(Json),
     }
 }
@@ -168,12 +168,12 @@ pub(super) async fn take(
                 return task(&app, &world, &agent, &key, kind, Some(claim)).map(Json);
             }
             (_, world) if Instant::now() >= deadline => {
-                return Ok(Json(contract::idle(&world, &agent, kind)));
+                return Ok(Json(contract::idle(&world, app.edges.clock.now(), &agent, kind)));
             }
             _ => {}
         }
         if !there_is_work(&app, &mut commits, deadline, &take).await {
-            return Ok(Json(contract::idle(&app.ledger.snapshot(), &agent, kind)));
+            return Ok(Json(contract::idle(&app.ledger.snapshot(), app.edges.clock.now(), &agent, kind)));
         }
     }
 }

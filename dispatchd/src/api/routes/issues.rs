@@ -197,9 +197,10 @@ pub(super) async fn why(
     let key = extract::known(&world, &id)?;
     let card =
         world.cards.get(&key).ok_or_else(|| failure(Code::NotFound, format!("there is no issue {id}")))?;
-    let mut rules = rank::why(&world, card, app.edges.clock.now());
+    let now = app.edges.clock.now();
+    let mut rules = rank::why(&world, card, now);
     if let Some(name) = query.agent.as_deref() {
-        rules.extend(rank::why_for(&world, card, &extract::agent(name)?));
+        rules.extend(rank::why_for(&world, card, now, &extract::agent(name)?));
     }
     Ok(Json(Why { issue_id: key.id(), eligible: rules.iter().all(|r| r.holds), rules }))
 }

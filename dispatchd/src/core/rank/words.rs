@@ -34,7 +34,7 @@ pub fn reason(card: &Card, now: Timestamp, agent: &AgentName) -> String {
 /// The rules that depend on who asks: the agent label, the agent's own slots, and for the built-in runner the program
 /// and model that would work the card.
 #[must_use]
-pub fn why_for(world: &World, card: &Card, agent: &AgentName) -> Vec<WhyRule> {
+pub fn why_for(world: &World, card: &Card, now: Timestamp, agent: &AgentName) -> Vec<WhyRule> {
     let others: Vec<String> = read_labels(card.labels.iter().map(String::as_str))
         .agents
         .into_iter()
@@ -59,6 +59,13 @@ pub fn why_for(world: &World, card: &Card, agent: &AgentName) -> Vec<WhyRule> {
         let (name, why) = words(world, card, Rule::ModelLimit);
         let holds = Use::of(world).fits(world, card, Rule::ModelLimit);
         rules.push(WhyRule { rule: name.to_owned(), holds, why });
+        let program = world.policy.program_for(world.lane_of(card));
+        let closed = crate::core::gate::closed(world, now, program);
+        rules.push(WhyRule {
+            rule: words(world, card, Rule::ProgramOpen).0.to_owned(),
+            holds: closed.is_none(),
+            why: closed.map_or_else(|| program.to_owned(), |closed| closed.why),
+        });
     }
     rules
 }
@@ -163,6 +170,10 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
         Rule::TotalLimit => ("below the limit of all work", Use::of(world).words(world, card, rule)),
         Rule::LaneLimit => ("below the lane's limit", Use::of(world).words(world, card, rule)),
         Rule::RepoLimit => ("below the repository's limit", Use::of(world).words(world, card, rule)),
+        Rule::ProgramOpen => {
+            let program = world.policy.program_for(world.lane_of(card));
+            ("no pause, pace or budget in the way (built-in runner)", program.to_owned())
+        }
         Rule::ModelLimit => {
             ("below the model's limit (built-in runner)", Use::of(world).words(world, card, rule))
         }

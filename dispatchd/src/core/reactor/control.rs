@@ -8,9 +8,10 @@ use dispatch_shared::id::RepoKey;
 use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::task::TaskType;
 
-use super::{claims, settle};
+use super::{claims, settle, spend};
 use crate::core::command::{Refusal, Reply};
 use crate::core::draft::Draft;
+use crate::core::pool;
 use crate::core::record::{Card, CardKey, Claim};
 use crate::core::transition::ClaimEvent;
 
@@ -54,8 +55,9 @@ pub(super) fn troubled(d: &mut Draft, troubles: &BTreeMap<String, String>) -> Re
 
 /// Ends the pause of a program; fine if there was none.
 pub(super) fn resume(d: &mut Draft, program: &str, actor: &str) -> Reply {
-    if d.world.meta.pools.iter().any(|(name, _, _)| name == program) {
-        d.meta(|m| m.pools.retain(|(name, _, _)| name != program));
+    let program = pool::name(program);
+    if d.world.meta.pools.iter().any(|p| p.program == program) {
+        d.meta(|m| m.pools.retain(|p| p.program != program));
         d.tell(What::Control);
         noted(d, "resume_pool", program, actor);
     }
@@ -91,6 +93,7 @@ pub(super) fn tick(d: &mut Draft, grace_until: Option<Timestamp>) -> Result<Repl
             settle::give_back_claim(d, &claim, "dispatch", "expire_claim", Some(&notes))?;
         }
     }
+    spend::tick(d);
     let rested: Vec<_> = d.world.rests().take_while(|(until, _)| *until <= d.now).cloned().collect();
     for (_, key) in rested {
         if let Some(card) = d.world.cards.get(&key).cloned() {

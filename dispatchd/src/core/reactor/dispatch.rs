@@ -43,7 +43,7 @@ pub(super) fn dispatch(d: &mut Draft, ask: &Dispatch) -> Result<Reply, Refusal> 
         }
     };
     // It waits until it is judged: a run takes no room from itself.
-    let run = Run { waiting: true, ..run };
+    let run = Run { waiting: true, began_at: None, ..run };
     d.run(run.clone());
     let waits_for = dispatch::waits_for(&d.world, d.now, &run);
     d.audit(AuditRow {
@@ -57,7 +57,7 @@ pub(super) fn dispatch(d: &mut Draft, ask: &Dispatch) -> Result<Reply, Refusal> 
         ..settle::row_of_run(d, &ask.hand.by, "dispatch_run", &run)
     });
     let id = run.id;
-    d.run(Run { waiting: waits_for.is_some(), ..run });
+    d.run(Run { waiting: waits_for.is_some(), began_at: waits_for.is_none().then_some(d.now), ..run });
     Ok(Reply::Dispatched { run: id, waits_for })
 }
 
@@ -290,7 +290,7 @@ pub(super) fn proceed(d: &mut Draft) -> Reply {
     if let Some(claim) = run.claim.and_then(|id| d.world.claims.get(&id)).filter(|c| c.is_held()).cloned() {
         d.claim(claims::renewed(d, &claim));
     }
-    d.run(Run { waiting: false, ..(*run).clone() });
+    d.run(Run { waiting: false, began_at: Some(d.now), ..(*run).clone() });
     Reply::Dispatched { run: run.id, waits_for: None }
 }
 

@@ -8,7 +8,7 @@
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
 //! one card by name; `reconcile` puts right what contradicts.
-//! `settle` is what they share: ending claims, and changing a card together with its labels.
+//! `spend` is about budgets and pools. `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod automation;
 mod claims;
@@ -26,6 +26,7 @@ mod repos;
 mod runs;
 mod settle;
 mod standing;
+mod spend;
 mod sync;
 mod take;
 mod umbrella;

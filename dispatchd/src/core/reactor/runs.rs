@@ -8,7 +8,7 @@ use dispatch_shared::run::{EndClass, Phase, RunState};
 use dispatch_shared::task::Outcome;
 
 use super::settle::{self, AgentLabel, Relabel};
-use super::{DONE, dispatch, report, sync};
+use super::{DONE, dispatch, report, spend, sync};
 use crate::core::command::{Refusal, Reply, RunEnd, RunStep};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, Kill, Run};
@@ -50,7 +50,8 @@ pub(super) fn step(d: &mut Draft, id: RunId, attempt: Attempt, step: &RunStep) -
             }
             run.last_event = Some(last_event.clone());
             run.last_output_at = Some(d.now);
-            run.usage = *usage;
+            spend::used(d, &mut run, *usage);
+            return Ok(DONE);
         }
         RunStep::Verifying => enter(d, &mut run, Phase::Verifying)?,
         RunStep::Publishing => enter(d, &mut run, Phase::Publishing)?,
@@ -75,12 +76,18 @@ fn ended(d: &mut Draft, mut run: Run, end: &RunEnd) -> Result<Reply, Refusal> {
     run.exit_code = end.exit_code.or(run.exit_code);
     run.reason.clone_from(&end.reason);
     run.question.clone_from(&end.question);
-    run.usage = end.usage;
+    let usage = if end.usage.tokens() == 0 && end.usage.cost_usd.is_none() { run.usage } else { end.usage };
+    run.retry_at = end.retry_at;
+    if let Some((session, total)) = &end.session {
+        run.session = Some(session.clone());
+        run.session_total = *total;
+    }
     run.pull = end.pull.as_ref().map(|p| p.number);
     run.pull_url = end.pull.as_ref().map(|p| p.url.clone());
     run.kill = None;
     run.waiting = false;
-    d.run(run.clone());
+    spend::used(d, &mut run, usage);
+    spend::ended(d, &run, end);
     let notes = match &end.reason {
         Some(reason) => format!("{} {}: {reason}", run.id, end.class),
         None => format!("{} {}", run.id, end.class),
@@ -125,7 +132,18 @@ fn settle_card(d: &mut Draft, run: &Run, end: &RunEnd) -> Result<(), Refusal> {
     if end.class == EndClass::Succeeded && end.pull.is_some() {
         return report::in_review(d, key, actor);
     }
-    match retry::consequence(end.class) {
+    let mut consequence = retry::consequence(end.class);
+    // The task is not to blame for what others spent.
+    if end.class == EndClass::Budget && end.retry_at.is_some() {
+        consequence = Consequence::TryLater;
+    }
+    if consequence != Consequence::TryLater {
+        let card = settle::card(d, key)?;
+        if card.deferred > 0 {
+            d.card(Card { deferred: 0, ..card });
+        }
+    }
+    match consequence {
         // Whoever started it by hand says what is next: the queue does not make something else of it.
         Consequence::FailedAttempt | Consequence::TryLater if run.hand.is_some() => {
             report::needs_person(d, key, actor, &format!("run {}: {}: {reason}", run.id, end.class))
@@ -135,7 +153,9 @@ fn settle_card(d: &mut Draft, run: &Run, end: &RunEnd) -> Result<(), Refusal> {
         Consequence::FailedAttempt => report::failed(d, key, actor, &format!("{}: {reason}", end.class)),
         Consequence::TryLater => {
             let card = settle::card(d, key)?;
-            d.card(Card { not_before: Some(d.now + retry::backoff(3)), ..card });
+            let deferred = card.deferred + 1;
+            let due = retry::again(end.class, deferred, d.now, end.retry_at);
+            d.card(Card { not_before: Some(due), deferred, ..card });
             settle::give_back(d, key, actor, "unclaim_issue", Some(reason))
         }
         Consequence::PutAway => {
@@ -174,7 +194,20 @@ pub(super) fn kill(
         });
         let reason = Some(format!("it was killed by {actor} before it began"));
         let (class, usage) = (EndClass::Killed, run.usage);
-        return ended(d, run, &RunEnd { class, reason, exit_code: None, question: None, usage, pull: None });
+        return ended(
+            d,
+            run,
+            &RunEnd {
+                class,
+                reason,
+                exit_code: None,
+                question: None,
+                usage,
+                retry_at: None,
+                session: None,
+                pull: None,
+            },
+        );
     }
     let before = run.kill.take();
     let again = before.is_some();
@@ -234,6 +267,7 @@ fn make_ready(
         return Err(Refusal::Held(format!("{subject} is held by {}; release it first", held.agent)));
     }
     card.failures = 0;
+    card.deferred = 0;
     card.not_before = None;
     card.question = None;
     if let Some(text) = answer {

@@ -275,6 +275,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         blocked_elsewhere,
         attempt: Attempt::default(),
         failures: 0,
+        deferred: 0,
         not_before: None,
         question: None,
         answer: None,

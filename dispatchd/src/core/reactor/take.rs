@@ -175,6 +175,7 @@ fn new_run(d: &Draft, card: &Card, claim: &Claim, id: RunId) -> Run {
         .map_or_else(|| contract::branch_name(card.key.number, &card.title), |p| p.seen.head_branch.clone());
     Run {
         title: card.title.clone(),
+        lane: Some(d.world.lane_of(card).to_owned()),
         claim: Some(claim.id),
         program: d.world.policy.program_for(d.world.lane_of(card)).to_owned(),
         branch,
@@ -212,6 +213,12 @@ pub(super) fn blank(d: &Draft, id: RunId, card: CardKey, attempt: Attempt, agent
         reason: None,
         question: None,
         usage: Usage::default(),
+        spent: Vec::new(),
+        began_at: Some(d.now),
+        lane: None,
+        session: None,
+        session_total: None,
+        retry_at: None,
         pull: None,
         pull_url: None,
         last_event: None,

@@ -98,6 +98,24 @@ pub struct Run {
     pub question: Option<String>,
     /// What it used.
     pub usage: Usage,
+    /// The same by day, as the calendar of the budgets counts them.
+    #[serde(default)]
+    pub spent: Vec<(i32, Usage)>,
+    /// When it went ahead; unset while it waits.
+    #[serde(default)]
+    pub began_at: Option<Timestamp>,
+    /// The lane of its card when it began.
+    #[serde(default)]
+    pub lane: Option<String>,
+    /// The program's own id of its conversation.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// What that conversation used in all, where the program counts so.
+    #[serde(default)]
+    pub session_total: Option<Usage>,
+    /// Not to be tried again before: the model's own word, or the day's end.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
     /// The pull request it opened or updated.
     pub pull: Option<u64>,
     /// Its address.

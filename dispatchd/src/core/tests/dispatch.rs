@@ -65,6 +65,8 @@ impl Hand {
             exit_code: Some(0),
             question: (class == EndClass::Blocked).then(|| "Which?".into()),
             usage: Usage::default(),
+            retry_at: None,
+            session: None,
             pull: pull.map(Box::new),
         };
         let step = RunStep::Ended(Box::new(end));

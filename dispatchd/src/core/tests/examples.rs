@@ -52,6 +52,8 @@ fn end(class: EndClass) -> RunStep {
         exit_code: Some(0),
         question: (class == EndClass::Blocked).then(|| "half-even or half-up?".into()),
         usage: Usage::default(),
+        retry_at: None,
+        session: None,
         pull: None,
     }))
 }

@@ -239,7 +239,7 @@ fn limits_hold_by_weight_and_say_so() {
         ["below the limit of all work", "below the lane's limit", "below the repository's limit"]
     );
     assert!(words.iter().any(|r| r.why == "frontier: 1/1 slots in use, this one takes 1"), "{words:?}");
-    let for_two = rank::why_for(&hand.world, &hand.card(4), &agent("two"));
+    let for_two = rank::why_for(&hand.world, &hand.card(4), hand.now, &agent("two"));
     assert_eq!(for_two[1].why, "2/1 slots in use, this one takes 1");
     assert!(!for_two[1].holds);
 }

@@ -11,5 +11,6 @@ mod model;
 mod reconcile;
 mod regressions;
 mod standing;
+mod spending;
 mod umbrella;
 mod work;

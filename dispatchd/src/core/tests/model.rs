@@ -170,6 +170,8 @@ fn play(hand: &mut Hand, model: &mut Model, step: &Step) {
                     exit_code: None,
                     question: None,
                     usage: Usage::default(),
+                    retry_at: None,
+                    session: None,
                     pull: None,
                 };
                 let ended = hand.submit(&Command::Run { run, attempt, step: RunStep::Ended(Box::new(end)) });

@@ -46,6 +46,8 @@ fn two_runs_never_share_a_checkout() {
         exit_code: None,
         question: None,
         usage: Usage::default(),
+        retry_at: None,
+        session: None,
         pull: None,
     };
     hand.ok(&Command::Run { run, attempt, step: RunStep::Ended(Box::new(end)) });

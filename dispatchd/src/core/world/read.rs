@@ -139,7 +139,7 @@ impl World {
         self.rests.iter()
     }
 
-    /// When a lease runs out or a rest is over next, so that somebody lets time pass then. Leases of the built-in runner
+    /// When a lease runs out or a rest, a pause or a budget's day is over next, so that somebody lets time pass then. Leases of the built-in runner
     /// are not among these while their run lives, but for one that waits: nobody renews that but time.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
@@ -150,7 +150,9 @@ impl World {
             })
             .map(|c| c.expires_at);
         let rest = self.rests.get_min().map(|(until, _)| *until);
-        [lease, rest].into_iter().flatten().min()
+        let pauses = self.meta.pools.iter().filter_map(|p| p.paused.as_ref().map(|p| p.until)).min();
+        let alarms = self.meta.alarms.iter().map(|a| a.until).min();
+        [lease, rest, pauses, alarms].into_iter().flatten().min()
     }
 
     /// Runs that are not over, oldest first.

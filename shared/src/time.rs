@@ -128,6 +128,15 @@ impl Zone {
         next.map_or(at, |day| Timestamp(day.timestamp().as_millisecond()))
     }
 
+    /// The date of a [`day`](Self::day): `2026-11-20`.
+    #[must_use]
+    pub fn date(day: i32) -> String {
+        let epoch = jiff::civil::date(1970, 1, 1);
+        epoch
+            .checked_add(jiff::Span::new().days(day))
+            .map_or_else(|_| day.to_string(), |date| date.to_string())
+    }
+
     fn there(&self, at: Timestamp) -> Option<jiff::Zoned> {
         Some(jiff::Timestamp::from_millisecond(at.0).ok()?.to_zoned(self.0.clone()))
     }
@@ -170,5 +179,6 @@ mod tests {
         assert_eq!(berlin.next_day(autumn).since(autumn), Duration::from_secs(25 * 3_600));
         assert!("Europe/Nowhere".parse::<Zone>().unwrap_err().contains("Europe/Nowhere"));
         assert_eq!(utc.day(Timestamp(0)), 0);
+        assert_eq!(Zone::date(berlin.day(at)), "2026-11-21");
     }
 }

@@ -436,3 +436,48 @@ async fn commits_of_somebody_else_on_our_branch_are_never_overwritten() {
     assert_eq!(git(&scene.origin(), &["rev-parse", &branch]), theirs);
     scene.stop().await;
 }
+
+/// A program that says, as claude does, that it used some tokens, and then goes on for ever.
+fn spender(after: &str) -> Entry {
+    let said = r#"{"type":"system","subtype":"init","session_id":"0a1b","model":"claude-opus-4-8"}
+{"type":"assistant","message":{"id":"m1","content":[{"type":"text","text":"ready"}],"usage":{"input_tokens":1000000,"output_tokens":10}}}"#;
+    let argv = ["sh".to_owned(), "-c".to_owned(), format!("cat <<'E'\n{said}\nE\n{after}")].into();
+    let format = Some(dispatchd::runner::stream::Format::ClaudeStreamJson);
+    Entry { argv: Some(argv), format, ..Entry::default() }
+}
+
+#[tokio::test]
+async fn a_run_that_spends_its_budget_is_ended_and_its_work_kept() {
+    let mut scene = Scene::new(RuntimeKind::Host, "true").await;
+    scene.ended(1).await;
+    scene.stop().await;
+    let limits = dispatchd::runner::agents::Limits { usd: Some(4.9), ..Default::default() };
+    let entry = Entry { limits: Some(limits), ..spender("sleep 600") };
+    scene.settings.agents.insert("scripted".into(), entry);
+    scene.ready(2).await;
+    scene.start();
+    let run = scene.ended(2).await;
+    assert_eq!(run.state, RunState::Ended(EndClass::Budget), "{:?}", run.reason);
+    assert!(run.reason.as_deref().is_some_and(|r| r.contains("$4.9")), "{:?}", run.reason);
+    assert_eq!((run.usage.input_tokens, run.usage.estimated), (1_000_000, true), "a price is known for its model");
+    assert!(run.usage.cost_usd.is_some_and(|c| (c - 5.000_25).abs() < 1e-6), "{:?}", run.usage);
+    assert_eq!(run.session.as_deref(), Some("0a1b"));
+    scene.close().await;
+}
+
+#[tokio::test]
+async fn what_has_said_its_last_word_is_not_thrown_away_for_a_budget() {
+    let mut scene = Scene::new(RuntimeKind::Host, "true").await;
+    scene.ended(1).await;
+    scene.stop().await;
+    let result = r#"{"type":"result","subtype":"success","is_error":false,"result":"done","total_cost_usd":9.5,"usage":{"input_tokens":1000000,"output_tokens":10}}"#;
+    let limits = dispatchd::runner::agents::Limits { usd: Some(6.0), ..Default::default() };
+    let entry = Entry { limits: Some(limits), ..spender(&format!("echo x >made; echo '{result}'; sleep 3")) };
+    scene.settings.agents.insert("scripted".into(), entry);
+    scene.ready(2).await;
+    scene.start();
+    let run = scene.ended(2).await;
+    assert_eq!(run.state, RunState::Ended(EndClass::Succeeded), "{:?}", run.reason);
+    assert_eq!((run.usage.cost_usd, run.usage.estimated), (Some(9.5), false));
+    scene.close().await;
+}

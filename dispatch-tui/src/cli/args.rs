@@ -160,6 +160,8 @@ pub(crate) enum Command {
     Health,
     /// What wants a person
     Problems,
+    /// What was used and what it cost, what is left of the budgets, and which programs wait
+    Usage,
     /// Hand out nothing until thawed; what runs goes on
     Freeze,
     /// Hand out work again

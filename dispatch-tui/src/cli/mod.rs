@@ -13,6 +13,7 @@ pub(crate) mod out;
 mod pages;
 mod runs;
 pub(crate) mod tasks;
+mod usage;
 mod work;
 mod work_args;
 
@@ -137,6 +138,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Audit(filter) => control::audit(&client, filter, out).await?,
         Command::Health => control::health(&client, out).await?,
         Command::Problems => control::problems(&client, out).await?,
+        Command::Usage => usage::usage(&client, out).await?,
         Command::Freeze => control::freeze(&client, true, out).await?,
         Command::Thaw => control::freeze(&client, false, out).await?,
         // Answered above, without a daemon.

@@ -96,8 +96,12 @@ fn numbers(model: &Model, room: usize) -> Vec<Span<'static>> {
             Span::styled(format!("~{} writes", control.writes_pending), theme.style(Role::Waiting)),
         ));
     }
-    let today = if wide { " today" } else { "" };
-    parts.push((2, Span::raw(format!("${:.2}{today}", control.cost_today_usd))));
+    parts.push((2, spent(model, wide)));
+    if let Some(wait) = control.waits.first() {
+        let more = control.waits.len().saturating_sub(1);
+        let more = if more > 0 { format!(" +{more}") } else { String::new() };
+        parts.push((6, Span::styled(format!("{} waits{more}", wait.program), theme.style(Role::Waiting))));
+    }
     let cost = |parts: &[(u8, Span<'static>)]| parts.iter().map(|(_, s)| s.width() + 3).sum::<usize>();
     while cost(&parts) > room + 3 {
         let Some(least) = parts.iter().map(|(rank, _)| *rank).max() else { break };
@@ -111,6 +115,23 @@ fn numbers(model: &Model, room: usize) -> Vec<Span<'static>> {
         spans.push(span);
     }
     spans
+}
+
+/// What was spent today, and of how much where there is a budget; a sum that is partly reckoned says so.
+fn spent(model: &Model, wide: bool) -> Span<'static> {
+    let Some(control) = &model.data.control else { return Span::raw("") };
+    let about = if control.today.estimated { "~" } else { "" };
+    let spent = format!("{about}${:.2}", control.cost_today_usd);
+    let today = if wide { " today" } else { "" };
+    let near = control.budgets.iter().any(|b| b.percent >= 80);
+    let role = if near { Role::Alarm } else { Role::Plain };
+    match control.budgets.iter().find(|b| b.name == "day") {
+        Some(day) => {
+            let of = day.limit_usd.map_or_else(|| format!(" ({}%)", day.percent), |l| format!("/{l:.0}"));
+            Span::styled(format!("{spent}{of}{today}"), model.theme.style(role))
+        }
+        None => Span::styled(format!("{spent}{today}"), model.theme.style(role)),
+    }
 }
 
 /// A tab and its place.

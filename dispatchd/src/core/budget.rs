@@ -173,6 +173,37 @@ pub fn spent(world: &World, now: Timestamp, counts: impl Fn(&Run) -> bool) -> Sp
     sum
 }
 
+/// What the runs used, by what: of each of the last seven days, and of the day of `now` by program, lane, agent and issue.
+#[must_use]
+pub fn usage(world: &World, now: Timestamp) -> Vec<(&'static str, String, usize, Usage)> {
+    let zone = &world.policy.budgets.zone;
+    let today = zone.day(now);
+    let mut rows: BTreeMap<(usize, String), (usize, Usage)> = BTreeMap::new();
+    let mut add = |by: usize, name: String, used: Usage| {
+        let row = rows.entry((by, name)).or_default();
+        *row = (row.0 + 1, row.1.plus(used));
+    };
+    for run in world.runs.values() {
+        for (day, used) in run.spent.iter().filter(|(day, _)| (today - 6..=today).contains(day)) {
+            add(0, Zone::date(*day), *used);
+            if *day != today {
+                continue;
+            }
+            add(1, run.program.clone(), *used);
+            if let Some(lane) = &run.lane {
+                add(2, lane.clone(), *used);
+            }
+            add(3, run.agent.to_string(), *used);
+            if let (true, Some(repo)) = (world.cards.contains_key(&run.card), world.repos.get(&run.card.repo))
+            {
+                add(4, format!("{}#{}", repo.name, run.card.number), *used);
+            }
+        }
+    }
+    const BY: [&str; 5] = ["day", "program", "lane", "agent", "issue"];
+    rows.into_iter().map(|((by, name), (runs, used))| (BY[by], name, runs, used)).collect()
+}
+
 /// Whether `name`, as a budget or a pace is called, is about `program`.
 #[must_use]
 pub fn is_about(name: &str, program: &str) -> bool {

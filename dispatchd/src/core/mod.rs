@@ -22,8 +22,8 @@
 pub mod activity;
 pub mod automation;
 pub mod blockers;
-pub mod cadence;
 pub mod budget;
+pub mod cadence;
 pub mod change;
 pub mod clerk;
 pub mod command;

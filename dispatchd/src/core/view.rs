@@ -3,7 +3,9 @@
 use dispatch_shared::Timestamp;
 use dispatch_shared::followup::PullState;
 use dispatch_shared::issue::{IssueState, Status, read_labels};
-use dispatch_shared::protocol::control::{Budget, Control, Freshness, PausedPool, RateLimit, Spending, Wait};
+use dispatch_shared::protocol::control::{
+    Budget, Control, Freshness, PausedPool, RateLimit, Spending, UsageRow, Wait,
+};
 use dispatch_shared::protocol::issues::{CheckCounts, Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::queue::QueueIssue;
 use dispatch_shared::protocol::runs::PhaseTime;
@@ -163,6 +165,9 @@ pub fn run(world: &World, run: &Run) -> Option<wire_runs::Run> {
         reason: run.reason.clone(),
         question: run.question.clone(),
         usage: run.usage,
+        lane: run.lane.clone(),
+        session: run.session.clone(),
+        retry_at: run.retry_at,
         branch: Some(run.branch.clone()),
         pull_request_number: run.pull,
         pull_request_url: run.pull_url.clone(),
@@ -248,6 +253,10 @@ pub fn control(world: &World, now: Timestamp, forge: Budget, runtime: String) ->
         waits: gate::all(world, now)
             .into_iter()
             .map(|(program, closed)| Wait { program, until: closed.until, reason: closed.why })
+            .collect(),
+        usage: budget::usage(world, now)
+            .into_iter()
+            .map(|(by, name, runs, usage)| UsageRow { by: by.to_owned(), name, runs, usage })
             .collect(),
         today: today.usage,
         cost_today_usd: today.usage.cost_usd.unwrap_or(0.0),

@@ -43,6 +43,20 @@ pub struct Spending {
     pub resets_at: Option<Timestamp>,
 }
 
+/// What some runs used together.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UsageRow {
+    /// `day`, `program`, `lane`, `agent` or `issue`.
+    pub by: String,
+    /// Which: `2026-11-20`, `claude`, `local`, `dispatch`, `acme/api#7`.
+    pub name: String,
+    /// How many runs.
+    pub runs: usize,
+    /// What they used.
+    pub usage: Usage,
+}
+
 /// A program that waits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -77,6 +91,9 @@ pub struct Control {
     /// Programs of which the built-in runner starts no run now, and why: a pause, a pace, a budget.
     #[serde(default)]
     pub waits: Vec<Wait>,
+    /// What the runs used: of each of the last seven days, and today by program, lane, agent and issue.
+    #[serde(default)]
+    pub usage: Vec<UsageRow>,
     /// What the runs of the day used.
     #[serde(default)]
     pub today: Usage,

@@ -74,6 +74,15 @@ pub struct Run {
     pub question: Option<String>,
     /// What it used.
     pub usage: Usage,
+    /// The lane that its issue was in when it began.
+    #[serde(default)]
+    pub lane: Option<String>,
+    /// The program's own id of its conversation, as far as it told one.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Not to be tried again before: the model said so, or a budget begins anew then.
+    #[serde(default)]
+    pub retry_at: Option<Timestamp>,
     /// The branch it works on.
     pub branch: Option<String>,
     /// The pull request it opened or updated.

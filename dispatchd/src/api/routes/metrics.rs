@@ -62,7 +62,7 @@ fn page(app: &App) -> Page {
     page.gauge("dispatch_frozen", "1 while nothing is handed out.", u8::from(control.frozen));
     page.gauge("dispatch_writes_pending", "Writes that wait for the forge.", control.writes_pending);
     page.gauge("dispatch_run_slots", "Runs that may live at once.", control.slots);
-    page.gauge("dispatch_cost_today_usd", "US dollars spent since 00:00 UTC.", control.cost_today_usd);
+    page.gauge("dispatch_cost_today_usd", "US dollars spent today.", control.cost_today_usd);
 
     page.family("dispatch_runs", "gauge", "Runs that are kept, by state.");
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();

@@ -10,7 +10,7 @@ mod looks;
 mod model;
 mod reconcile;
 mod regressions;
-mod standing;
 mod spending;
+mod standing;
 mod umbrella;
 mod work;

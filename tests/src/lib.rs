@@ -9,6 +9,7 @@
 //! - [`openai`]: an OpenAI-compatible endpoint that says what it is told to.
 //! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
 //! - [`python`]: tools from PyPI, in an environment of their own.
+//! - [`model`]: a model server for real programs.
 //! - [`secret`]: a search for a secret in processes and files.
 //! - [`repository`]: a git repository on disk for the local forge.
 //! - [`schemas`]: GitHub's public schemas, and what checks against them.
@@ -23,6 +24,7 @@ pub mod hooks;
 pub mod image;
 pub mod ledger;
 pub mod leftover;
+pub mod model;
 pub mod openai;
 pub mod pty;
 pub mod python;

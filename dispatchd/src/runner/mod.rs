@@ -1,6 +1,6 @@
 //! The built-in harness: takes tasks like any other, runs programs in containers, publishes what comes of them.
 //!
-//! - [`settings`], [`agents`]: what the operator chose; programs as data.
+//! - [`settings`], [`agents`], [`prices`]: what the operator chose; programs and what models cost, as data.
 //! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
 //! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas.
 //! - `workspace`, `git`, `seal`: clones with borrowed objects, and git called so that an agent's leavings have no say.

@@ -42,8 +42,9 @@ pub fn engines() -> Vec<RuntimeKind> {
     found
 }
 
+/// Says why something was skipped.
 #[expect(clippy::print_stderr, reason = "whoever runs the tests must see what was not tested")]
-pub(crate) fn say(text: &str) {
+pub fn say(text: &str) {
     eprintln!("{text}");
 }
 

@@ -25,6 +25,7 @@ use crate::forge::hinted::Hinted;
 use crate::forge::local::LocalForge;
 use crate::forge::outbox::Outbox;
 use crate::forge::sync::{SyncSettings, Syncer};
+use crate::forge::waits::WaitsWatch;
 use crate::groomer::Groomer;
 use crate::ledger::{Door, Fault};
 use crate::runner::Runner;
@@ -106,6 +107,11 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     {
         let stop = stop.clone();
         tasks.spawn(async move { health.run(stop).await });
+    }
+    {
+        let waits = WaitsWatch::new(ledger.clone(), forges.clone(), edges.clone());
+        let stop = stop.clone();
+        tasks.spawn(async move { waits.run(stop).await });
     }
     {
         let (outbox, stop) = (Outbox::new(ledger.clone(), forges, edges.clone()), stop.clone());

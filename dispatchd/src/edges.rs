@@ -23,6 +23,7 @@ use crate::core::fix::look::Points;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::throttle::Priority;
+use crate::core::waits::SeenBlocker;
 use crate::secret::Secret;
 
 pub use self::automation::{Automation, AutomationRead, Rerun};
@@ -243,6 +244,11 @@ pub trait Forge: Send + Sync {
 
     /// One issue, live.
     async fn issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError>;
+
+    /// The issues that block this one, open and closed, as the forge itself keeps them; none where it does not.
+    async fn blockers(&self, _repo: &Repo, _number: u64) -> Result<Vec<SeenBlocker>, ForgeError> {
+        Ok(Vec::new())
+    }
 
     /// Adds labels, keeps the others; returns all labels then.
     async fn add_labels(

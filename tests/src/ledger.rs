@@ -80,6 +80,7 @@ pub fn issue(number: u64) -> SeenIssue {
         created_at: START,
         updated_at: START,
         closed_at: None,
+        open_blockers: None,
     }
 }
 

@@ -1,4 +1,5 @@
-//! What has to be closed first: read from an issue's text, looked up in the world.
+//! What has to be closed first: read from an issue's text, or listed by the forge itself ([`super::waits`]), looked up in the
+//! world.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -104,18 +105,32 @@ fn reference(word: &str) -> Option<Blocker> {
 /// How a blocker stands.
 enum Stands {
     Open(CardKey),
+    /// Open by the forge's word, where nothing is tracked.
+    Elsewhere,
     Closed,
     Unknown,
 }
 
-fn stands(world: &World, card: &Card, blocker: &Blocker) -> Stands {
-    let tracked = blocker.repo.as_ref().map(|name| world.repo_named(name));
+/// A blocker, and whether it was open when the forge last listed it, if it did.
+struct Named {
+    blocker: Blocker,
+    said: Option<bool>,
+}
+
+fn stands(world: &World, card: &Card, named: &Named) -> Stands {
+    let tracked = named.blocker.repo.as_ref().map(|name| world.repo_named(name));
     let repo = match tracked {
         None => card.key.repo.clone(),
         Some(Some(repo)) => repo.key.clone(),
-        Some(None) => return Stands::Unknown,
+        Some(None) => {
+            return match named.said {
+                Some(true) => Stands::Elsewhere,
+                Some(false) => Stands::Closed,
+                None => Stands::Unknown,
+            };
+        }
     };
-    let key = CardKey { repo, number: blocker.number };
+    let key = CardKey { repo, number: named.blocker.number };
     if key == card.key {
         return Stands::Closed;
     }
@@ -126,35 +141,59 @@ fn stands(world: &World, card: &Card, blocker: &Blocker) -> Stands {
     if let Some(pull) = world.pulls.get(&(key.repo.clone(), key.number)) {
         return if pull.seen.state == PullState::Open { Stands::Open(key) } else { Stands::Closed };
     }
-    // In a repository that is read whole, what is not there is not open.
-    Stands::Closed
+    // In a repository that is read whole, what is not there is not open, unless the forge has just said so.
+    if named.said == Some(true) { Stands::Elsewhere } else { Stands::Closed }
 }
 
-/// Whether nothing that `card` names is open.
+/// Whether nothing that `card` waits for is open.
 #[must_use]
 pub fn clear(world: &World, card: &Card) -> bool {
-    all(card).all(|blocker| matches!(stands(world, card, &blocker), Stands::Closed))
+    card.waits.unlisted().is_none()
+        && all(world, card).iter().all(|named| matches!(stands(world, card, named), Stands::Closed))
 }
 
-fn all(card: &Card) -> impl Iterator<Item = Blocker> + '_ {
+/// What the text names and the forge lists, each once.
+fn all(world: &World, card: &Card) -> Vec<Named> {
     let here = card.blocked_by.iter().map(|number| Blocker { repo: None, number: *number });
-    here.chain(card.blocked_elsewhere.iter().cloned())
+    let texts = here.chain(card.blocked_elsewhere.iter().cloned());
+    let mut all: Vec<Named> = texts.map(|blocker| Named { blocker, said: None }).collect();
+    if card.waits.known.is_empty() {
+        return all;
+    }
+    let home = world.repos.get(&card.key.repo).map(|repo| repo.name.folded());
+    let place =
+        |b: &Blocker| (b.repo.as_ref().map(RepoName::folded).filter(|r| Some(r) != home.as_ref()), b.number);
+    for seen in &card.waits.known {
+        let mut blocker = Blocker { repo: Some(seen.repo.clone()), number: seen.number };
+        if place(&blocker).0.is_none() {
+            blocker.repo = None;
+        }
+        match all.iter_mut().find(|named| place(&named.blocker) == place(&blocker)) {
+            Some(named) => named.said = Some(seen.open),
+            None => all.push(Named { blocker, said: Some(seen.open) }),
+        }
+    }
+    all
 }
 
 /// What blocks `card`, in words; empty if nothing does.
 #[must_use]
 pub fn words(world: &World, card: &Card) -> String {
-    let say = |blocker: Blocker| match stands(world, card, &blocker) {
-        Stands::Closed => None,
-        Stands::Unknown => {
-            Some(format!("{blocker} is in a repository that is not tracked, so it counts as open"))
+    let say = |named: Named| {
+        let blocker = &named.blocker;
+        match stands(world, card, &named) {
+            Stands::Closed => None,
+            Stands::Unknown => {
+                Some(format!("{blocker} is in a repository that is not tracked, so it counts as open"))
+            }
+            Stands::Open(key) if waits_for(world, &key, &card.key) => {
+                Some(format!("{blocker} is open, and waits for this one in turn: a cycle"))
+            }
+            Stands::Open(_) | Stands::Elsewhere => Some(format!("{blocker} is open")),
         }
-        Stands::Open(key) if waits_for(world, &key, &card.key) => {
-            Some(format!("{blocker} is open, and waits for this one in turn: a cycle"))
-        }
-        Stands::Open(_) => Some(format!("{blocker} is open")),
     };
-    all(card).filter_map(say).collect::<Vec<_>>().join(", ")
+    let named = all(world, card).into_iter().filter_map(say);
+    named.chain(card.waits.unlisted()).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether `card` waits for `other`, over any number of steps.
@@ -162,8 +201,8 @@ fn waits_for(world: &World, card: &CardKey, other: &CardKey) -> bool {
     let (mut todo, mut seen) = (vec![card.clone()], BTreeSet::new());
     while let Some(key) = todo.pop().filter(|_| seen.len() < FAR) {
         let Some(card) = world.cards.get(&key).filter(|_| seen.insert(key)) else { continue };
-        for blocker in all(card) {
-            if let Stands::Open(next) = stands(world, card, &blocker) {
+        for named in all(world, card) {
+            if let Stands::Open(next) = stands(world, card, &named) {
                 if next == *other {
                     return true;
                 }

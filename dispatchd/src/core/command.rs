@@ -18,6 +18,7 @@ use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
 use super::record::{CardKey, ForgeKind, Source};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use super::standing::Trouble;
+use super::waits::SeenBlocker;
 use super::work::Work;
 
 /// Asks for a change. Commands are applied one after the other, each whole or not at all.
@@ -49,6 +50,13 @@ pub enum Command {
     },
     /// What a sync read. Reply: [`Reply::SyncRun`] if it is complete.
     Synced(Synced),
+    /// Which issues the forge lists as the blockers of a card.
+    Blockers {
+        /// Which card.
+        card: CardKey,
+        /// The list, or why there is none.
+        seen: Result<Vec<SeenBlocker>, String>,
+    },
     /// A sync that failed: nothing it read before counts as gone. Reply: [`Reply::SyncRun`].
     SyncFailed {
         /// Which.

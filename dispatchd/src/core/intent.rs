@@ -179,6 +179,7 @@ mod tests {
             created_at: Timestamp(0),
             updated_at: Timestamp(0),
             closed_at: None,
+            open_blockers: None,
         };
         let (seen, add, remove) = (list(seen), list(add), list(remove));
         judge_labels(Decided { seen: &seen, add: &add, remove: &remove, wrote: &[], took: &[] }, &live)

@@ -5,7 +5,7 @@
 //! - [`reactor`]: one function a command, `(&World, now, Command) -> changes + reply`, or a refusal that changed nothing.
 //! - [`transition`]: the state machines; [`rank`]: eligibility and order; [`retry`]: what a failure leads to;
 //!   [`intent`]: whether a stored write is still wanted; [`reconcile`]: what contradicts;
-//!   [`blockers`]: what has to be closed first;
+//!   [`blockers`], [`waits`]: what has to be closed first, by its text and by the forge's word;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`link`]: which issues a pull request belongs to; [`redact`]: secrets taken out of what is kept;
 //!   [`dispatch`]: runs started by hand; [`gate`]: whether a program may start, by its [`pool`], [`pace`] and [`budget`];
@@ -55,6 +55,7 @@ pub mod throttle;
 pub mod transition;
 pub mod umbrella;
 pub mod view;
+pub mod waits;
 pub mod work;
 pub mod work_view;
 pub mod world;

@@ -188,6 +188,9 @@ pub struct Card {
     /// Those of other repositories.
     #[serde(default)]
     pub blocked_elsewhere: Vec<super::blockers::Blocker>,
+    /// What the forge itself says that it waits for.
+    #[serde(default)]
+    pub waits: super::waits::Waits,
     /// The highest attempt handed out.
     pub attempt: Attempt,
     /// Failed attempts since the last success, reopening or retry.

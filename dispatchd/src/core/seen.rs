@@ -47,6 +47,9 @@ pub struct SeenIssue {
     pub updated_at: Timestamp,
     /// On the forge.
     pub closed_at: Option<Timestamp>,
+    /// How many open issues the forge itself counts as its blockers; `None` where it keeps no such thing.
+    #[serde(default)]
+    pub open_blockers: Option<u64>,
 }
 
 /// A pull request as it was read.

@@ -5,6 +5,7 @@
 //! - [`sync`]: reads what changed into the ledger, each repository at its own pace.
 //! - [`health`]: looks at how pull requests are.
 //! - [`automation`]: reads workflows, their runs and releases, each repository at its own pace.
+//! - [`waits`]: reads what blocks issues, where the forge keeps that.
 //! - [`outbox`]: carries out what the ledger wants written.
 //!
 //! Neither the sync nor the outbox knows which forge it talks to; [`Forges`] picks it by repository.
@@ -24,6 +25,7 @@ mod pace;
 #[cfg(test)]
 mod stub;
 pub mod sync;
+pub mod waits;
 
 /// The forges that there are.
 #[derive(Clone)]

@@ -283,6 +283,7 @@ pub(super) fn issue(number: u64, labels: &[&str]) -> SeenIssue {
         created_at: Timestamp(0),
         updated_at: Timestamp(0),
         closed_at: None,
+        open_blockers: None,
     }
 }
 

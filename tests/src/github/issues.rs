@@ -1,8 +1,11 @@
 //! Issues, labels, comments.
 
+use std::collections::BTreeMap;
+
 use dispatch_shared::Timestamp;
 use serde_json::{Value, json};
 
+use super::dependencies;
 use super::page::{Asked, Said, complaint, not_found, paged, paged_of, said};
 use super::routes::time;
 use super::shape::{account, label};
@@ -16,7 +19,13 @@ pub(super) fn labels_json(asked: &Asked, full: &str, item: &Item) -> Vec<Value> 
     item.labels.iter().map(|name| label(&asked.origin, full, name)).collect()
 }
 
-fn issue_json(asked: &Asked, full: &str, item: &Item) -> Value {
+/// An issue as it is answered. `summaries` are the repository's, where the server keeps dependencies.
+pub(super) fn issue_json(
+    asked: &Asked,
+    full: &str,
+    item: &Item,
+    summaries: Option<&BTreeMap<u64, Value>>,
+) -> Value {
     let origin = &asked.origin;
     let kind = if item.pull.is_some() { "pull" } else { "issues" };
     let url = format!("{origin}/repos/{full}/issues/{}", item.number);
@@ -46,6 +55,10 @@ fn issue_json(asked: &Asked, full: &str, item: &Item) -> Value {
         "updated_at": time(item.updated),
         "closed_at": item.closed.map(time),
     });
+    if let Some(summaries) = summaries {
+        let none = || dependencies::summary([0; 4]);
+        issue["issue_dependencies_summary"] = summaries.get(&item.number).cloned().unwrap_or_else(none);
+    }
     if let Some(pull) = &item.pull {
         issue["pull_request"] = json!({
             "url": format!("{origin}/repos/{full}/pulls/{}", item.number),
@@ -85,18 +98,23 @@ impl State {
             Some(Ok(since)) => Some(since),
             None => None,
         };
+        let id = self.known(full).id;
+        let summaries = self.summaries(id);
         let repo = self.known(full);
         let fits = |i: &&Item| in_state(asked, i) && since.is_none_or(|s| i.updated >= s);
         let mut items: Vec<&Item> = repo.items.values().filter(fits).collect();
         sort(asked, &mut items);
         let name = repo.full_name();
-        paged_of(asked, repo.id, "/issues", items, |i| issue_json(asked, &name, i))
+        paged_of(asked, repo.id, "/issues", items, |i| issue_json(asked, &name, i, summaries.as_ref()))
     }
 
     pub(super) fn one_issue(&mut self, asked: &Asked, full: &str, number: u64) -> Said {
+        let id = self.known(full).id;
+        let summaries = self.summaries(id);
         let repo = self.known(full);
         let name = repo.full_name();
-        repo.items.get(&number).map_or_else(not_found, |i| said(200, issue_json(asked, &name, i)))
+        let answer = |i| said(200, issue_json(asked, &name, i, summaries.as_ref()));
+        repo.items.get(&number).map_or_else(not_found, answer)
     }
 
     pub(super) fn post_issue(&mut self, asked: &Asked, full: &str) -> Said {

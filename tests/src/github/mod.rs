@@ -5,6 +5,7 @@
 //! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`, `actions`: the answers.
 //! - `health`: checks, reviews, threads, jobs and their logs, over REST and over `graphql`; `review`: what people and checks do
 //!   there.
+//! - `dependencies`: which issues block which.
 //! - `app`: GitHub Apps, and what tokens may.
 //! - `shape`: what GitHub writes besides what matters here.
 //! - `git`: `git http-backend`; `bare`: plumbing on the repositories; [`fault`]: what can go wrong.
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 mod actions;
 mod app;
 mod bare;
+mod dependencies;
 pub mod fault;
 mod git;
 mod graphql;

@@ -58,6 +58,9 @@ fn below(shared: &Shared, asked: &Asked, full: &str, rest: &[&str]) -> Said {
         }
         ("GET", ["issues", n, "comments"]) => numbered(n, |n| shared.state().list_comments(asked, full, n)),
         ("POST", ["issues", n, "comments"]) => numbered(n, |n| shared.state().post_comment(asked, full, n)),
+        ("GET", ["issues", n, "dependencies", "blocked_by"]) => {
+            numbered(n, |n| shared.state().list_blockers(asked, full, n))
+        }
         ("GET", ["labels"]) => shared.state().list_repo_labels(asked, full),
         ("POST", ["labels"]) => shared.state().post_repo_label(asked, full),
         ("POST", ["git", "refs"]) => complaint(422, "Invalid request."),

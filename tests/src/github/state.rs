@@ -91,6 +91,8 @@ pub(super) struct State {
     pub(super) made: u64,
     /// How pull requests are.
     pub(super) book: super::health::Book,
+    /// Which issues block which.
+    pub(super) dependencies: super::dependencies::Dependencies,
 }
 
 /// GitHub's clock: whole seconds.
@@ -112,6 +114,7 @@ impl State {
             turn: 0,
             made: 0,
             book: super::health::Book::default(),
+            dependencies: Default::default(),
         }
     }
 

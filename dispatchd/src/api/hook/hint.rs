@@ -36,6 +36,11 @@ pub fn hints(world: &World, repo: &Repo, event: &str, payload: &Value) -> Option
     let action = text(payload, "/action").unwrap_or_default();
     Some(match event {
         "issues" => number(payload, "/issue/number").map(|n| vec![Hint::Issue(n)]).unwrap_or_default(),
+        // Of one issue or the other it is told in its own repository, where the blocked one alone changes.
+        "issue_dependencies" if action.starts_with("blocked_by") => {
+            number(payload, "/blocked_issue/number").map(|n| vec![Hint::Issue(n)]).unwrap_or_default()
+        }
+        "issue_dependencies" => Vec::new(),
         "issue_comment" => {
             let of_pull = payload.pointer("/issue/pull_request").is_some();
             let which = |n| if of_pull { Vec::new() } else { vec![Hint::Issue(n)] };
@@ -97,6 +102,14 @@ mod tests {
             hints("push", json!({"ref": "refs/heads/x"})),
             Some(vec![]),
             "a branch of no pull request"
+        );
+        let blocked = json!({"action": "blocked_by_added", "blocked_issue": {"number": 4}});
+        assert_eq!(hints("issue_dependencies", blocked), Some(vec![Hint::Issue(4)]));
+        let blocking = json!({"action": "blocking_added", "blocked_issue": {"number": 4}});
+        assert_eq!(
+            hints("issue_dependencies", blocking),
+            Some(vec![]),
+            "told in the other repository as well"
         );
         assert_eq!(hints("star", json!({"action": "created"})), None);
         assert_eq!(hints("issues", json!([1])), Some(vec![]), "nonsense names nothing");

@@ -52,6 +52,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
             repos::patch(d, repo, *runner_enabled, *wip_limit, actor)?
         }
         Command::Synced(synced) => sync::synced(d, synced)?,
+        Command::Blockers { card, seen } => sync::blockers(d, card, seen),
         Command::SyncFailed { repo, error, trouble, stats } => {
             standing::failed(d, repo, error, *trouble, *stats)?
         }

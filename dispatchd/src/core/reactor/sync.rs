@@ -21,6 +21,7 @@ use crate::core::intent::moved_between;
 use crate::core::record::{Access, Card, CardKey, Pull, Wish};
 use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::transition::{self, CardEvent};
+use crate::core::waits::{SeenBlocker, Waits};
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::task::TaskType;
@@ -129,6 +130,7 @@ pub(super) fn issue(
     card.updated_at = seen.updated_at;
     card.closed_at = seen.closed_at;
     (card.blocked_by, card.blocked_elsewhere) = split(blockers::read(&seen.body));
+    card.waits.count(seen.open_blockers);
     let stale = old.wrote_at.is_some_and(|wrote| read_at.is_none_or(|read| read <= wrote));
     let waiting = d.world.pending(&key).any(|i| matches!(i.wish, Wish::Labels { .. }));
     let before = read_labels(card.forge_labels.iter().map(String::as_str));
@@ -254,6 +256,8 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         IssueState::Open => facts.status.filter(|s| *s != Status::Done).unwrap_or(Status::Backlog),
     };
     let (blocked_by, blocked_elsewhere) = split(blockers::read(&seen.body));
+    let mut waits = Waits::default();
+    waits.count(seen.open_blockers);
     Card {
         key,
         title: seen.title.clone(),
@@ -273,6 +277,7 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         lane_override: None,
         blocked_by,
         blocked_elsewhere,
+        waits,
         attempt: Attempt::default(),
         failures: 0,
         deferred: 0,
@@ -288,6 +293,18 @@ fn fresh(key: CardKey, seen: &SeenIssue) -> Card {
         unverified: None,
         repaired: None,
     }
+}
+
+/// Takes in which issues the forge lists as a card's blockers, or why it does not.
+pub(super) fn blockers(d: &mut Draft, key: &CardKey, seen: &Result<Vec<SeenBlocker>, String>) -> Reply {
+    if let Some(old) = d.world.cards.get(key).cloned() {
+        let mut card = (*old).clone();
+        card.waits.list(seen);
+        if card != *old {
+            d.card(card);
+        }
+    }
+    Reply::Done
 }
 
 /// The blockers of the same repository, and those of others.

@@ -47,6 +47,7 @@ pub(super) fn seen(number: u64, labels: &[&str], at: Timestamp) -> SeenIssue {
         created_at: START,
         updated_at: at,
         closed_at: None,
+        open_blockers: None,
     }
 }
 

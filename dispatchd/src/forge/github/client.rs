@@ -19,7 +19,7 @@ use super::access::{Access, Bearer, Credential};
 use super::answer::{Answer, Complaint};
 use super::gates::Gates;
 use super::limit::{self, Limit};
-use super::link::repository_in;
+use super::link::{link, repository_in};
 use super::permission;
 use crate::core::record::Repo;
 use crate::core::throttle::{Act, Ask, Left, Priority, Resource, SILENCE, Wait};
@@ -307,15 +307,32 @@ impl Client {
         url: Url,
         what: &str,
     ) -> Result<T, ForgeError> {
+        self.recall(Call::get(url, what).of(repo)).await.map(|(got, _)| got)
+    }
+
+    /// The same of one page of a list about `repo`; also where the next one is.
+    pub(super) async fn remembered_page<T: DeserializeOwned>(
+        &self,
+        repo: &Repo,
+        url: Url,
+        what: &str,
+    ) -> Result<(T, Option<Url>), ForgeError> {
+        let (got, answer) = self.recall(Call::get(url, what).of(repo)).await?;
+        let next = link(&answer.headers, "next").map(|next| self.given(&next, what)).transpose()?;
+        Ok((got, next))
+    }
+
+    async fn recall<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<(T, Answer), ForgeError> {
+        let (url, what) = (call.url.clone(), call.what);
         let known = self.pages.get(&url);
         let etag = known.as_ref().map(|(etag, _)| etag.as_str());
-        let answer = self.call(Call { etag, ..Call::get(url.clone(), what).of(repo) }).await?;
+        let answer = self.call(Call { etag, ..call }).await?;
         match known {
-            Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => known.json(what),
+            Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => Ok((known.json(what)?, known)),
             _ => {
                 let got = answer.json(what)?;
                 self.pages.put(url, &answer);
-                Ok(got)
+                Ok((got, answer))
             }
         }
     }

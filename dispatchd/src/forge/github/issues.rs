@@ -10,10 +10,14 @@ use super::link::{escape, link};
 use super::{GithubForge, wire};
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenRepo};
+use crate::core::waits::SeenBlocker;
 use crate::edges::{ForgeError, LabelEvent};
 
 /// GitHub takes no longer comment.
 const COMMENT_MAX: usize = 65_536;
+
+/// More than GitHub lets one issue have.
+const MOST_BLOCKERS: usize = 1_000;
 
 impl GithubForge {
     /// What the repository is now. A tracked one whose name is gone, or another's by now, is looked for by its id.
@@ -66,6 +70,23 @@ impl GithubForge {
         let what = format!("reading {}#{number}", repo.name);
         let url = self.client.url(&format!("/repos/{}/issues/{number}", repo.name))?;
         Ok(self.client.read::<wire::Issue>(repo, url, &what).await?.seen())
+    }
+
+    /// The issues that block this one, as GitHub lists them.
+    pub(super) async fn read_blockers(
+        &self,
+        repo: &Repo,
+        number: u64,
+    ) -> Result<Vec<SeenBlocker>, ForgeError> {
+        let what = format!("listing what blocks {}#{number}", repo.name);
+        let path = format!("/repos/{}/issues/{number}/dependencies/blocked_by?per_page=100", repo.name);
+        let (mut page, mut found) = (Some(self.client.url(&path)?), Vec::new());
+        while let Some(url) = page.filter(|_| found.len() < MOST_BLOCKERS) {
+            let (list, next) = self.client.remembered_page::<Vec<wire::Blocker>>(repo, url, &what).await?;
+            found.extend(list.into_iter().filter_map(wire::Blocker::seen));
+            page = next;
+        }
+        Ok(found)
     }
 
     pub(super) async fn post_labels(

@@ -54,6 +54,7 @@ pub use self::permissions::Allowed;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::throttle::Priority;
+use crate::core::waits::SeenBlocker;
 use crate::edges::{
     Automation, Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog, LabelEvent,
     NewIssue, NewPull, Source,
@@ -203,6 +204,10 @@ impl Forge for GithubForge {
 
     async fn issue(&self, repo: &Repo, number: u64) -> Result<SeenIssue, ForgeError> {
         self.read_issue(repo, number).await
+    }
+
+    async fn blockers(&self, repo: &Repo, number: u64) -> Result<Vec<SeenBlocker>, ForgeError> {
+        self.read_blockers(repo, number).await
     }
 
     async fn add_labels(

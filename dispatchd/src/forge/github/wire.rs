@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::core::link;
 use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::standing::Standing;
+use crate::core::waits::SeenBlocker;
 use crate::edges::LabelEvent;
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +56,14 @@ pub(super) struct Issue {
     closed_at: Option<Timestamp>,
     /// Only whether it is there matters: then it is a pull request.
     pull_request: Option<serde::de::IgnoredAny>,
+    /// Not there on servers that keep no dependencies.
+    issue_dependencies_summary: Option<Dependencies>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Dependencies {
+    /// The open ones.
+    blocked_by: Option<u64>,
 }
 
 impl Issue {
@@ -75,7 +84,30 @@ impl Issue {
             created_at: self.created_at,
             updated_at: self.updated_at,
             closed_at: self.closed_at,
+            open_blockers: self.issue_dependencies_summary.and_then(|d| d.blocked_by),
         }
+    }
+}
+
+/// An issue in the list of what blocks another.
+#[derive(Debug, Deserialize)]
+pub(super) struct Blocker {
+    number: u64,
+    state: String,
+    repository_url: Option<String>,
+    repository: Option<RepoId>,
+}
+
+impl Blocker {
+    /// `None` if it does not say where it lives: it was counted all the same.
+    pub(super) fn seen(self) -> Option<SeenBlocker> {
+        let named = self.repository.map(|r| r.full_name).filter(|name| !name.is_empty());
+        let by_address = || {
+            let address = self.repository_url.as_deref()?;
+            Some(address.split_once("/repos/")?.1.to_owned())
+        };
+        let repo = named.or_else(by_address)?.parse().ok()?;
+        Some(SeenBlocker { repo, number: self.number, open: state(&self.state) == IssueState::Open })
     }
 }
 
@@ -206,6 +238,27 @@ mod tests {
         let seen = issue.seen();
         assert_eq!((seen.body.as_str(), seen.author.as_str()), ("", ""));
         assert_eq!(seen.labels, ["bare", "a/b"]);
+    }
+
+    #[test]
+    fn blockers_are_counted_where_github_counts_and_named_where_it_names() {
+        let issue = |summary: &str| {
+            let text = format!(
+                r#"{{"number":4,"state":"open","created_at":"2026-11-20T10:00:00Z","updated_at":"2026-11-20T10:00:00Z"{summary}}}"#
+            );
+            serde_json::from_str::<Issue>(&text).unwrap().seen().open_blockers
+        };
+        let summary = r#","issue_dependencies_summary":{"blocked_by":2,"total_blocked_by":3,"blocking":0,"total_blocking":0}"#;
+        assert_eq!(issue(summary), Some(2));
+        assert_eq!((issue(""), issue(r#","issue_dependencies_summary":null"#)), (None, None));
+        let list: Vec<Blocker> = serde_json::from_str(
+            r#"[{"number":1,"state":"open","repository_url":"https://git.acme.io/api/v3/repos/acme/web"},
+                {"number":2,"state":"closed","repository":{"id":3,"full_name":"acme/api"}},{"number":3,"state":"open"}]"#,
+        )
+        .unwrap();
+        let seen: Vec<_> = list.into_iter().filter_map(Blocker::seen).collect();
+        let said: Vec<_> = seen.iter().map(|b| (b.repo.to_string(), b.number, b.open)).collect();
+        assert_eq!(said, [("acme/web".to_owned(), 1, true), ("acme/api".to_owned(), 2, false)]);
     }
 
     #[test]

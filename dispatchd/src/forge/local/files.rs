@@ -117,6 +117,7 @@ impl Loaded {
             created_at,
             updated_at,
             closed_at: (state == IssueState::Closed).then(|| closed_at.unwrap_or(updated_at)),
+            open_blockers: None,
         })
     }
 

@@ -25,7 +25,7 @@ pub enum Outcome {
     PrOpened,
     /// An existing pull request has new commits.
     PrUpdated,
-    /// Labels or text of the issue were changed (grooming).
+    /// Labels or text of the issue were changed: what grooming comes to. An implement task that ends so gives the card back.
     IssueUpdated,
     /// The issue was closed on the forge.
     IssueClosed,

@@ -286,7 +286,7 @@ async fn a_session_hears_of_runs_as_they_start_and_end() {
     let daemon = with_issues(&place, 1).await;
     let mut ada = session(&place, &[]).await;
     let repo = daemon.client.repos().await.expect("repos").remove(0).full_name;
-    let on = PatchRepoRequest { runner_enabled: Some(true), wip_limit: None };
+    let on = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
     daemon.client.patch_repo(&repo, &on).await.expect("the runner can be switched on");
     let mut told = Vec::new();
     while told.last().is_none_or(|(method, _): &(String, Value)| method != "agent.completed") {

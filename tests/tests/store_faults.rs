@@ -99,6 +99,7 @@ const DAY: &[(&str, Step)] = &[
         repo: repo(),
         runner_enabled: Some(false),
         wip_limit: Some(3),
+        lanes: None,
         actor: "operator".into(),
     }),
     ("sync fails", |_| Command::SyncFailed {

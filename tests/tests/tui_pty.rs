@@ -49,7 +49,7 @@ async fn daemon(runner: bool) -> Result<(Place, Daemon)> {
     let request = AddRepoRequest { full_name: None, forge: Some("local".into()), path };
     let added: RepoName = daemon.client.add_repo(&request).await?.full_name;
     if runner {
-        let patch = PatchRepoRequest { runner_enabled: Some(true), wip_limit: None };
+        let patch = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
         daemon.client.patch_repo(&added, &patch).await?;
     }
     daemon.client.sync(None).await?;

@@ -38,7 +38,7 @@ pub(super) async fn repos(client: &Client, what: Option<Repos>, out: &mut Out) -
                 None => issue::only_repo(client).await?,
             };
             let on = state == OnOff::On;
-            let patch = PatchRepoRequest { runner_enabled: Some(on), wip_limit: None };
+            let patch = PatchRepoRequest { runner_enabled: Some(on), ..PatchRepoRequest::default() };
             let patched = client.patch_repo(&repo, &patch).await?;
             let said =
                 if on { "is worked on by the built-in runner" } else { "is left to outside harnesses" };

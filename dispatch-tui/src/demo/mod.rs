@@ -87,7 +87,7 @@ async fn work(
     };
     let repo = client.add_repo(&add).await?.full_name;
     client.sync(Some(&repo)).await?;
-    let start = PatchRepoRequest { runner_enabled: Some(true), wip_limit: None };
+    let start = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
     if !args.headless {
         client.patch_repo(&repo, &start).await?;
         // A task of its own: if the terminal is torn away under it and it panics, the cleaning still comes.

@@ -203,6 +203,7 @@ fn repo(name: &str) -> Repo {
         enabled: true,
         runner_enabled: true,
         wip_limit: 3,
+        lanes: Vec::new(),
         open_pr_count: 2,
         latest_commit_sha: None,
         failing_count: 0,

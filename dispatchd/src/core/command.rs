@@ -45,6 +45,8 @@ pub enum Command {
         runner_enabled: Option<bool>,
         /// The WIP limit.
         wip_limit: Option<u32>,
+        /// The lanes (ids or aliases) out of which work is handed out; empty is every claimable one.
+        lanes: Option<Vec<String>>,
         /// Who.
         actor: String,
     },

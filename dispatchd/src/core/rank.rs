@@ -101,7 +101,10 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
         Rule::Open => card.state == IssueState::Open && !card.gone,
         Rule::Ready => card.status == Status::Ready,
         Rule::Unflagged => card.flags.is_empty(),
-        Rule::Lane => world.policy.lane(world.lane_of(card)).is_some_and(|l| l.claimable),
+        Rule::Lane => {
+            let lane = world.policy.lane(world.lane_of(card)).filter(|l| l.claimable);
+            lane.is_some_and(|l| of_repo(world, &card.key.repo, &l.id))
+        }
         Rule::NotExcluded => !excluded(world, card),
         Rule::NotRenovate => !is_renovate(world, card),
         Rule::NotDecomposed => card.grooming.split().is_none(),
@@ -121,6 +124,11 @@ pub fn holds(world: &World, card: &Card, now: Timestamp, rule: Rule) -> bool {
             Use::of(world).fits(world, card, rule)
         }
     }
+}
+
+/// Whether a repository hands out of this lane.
+fn of_repo(world: &World, repo: &RepoKey, lane: &str) -> bool {
+    world.repos.get(repo).is_none_or(|r| r.lanes.is_empty() || r.lanes.iter().any(|id| id == lane))
 }
 
 /// Whether a label assigns an agent.

@@ -79,6 +79,9 @@ pub struct Repo {
     pub runner_enabled: bool,
     /// Open cards in review before no implement task is handed out; 0 is no limit.
     pub wip_limit: u32,
+    /// The lanes out of which its issues are handed out; empty is every claimable one.
+    #[serde(default)]
+    pub lanes: Vec<String>,
     /// How far it has been read.
     pub cursor: SyncCursor,
     /// The last sync that succeeded.
@@ -108,6 +111,7 @@ impl Repo {
             tracked: false,
             runner_enabled: false,
             wip_limit: 0,
+            lanes: Vec::new(),
             cursor: SyncCursor::default(),
             last_synced_at: None,
             sync_error: None,

@@ -13,7 +13,7 @@ use dispatch_shared::protocol::{claims as wire_claims, repos as wire_repos, runs
 
 use super::automation::{self, rates};
 use super::rank;
-use super::record::{Card, Claim, Pull, Repo, Run, Write};
+use super::record::{Card, Claim, ForgeKind, Pull, Repo, Run, Write};
 use super::world::World;
 use super::{budget, gate};
 use dispatch_shared::id::AgentName;
@@ -33,9 +33,15 @@ pub fn claim(claim: &Claim) -> wire_claims::Claim {
     }
 }
 
-/// A pull request of a card, and its health as it was seen last.
+/// A pull request of a card, and its health as it was seen last. On the local forge every sync reads all that there is: its
+/// state; nobody checks or reviews there.
 #[must_use]
-pub fn linked_pull(pull: &Pull) -> LinkedPull {
+pub fn linked_pull(world: &World, pull: &Pull) -> LinkedPull {
+    let local = world.repos.get(&pull.repo).filter(|repo| repo.forge == ForgeKind::Local);
+    let unseen = || match local {
+        Some(_) => vec!["statusCheckRollup".to_owned(), "reviews".to_owned(), "reviewThreads".to_owned()],
+        None => Vec::new(),
+    };
     let seen = &pull.seen;
     let health = pull.health.as_ref();
     // Checks are those of a commit; what a review says stays said.
@@ -57,8 +63,8 @@ pub fn linked_pull(pull: &Pull) -> LinkedPull {
         unresolved_threads: health.map_or(0, |h| h.unresolved),
         needs_followup: open.is_some_and(|h| !h.reasons.is_empty()),
         followup_reasons: open.map_or_else(Vec::new, |h| h.reasons.clone()),
-        checked_at: health.map(|h| h.since),
-        not_seen: health.map_or_else(Vec::new, |h| h.blind.clone()),
+        checked_at: health.map(|h| h.since).or(local.and_then(|repo| repo.last_synced_at)),
+        not_seen: health.map_or_else(unseen, |h| h.blind.clone()),
     }
 }
 
@@ -67,7 +73,7 @@ fn other_pulls(world: &World, card: &Card) -> Vec<LinkedPull> {
     let mut others: Vec<_> =
         world.pulls_for(&card.key).filter(|p| card.linked_pull != Some(p.seen.number)).collect();
     others.sort_by_key(|p| std::cmp::Reverse((p.seen.created_at, p.seen.number)));
-    others.into_iter().map(|p| linked_pull(p)).collect()
+    others.into_iter().map(|p| linked_pull(world, p)).collect()
 }
 
 /// Whether a card belongs on the board: tracked, there, and open or closed not long ago.
@@ -119,7 +125,7 @@ pub fn issue(world: &World, card: &Card, body: Option<String>) -> Option<Issue> 
         groomed_at: card.grooming.groomed_at,
         linked_pr_number: pull.map(|p| p.seen.number),
         linked_pr_url: pull.map(|p| p.seen.url.clone()),
-        linked_pr: pull.map(|p| linked_pull(p)),
+        linked_pr: pull.map(|p| linked_pull(world, p)),
         other_prs: other_pulls(world, card),
         claim: world.held(&card.key).map(|c| claim(c)),
         failures: card.failures,
@@ -199,6 +205,7 @@ pub fn repo(world: &World, repo: &Repo, now: Timestamp) -> wire_repos::Repo {
         enabled: repo.tracked,
         runner_enabled: repo.runner_enabled,
         wip_limit: repo.wip_limit,
+        lanes: repo.lanes.clone(),
         open_pr_count: world.pulls_of(&repo.key).filter(|p| p.seen.state == PullState::Open).count(),
         latest_commit_sha: facts.and_then(|f| Some(f.commit.as_ref()?.sha.clone())),
         failing_count: facts.map_or(0, |f| rates::failing(f, &repo.default_branch, now).len()),

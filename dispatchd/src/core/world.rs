@@ -135,7 +135,7 @@ impl World {
             self.names.insert(repo.name.folded(), repo.key.clone());
         }
         let works = |r: &Repo| r.tracked && r.access.standing.takes_work();
-        if before.is_none_or(|old| works(&old) != works(repo)) {
+        if before.is_none_or(|old| works(&old) != works(repo) || old.lanes != repo.lanes) {
             for card in self.cards_of(&repo.key) {
                 self.reindex(&card);
             }

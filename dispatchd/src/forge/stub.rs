@@ -261,6 +261,7 @@ pub(super) fn repo(key: &str, forge: ForgeKind) -> Repo {
         tracked: true,
         runner_enabled: false,
         wip_limit: 0,
+        lanes: Vec::new(),
         cursor: SyncCursor::default(),
         last_synced_at: None,
         sync_error: None,

@@ -30,6 +30,9 @@ pub struct Repo {
     pub runner_enabled: bool,
     /// No more implement tasks while so many cards are in review; 0 is no limit.
     pub wip_limit: u32,
+    /// The lanes out of which its issues are handed out; empty is every claimable one.
+    #[serde(default)]
+    pub lanes: Vec<String>,
     /// Open pull requests known.
     #[serde(rename = "openPRCount")]
     pub open_pr_count: usize,
@@ -84,6 +87,9 @@ pub struct PatchRepoRequest {
     /// Cards in review before no more is handed out; 0 is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wip_limit: Option<u32>,
+    /// The lanes (ids or aliases) out of which its issues are handed out; an empty list is every claimable one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<Vec<String>>,
 }
 
 /// `POST /api/sync`.

@@ -91,6 +91,7 @@ pub(super) async fn patch(
         repo: key.clone(),
         runner_enabled: request.runner_enabled,
         wip_limit: request.wip_limit,
+        lanes: request.lanes,
         actor,
     };
     let (_, world) = app.ledger.submit(command).await?;

@@ -112,12 +112,14 @@ async fn evidence(app: &App, world: &World, of: &Which) -> Evidence {
         (None, None) => held.last(),
     };
     let Some(claim) = claim else { return Evidence::NotNeeded };
-    let (Some(repo), Some(card)) = (world.repos.get(&claim.card.repo), world.cards.get(&claim.card)) else {
+    let Some(repo) = world.repos.get(&claim.card.repo) else { return Evidence::NotNeeded };
+    // A follow-up was handed out for one pull request, which may be no issue's.
+    let pull = claim.fix.map(|hand_out| hand_out.pr);
+    let named = world.cards.get(&claim.card).map(|c| contract::branch_name(c.key.number, &c.title));
+    let Some(branch) = claim.notes.branch.clone().or(named).or(pull.map(|_| String::new())) else {
         return Evidence::NotNeeded;
     };
-    let branch =
-        claim.notes.branch.clone().unwrap_or_else(|| contract::branch_name(card.key.number, &card.title));
-    app.forges.evidence(repo, &card.key, None, &branch).await
+    app.forges.evidence(repo, &claim.card, pull, &branch).await
 }
 
 pub(super) async fn sweep(State(app): State<App>) -> Result<Json<SweepAnswer>> {

@@ -106,6 +106,9 @@ fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
             let id = world.lane_of(card);
             let say = match world.policy.lane(id) {
                 None => format!("lane {id} is not configured"),
+                Some(l) if l.claimable && !super::of_repo(world, &card.key.repo, &l.id) => {
+                    format!("the repository hands nothing out from lane {id}")
+                }
                 Some(l) if l.claimable => format!("lane {id}"),
                 Some(_) => format!("nothing is handed out from lane {id}"),
             };

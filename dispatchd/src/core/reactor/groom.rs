@@ -18,7 +18,7 @@ use dispatch_shared::protocol::activity::AuditRow;
 /// How long a groomer is silent on an issue after a comment.
 const COOLDOWN: Duration = Duration::from_secs(24 * 3_600);
 
-fn configured(d: &Draft, text: &str) -> Result<String, Refusal> {
+pub(super) fn configured(d: &Draft, text: &str) -> Result<String, Refusal> {
     d.world.policy.lane(text).map(|l| l.id.clone()).ok_or_else(|| {
         let known: Vec<&str> = d.world.policy.lanes.iter().map(|l| l.id.as_str()).collect();
         Refusal::UnknownLane(format!("there is no lane `{text}`; there are {}", known.join(", ")))

@@ -48,8 +48,10 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
     let reply = match command {
         Command::Track(track) => repos::track(d, track)?,
         Command::Untrack { repo, actor } => repos::untrack(d, repo, actor)?,
-        Command::PatchRepo { repo, runner_enabled, wip_limit, actor } => {
-            repos::patch(d, repo, *runner_enabled, *wip_limit, actor)?
+        Command::PatchRepo { repo, runner_enabled, wip_limit, lanes, actor } => {
+            let switches =
+                repos::Switches { runner: *runner_enabled, wip: *wip_limit, lanes: lanes.as_deref() };
+            repos::patch(d, repo, &switches, actor)?
         }
         Command::Synced(synced) => sync::synced(d, synced)?,
         Command::Blockers { card, seen } => sync::blockers(d, card, seen),

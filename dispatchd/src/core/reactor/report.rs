@@ -286,6 +286,7 @@ fn apply(d: &mut Draft, key: &CardKey, report: &Report, verdict: &Verdict) -> Re
                 request.evidence.as_deref().or(request.summary.as_deref()).unwrap_or("no evidence was given");
             needs_person(d, key, actor, &format!("nothing to change, says {actor}: {why}"))?;
         }
+        (TaskType::Implement, Outcome::IssueUpdated) => updated(d, key, actor, request.summary.as_deref())?,
         // The forge says when it is closed; a groomer's card goes where its labels say; a follow-up stays in review.
         _ => {}
     }
@@ -407,6 +408,25 @@ pub(super) fn failed(d: &mut Draft, key: &CardKey, actor: &str, why: &str) -> Re
         ..Relabel::new(actor, "move_issue")
     };
     settle::relabel(d, &mut card, &change)
+}
+
+/// The issue was changed and no pull request made: the card goes back as if released, unless somebody has moved it. It rests
+/// first, and after as many times as an attempt may fail a person looks: an issue that is only ever talked about would be
+/// handed out for ever.
+fn updated(d: &mut Draft, key: &CardKey, actor: &str, summary: Option<&str>) -> Result<(), Refusal> {
+    let mut card = settle::card(d, key)?;
+    if card.status != Status::InProgress {
+        return Ok(());
+    }
+    let why = format!("the issue was updated, says {actor}: {}", summary.unwrap_or("no summary was given"));
+    card.failures = card.failures.saturating_add(1);
+    if card.failures >= d.world.policy.max_failures && !settle::has_open_pull(d, &card) {
+        d.card(card);
+        return needs_person(d, key, actor, &why);
+    }
+    card.not_before = Some(d.now + retry::backoff(card.failures));
+    d.card(card);
+    settle::give_back(d, key, actor, "move_issue", Some(&why))
 }
 
 /// Nothing goes on before a person has looked.

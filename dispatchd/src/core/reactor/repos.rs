@@ -4,7 +4,7 @@ use dispatch_shared::event::What;
 use dispatch_shared::id::RepoKey;
 use dispatch_shared::protocol::activity::AuditRow;
 
-use super::{DONE, settle};
+use super::{DONE, groom, settle};
 use crate::core::command::{Refusal, Reply, Track};
 use crate::core::draft::Draft;
 use crate::core::record::{Access, Repo, SyncCursor};
@@ -48,6 +48,7 @@ pub(super) fn track(d: &mut Draft, track: &Track) -> Result<Reply, Refusal> {
         tracked: true,
         runner_enabled: track.runner_enabled,
         wip_limit: before.as_ref().map_or(0, |r| r.wip_limit),
+        lanes: before.as_ref().map(|r| r.lanes.clone()).unwrap_or_default(),
         cursor: SyncCursor::default(),
         last_synced_at: before.as_ref().and_then(|r| r.last_synced_at),
         sync_error: None,
@@ -63,22 +64,9 @@ pub(super) fn track(d: &mut Draft, track: &Track) -> Result<Reply, Refusal> {
 
 pub(super) fn untrack(d: &mut Draft, key: &RepoKey, actor: &str) -> Result<Reply, Refusal> {
     let repo = tracked(d, key)?;
+    end_work(d, key, "the repository is not tracked any more")?;
     for card in d.world.cards_of(key) {
-        settle::revoke(d, &card.key, "the repository is not tracked any more")?;
         d.tell(What::IssueGone(card.key.id()));
-    }
-    let pulls: Vec<_> = d.world.fixes.of(key).map(|f| f.key.subject()).collect();
-    for subject in pulls {
-        settle::revoke(d, &subject, "the repository is not tracked any more")?;
-    }
-    let why = "the repository is not tracked any more";
-    let mut left: Vec<_> = d.world.live_runs().filter(|r| r.card.repo == *key).cloned().collect();
-    for run in &left {
-        settle::revoke(d, &run.card, why)?;
-    }
-    left.retain(|r| r.claim.is_none());
-    for run in left {
-        settle::stop_run(d, &run, why.to_owned());
     }
     d.audit(row(d, actor, "remove_tracked_repo", &repo));
     d.tell(What::RepoGone(repo.name.clone()));
@@ -86,20 +74,64 @@ pub(super) fn untrack(d: &mut Draft, key: &RepoKey, actor: &str) -> Result<Reply
     Ok(DONE)
 }
 
+/// Ends every claim and every run in a repository where no work can be done any more; nothing of theirs is published.
+pub(super) fn end_work(d: &mut Draft, key: &RepoKey, why: &str) -> Result<(), Refusal> {
+    for card in d.world.cards_of(key) {
+        settle::revoke(d, &card.key, why)?;
+    }
+    let pulls: Vec<_> = d.world.fixes.of(key).map(|f| f.key.subject()).collect();
+    for subject in pulls {
+        settle::revoke(d, &subject, why)?;
+    }
+    let mut left: Vec<_> = d.world.live_runs().filter(|r| r.card.repo == *key).cloned().collect();
+    for run in &left {
+        settle::revoke(d, &run.card, why)?;
+    }
+    // A run by hand on a branch or a tag holds nothing.
+    left.retain(|r| r.claim.is_none());
+    for run in left {
+        settle::stop_run(d, &run, why.to_owned());
+    }
+    Ok(())
+}
+
+/// What is to change of a repository; what is `None` stays.
+pub(super) struct Switches<'a> {
+    pub(super) runner: Option<bool>,
+    pub(super) wip: Option<u32>,
+    pub(super) lanes: Option<&'a [String]>,
+}
+
 pub(super) fn patch(
     d: &mut Draft,
     key: &RepoKey,
-    runner_enabled: Option<bool>,
-    wip_limit: Option<u32>,
+    switches: &Switches<'_>,
     actor: &str,
 ) -> Result<Reply, Refusal> {
     let mut repo = tracked(d, key)?;
     let mut notes = Vec::new();
-    if let Some(on) = runner_enabled.filter(|on| *on != repo.runner_enabled) {
+    if let Some(named) = switches.lanes {
+        let mut lanes = Vec::new();
+        for text in named {
+            let id = groom::configured(d, text)?;
+            if !lanes.contains(&id) {
+                lanes.push(id);
+            }
+        }
+        if lanes != repo.lanes {
+            notes.push(if lanes.is_empty() {
+                "every lane".into()
+            } else {
+                format!("lanes {}", lanes.join(", "))
+            });
+            repo.lanes = lanes;
+        }
+    }
+    if let Some(on) = switches.runner.filter(|on| *on != repo.runner_enabled) {
         repo.runner_enabled = on;
         notes.push(format!("runner {}", if on { "on" } else { "off" }));
     }
-    if let Some(limit) = wip_limit.filter(|n| *n != repo.wip_limit) {
+    if let Some(limit) = switches.wip.filter(|n| *n != repo.wip_limit) {
         repo.wip_limit = limit;
         notes.push(format!("WIP limit {limit}"));
     }

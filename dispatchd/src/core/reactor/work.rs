@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use dispatch_shared::claim::{Checkpoint, WorkState};
 use dispatch_shared::followup::PullState;
-use dispatch_shared::id::{AgentName, ClaimId};
+use dispatch_shared::id::{AgentName, ClaimId, RepoKey};
 use dispatch_shared::issue::{Flag, Status, read_labels};
 use dispatch_shared::protocol::activity::AuditRow;
+use dispatch_shared::protocol::tasks::ReportRequest;
 use dispatch_shared::task::{Outcome, TaskType};
 
 use super::settle::{self, Relabel};
-use super::{claims, groom, report, take};
-use crate::core::command::{Evidence, Refusal, Reply, Take};
+use super::{claims, followup, groom, report, take};
+use crate::core::command::{Evidence, Refusal, Reply, Report, Take};
 use crate::core::draft::Draft;
+use crate::core::fix::{reported, rules};
 use crate::core::limits;
-use crate::core::record::{CardKey, Claim};
+use crate::core::record::{CardKey, Claim, SeenPull};
 use crate::core::transition::ClaimEvent;
 use crate::core::work::{AgentRun, Notes, Which, Work};
 
@@ -44,7 +46,12 @@ pub(super) fn work(d: &mut Draft, work: &Work) -> Result<Reply, Refusal> {
         }
         Work::Beat { agent, claim } => beat(d, agent, *claim),
         Work::Release { claims, reason, actor } => release(d, claims, reason, actor),
-        Work::Record(run) => Ok(Reply::AgentRun(d.agent_run(run.clone()))),
+        Work::Record(run) => {
+            let card = run.issue.as_ref().and_then(|id| d.world.card_by_id(id)).map(|c| c.key.clone());
+            let said = format!("{} {}: {}", run.kind, run.status, run.summary.as_deref().unwrap_or_default());
+            noted(d, &run.agent, "record_agent_run", card.as_ref(), &said);
+            Ok(Reply::AgentRun(d.agent_run(run.clone())))
+        }
     }
 }
 
@@ -192,8 +199,8 @@ fn finish(
     summary: Option<&str>,
     evidence: &Evidence,
 ) -> Result<Reply, Refusal> {
-    if claim.kind == TaskType::FollowupPr && state != WorkState::Released {
-        return Err(Refusal::Invalid("a follow-up is finished by its report: POST …/tasks/report".into()));
+    if claim.kind == TaskType::FollowupPr && matches!(state, WorkState::Done | WorkState::Blocked) {
+        return finish_followup(d, claim, state, summary, evidence);
     }
     let actor = claim.agent.as_str();
     let key = &claim.card;
@@ -234,6 +241,50 @@ fn finish(
         ..AgentRun::new(actor, "agent-work", status, d.now)
     };
     d.agent_run(run);
+    Ok(Reply::Renewed(vec![claim.id]))
+}
+
+/// The end of a follow-up is its report: a push that the forge shows makes it fixed; without one there was nothing to do, which is
+/// right if the signal is gone.
+fn finish_followup(
+    d: &mut Draft,
+    claim: &Arc<Claim>,
+    state: WorkState,
+    summary: Option<&str>,
+    evidence: &Evidence,
+) -> Result<Reply, Refusal> {
+    let fix = reported::of_claim(claim).and_then(|key| d.world.fixes.get(&key)).cloned();
+    let stands = |pull: &SeenPull| {
+        let head = Some(pull.head_sha.as_str());
+        let moved = fix.as_ref().and_then(|fix| rules::moved(fix, claim.head_seen.as_deref(), head));
+        pull.state == PullState::Open && moved == Some(false)
+    };
+    let outcome = match (state, evidence) {
+        (WorkState::Blocked, _) => Outcome::Blocked,
+        (_, Evidence::Pull(pull)) if !stands(pull) => Outcome::PrUpdated,
+        (_, Evidence::Unreachable(_)) => Outcome::PrUpdated,
+        _ => Outcome::NoChangesNeeded,
+    };
+    let blocker = claim.notes.blocker.clone().filter(|_| state == WorkState::Blocked && summary.is_none());
+    let request = ReportRequest {
+        task_type: TaskType::FollowupPr,
+        outcome,
+        repo_full_name: None,
+        issue_number: None,
+        issue_id: None,
+        pull_request_number: None,
+        pull_request_url: None,
+        summary: summary.or(claim.notes.summary.as_deref()).map(ToOwned::to_owned),
+        error: blocker,
+        evidence: None,
+        started_at: Some(claim.claimed_at.to_string()),
+        idempotency_key: None,
+        claim_id: Some(claim.id),
+        usage: None,
+        pr_fix_item: None,
+    };
+    let said = Report { agent: claim.agent.clone(), card: None, request, evidence: evidence.clone() };
+    followup::report(d, &said, String::new(), None)?;
     Ok(Reply::Renewed(vec![claim.id]))
 }
 
@@ -284,6 +335,9 @@ fn beat(d: &mut Draft, agent: &AgentName, named: Option<ClaimId>) -> Result<Repl
         0 => format!("{agent} holds nothing"),
         n => format!("{n} lease(s) of {agent} renewed"),
     };
+    let first = renewed.first().and_then(|id| d.world.claims.get(id)).map(|claim| claim.card.clone());
+    let one = first.filter(|key| renewed.len() == 1 && d.world.cards.contains_key(key));
+    noted(d, agent.as_str(), "heartbeat", one.as_ref(), &summary);
     let run = AgentRun {
         finished_at: Some(d.now),
         summary: Some(summary),
@@ -294,6 +348,20 @@ fn beat(d: &mut Draft, agent: &AgentName, named: Option<ClaimId>) -> Result<Repl
     };
     d.agent_run(run);
     Ok(reply)
+}
+
+/// Writes an audit row about a card, or about none.
+fn noted(d: &mut Draft, actor: &str, action: &str, card: Option<&CardKey>, notes: &str) {
+    let nothing = CardKey { repo: RepoKey::new(""), number: 0 };
+    let row = settle::row(d, actor, action, card.unwrap_or(&nothing));
+    let (issue_id, issue_number) = (row.issue_id.clone(), row.issue_number);
+    let of_card = card.is_some();
+    d.audit(AuditRow {
+        issue_id: issue_id.filter(|_| of_card),
+        issue_number: issue_number.filter(|_| of_card),
+        notes: Some(notes.to_owned()),
+        ..row
+    });
 }
 
 /// Cards that say that `agent` works on them, and nobody holds them.

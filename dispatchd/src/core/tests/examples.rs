@@ -182,6 +182,7 @@ fn wip_limit_stops_handing_out() {
         repo: repo(),
         runner_enabled: None,
         wip_limit: Some(limit),
+        lanes: None,
         actor: "operator".into(),
     };
     hand.ok(&patch(1));

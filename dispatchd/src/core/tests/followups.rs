@@ -549,3 +549,29 @@ fn a_delivery_counts_once() {
     assert_eq!(hand.ok(&deliver("b")), Reply::Repeated);
     assert_eq!(item(&hand), once);
 }
+
+#[test]
+fn work_that_is_a_follow_up_is_finished_like_any_other() {
+    use crate::core::work::{Which, Work};
+    use dispatch_shared::claim::WorkState;
+    let finish = |claim: &Claim, state, evidence| {
+        let of = Which { agent: claim.agent.clone(), claim: Some(claim.id), card: None };
+        Command::Work(Box::new(Work::Finish { of, state, summary: Some("as told".into()), evidence }))
+    };
+    for (state, head, status) in [
+        (WorkState::Done, Some("moved"), FixStatus::Fixed),
+        (WorkState::Done, None, FixStatus::Blocked),
+        (WorkState::Blocked, None, FixStatus::Blocked),
+        (WorkState::Released, None, FixStatus::Queued),
+    ] {
+        let mut hand = hand();
+        enqueue(&mut hand, "a");
+        let claim = taken(&mut hand, "kai");
+        let unmoved = format!("sha{PR}");
+        let evidence = shown(&hand, head.unwrap_or(&unmoved));
+        hand.ok(&finish(&claim, state, evidence));
+        assert_eq!(item(&hand).status, status, "{state:?} at {head:?}");
+        assert!(hand.world.held(&key(1)).is_none(), "{state:?}: the claim has ended");
+        assert_eq!(hand.card(1).status, Status::InReview, "a follow-up moves no card");
+    }
+}

@@ -442,3 +442,51 @@ fn a_day_without_a_word_is_stale() {
     assert!(work_view::stale_in_progress(&hand.world, later(DAY - 1)).is_empty());
     assert_eq!(work_view::stale_in_progress(&hand.world, later(DAY)).len(), 1);
 }
+
+#[test]
+fn an_issue_that_is_only_updated_goes_back_and_in_the_end_to_a_person() {
+    let mut hand = ready(1);
+    for round in 1..=3 {
+        hand.pass(DAY);
+        let claim = hand.take("kai").expect("it is ready again");
+        hand.drain_outbox();
+        let mut request = report(Outcome::IssueUpdated);
+        request.claim_id = Some(claim.id);
+        let said = Report { agent: agent("kai"), card: None, request, evidence: Evidence::NotNeeded };
+        hand.ok(&Command::Report(Box::new(said)));
+        assert!(held(&hand, 1).is_none());
+        if round < 3 {
+            assert_eq!(
+                (hand.card(1).status, hand.card(1).labels),
+                (Status::Ready, vec!["status/ready".into()])
+            );
+            assert_eq!(hand.take("zoe"), None, "it rests first");
+        }
+        hand.drain_outbox();
+    }
+    assert_eq!((hand.card(1).status, hand.card(1).flags), (Status::Backlog, vec![Flag::NeedsHuman]));
+}
+
+#[test]
+fn a_repository_hands_out_of_its_lanes_alone() {
+    let mut hand = Hand::new();
+    hand.sync(
+        vec![seen(1, &["status/ready"], START), seen(2, &["status/ready", "lane/frontier"], START)],
+        vec![],
+    );
+    let lanes = |lanes: &[&str]| Command::PatchRepo {
+        repo: repo(),
+        runner_enabled: None,
+        wip_limit: None,
+        lanes: Some(lanes.iter().map(|l| (*l).to_owned()).collect()),
+        actor: "operator".into(),
+    };
+    assert!(matches!(hand.refused(&lanes(&["no-such"])), Refusal::UnknownLane(_)));
+    hand.ok(&lanes(&["escalated"]));
+    let why = rank::why(&hand.world, &hand.card(1), hand.now);
+    assert!(why.iter().any(|r| !r.holds && r.why.contains("hands nothing out from lane local")), "{why:?}");
+    assert_eq!(hand.take("kai").map(|c| c.card), Some(key(2)), "an alias names the lane");
+    assert_eq!(hand.take("zoe"), None);
+    hand.ok(&lanes(&[]));
+    assert_eq!(hand.take("zoe").map(|c| c.card), Some(key(1)), "empty is every lane");
+}

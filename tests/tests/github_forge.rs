@@ -319,6 +319,18 @@ async fn a_comment_is_made_once_though_the_answer_was_lost() {
 }
 
 #[tokio::test]
+async fn a_comment_that_is_too_long_is_cut_with_a_mark() {
+    let s = scene().await;
+    let number = s.github.add_issue(NAME, "One", "", &[]);
+    let marker = "<!-- dispatch:i-7 -->";
+    s.forge.comment(&s.repo, number, &"ä".repeat(65_537), marker).await.unwrap();
+    let comments = s.github.comments(NAME, number);
+    assert_eq!(comments.len(), 1);
+    assert_eq!(comments[0].chars().count(), 65_536, "as long as GitHub takes it");
+    assert!(comments[0].contains("(cut: longer than a comment may be)") && comments[0].ends_with(marker));
+}
+
+#[tokio::test]
 async fn a_pull_request_is_opened_once() {
     let s = scene().await;
     let new = NewPull {

@@ -42,13 +42,7 @@ pub(super) fn become_of(d: &mut Draft, repo: &mut Repo, access: Access) -> Resul
     // The index of ready cards follows the repository.
     d.repo(repo.clone());
     if !after.takes_work() {
-        for card in d.world.cards_of(&repo.key) {
-            settle::revoke(d, &card.key, &why)?;
-        }
-        let pulls: Vec<_> = d.world.fixes.of(&repo.key).map(|f| f.key.subject()).collect();
-        for subject in pulls {
-            settle::revoke(d, &subject, &why)?;
-        }
+        repos::end_work(d, &repo.key, &why)?;
     }
     settle::tell_cards(d, &repo.key);
     Ok(())

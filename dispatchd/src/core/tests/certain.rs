@@ -14,6 +14,7 @@ use crate::core::problem::problems;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::standing::{Standing, Trouble};
 use crate::core::waits::SeenBlocker;
+use crate::core::work::Work;
 use crate::core::{blockers, rank};
 
 fn texts(hand: &Hand) -> String {
@@ -240,10 +241,11 @@ fn the_claim_of_an_outside_harness_can_only_be_taken_away() {
     assert!(hand.world.runs.is_empty(), "there is no run that could be killed");
     let kill = Command::Kill { run: RunId(1), attempt: None, now: true, actor: "op".into() };
     assert!(matches!(hand.refused(&kill), Refusal::NotFound(_)));
-    hand.ok(&Command::Unclaim { card: key(1), agent: None, claim: None, actor: "op".into() });
+    let release = Work::Release { claims: vec![claim.id], reason: "it hangs".into(), actor: "op".into() };
+    hand.ok(&Command::Work(Box::new(release)));
     let late = Command::Renew { agent: claim.agent.clone(), claim: Some(claim.id), checkpoint: None };
     let refused = hand.refused(&late);
-    assert!(matches!(&refused, Refusal::Revoked(said) if said.contains("taken away")), "{refused:?}");
+    assert!(matches!(&refused, Refusal::Revoked(said) if said.contains("it hangs")), "{refused:?}");
 }
 
 #[test]

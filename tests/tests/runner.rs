@@ -459,7 +459,11 @@ async fn a_run_that_spends_its_budget_is_ended_and_its_work_kept() {
     let run = scene.ended(2).await;
     assert_eq!(run.state, RunState::Ended(EndClass::Budget), "{:?}", run.reason);
     assert!(run.reason.as_deref().is_some_and(|r| r.contains("$4.9")), "{:?}", run.reason);
-    assert_eq!((run.usage.input_tokens, run.usage.estimated), (1_000_000, true), "a price is known for its model");
+    assert_eq!(
+        (run.usage.input_tokens, run.usage.estimated),
+        (1_000_000, true),
+        "a price is known for its model"
+    );
     assert!(run.usage.cost_usd.is_some_and(|c| (c - 5.000_25).abs() < 1e-6), "{:?}", run.usage);
     assert_eq!(run.session.as_deref(), Some("0a1b"));
     scene.close().await;

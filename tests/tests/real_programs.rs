@@ -141,7 +141,8 @@ const ALL: [(&str, [u64; 3]); 6] = [
     ("codex", [1000, 400, 50]),
     ("gemini:gemini-2.5-flash", [1000, 400, 50]),
     ("opencode:fake/fake-model", [1000, 400, 50]),
-    ("qwen:fake-model", [1000, 400, 50]),
+    // It asks once more than it shows.
+    ("qwen:fake-model", [2000, 800, 100]),
     ("copilot:fake-model", [0, 0, 0]),
 ];
 

@@ -74,8 +74,12 @@ fn tool_output(part: &Value) -> String {
 fn result(v: &Value, summary: &mut Summary, events: &mut Vec<Event>) {
     summary.session_is(text(v, "/session_id"));
     let totals = usage(v);
-    // A result that tells no numbers takes none away that were told before.
-    if totals.tokens() > 0 || totals.cost_usd.is_some_and(|c| c > 0.0) || summary.usage.tokens() == 0 {
+    // A result that tells no numbers takes none away that were told before. qwen's speaks of the whole session, also of what
+    // runs before this one did in it.
+    if count(v, "/usage/total_tokens") > 0 {
+        summary.total = Some(totals);
+        summary.usage = totals.minus(summary.before());
+    } else if totals.tokens() > 0 || totals.cost_usd.is_some_and(|c| c > 0.0) || summary.usage.tokens() == 0 {
         summary.usage = totals;
     }
     events.push(Event::usage(&summary.usage));

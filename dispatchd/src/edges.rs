@@ -423,6 +423,9 @@ pub trait Runtime: Send + Sync {
     /// Which one.
     fn kind(&self) -> RuntimeKind;
 
+    /// What this attempt is called here, started or not.
+    fn handle(&self, run: RunId, attempt: Attempt) -> Handle;
+
     /// Whether it can be used, and how to make it so if not.
     async fn check(&self) -> Result<(), RuntimeError>;
 

@@ -54,9 +54,52 @@ pub fn directories(state: &Path) -> Vec<PathBuf> {
     homes.chain(below(state.join("host"))).collect()
 }
 
+/// What a step that was cut short leaves half made, below a state directory: locks and temporary objects of git, files that
+/// were to be renamed, checkouts that were not finished.
+#[must_use]
+pub fn half_made(state: &Path) -> Vec<PathBuf> {
+    fn below(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let half = name.ends_with(".lock") || name.ends_with(".new") || name.starts_with("tmp_");
+            if half {
+                found.push(entry.path());
+            } else if entry.file_type().is_ok_and(|t| t.is_dir()) {
+                below(&entry.path(), found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    for dir in ["workspaces", "mirrors", "host", "runs"] {
+        below(&state.join(dir), &mut found);
+    }
+    found
+}
+
+/// Control groups of runs whose name holds `part`.
+#[must_use]
+pub fn groups(part: &str) -> Vec<PathBuf> {
+    fn below(dir: &Path, part: &str, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !entry.file_type().is_ok_and(|t| t.is_dir()) {
+                continue;
+            }
+            if name.starts_with("dispatch-") && name.contains(part) {
+                found.push(entry.path());
+            } else {
+                below(&entry.path(), part, found);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    below(Path::new("/sys/fs/cgroup"), part, &mut found);
+    found
+}
+
 /// Ends and removes what runs below a state directory may have left, as far as that is possible.
 pub fn clear(engine: RuntimeKind, state: &Path) {
-    let mark = format!("HOME={}", state.join("workspaces").display());
+    let mark = state.join("workspaces").display().to_string();
     let pids = processes(&mark).into_iter().filter_map(|p| p.split(' ').next()?.parse().ok());
     for pid in pids.filter_map(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);

@@ -199,7 +199,7 @@ impl Scene {
         assert_eq!(reports.len(), 1, "{reports:?}");
     }
 
-    /// Waits until nothing of the run is left: no container, no process, no home.
+    /// Waits until nothing of the run is left: no container, no process, no home, nothing half made.
     ///
     /// # Panics
     /// If something stays.
@@ -213,7 +213,13 @@ impl Scene {
         let gone = async || {
             left = marks.iter().flat_map(|m| leftover::processes(m)).collect();
             left.extend(leftover::containers(self.kind, &container));
-            left.extend(leftover::directories(&self.place.state()).iter().map(|p| p.display().to_string()));
+            let state = self.place.state();
+            let mut paths = leftover::directories(&state);
+            paths.extend(leftover::half_made(&state));
+            if self.kind == RuntimeKind::Host {
+                paths.extend(leftover::groups(&format!("{}-{}-{}", state_id(&state), run.id, run.attempt.0)));
+            }
+            left.extend(paths.iter().map(|p| p.display().to_string()));
             left.is_empty().then_some(())
         };
         let waited =
@@ -224,6 +230,14 @@ impl Scene {
     fn named(&self, what: &str) -> String {
         format!("{what} ({})", self.kind)
     }
+}
+
+/// What the daemon calls its state directory on labels and control groups.
+fn state_id(state: &std::path::Path) -> String {
+    use sha2::Digest;
+    let real = state.canonicalize().expect("the daemon has made it");
+    let digest = sha2::Sha256::digest(real.as_os_str().as_encoded_bytes());
+    digest.iter().take(6).map(|b| format!("{b:02x}")).collect()
 }
 
 impl Drop for Scene {

@@ -1,12 +1,22 @@
 //! Running a short command: without the daemon's credentials, with a deadline, its output bounded, its end certain.
 
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::io::AsyncReadExt;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::agents::WITHHELD;
+use super::runtime::process;
+
+/// The variable that marks a call.
+const CALL: &str = "DISPATCH_CALL";
+/// Between TERM and KILL of a call.
+const GRACE: Duration = Duration::from_secs(2);
+/// The state directory of this process's calls. The first wins: a process serves one, but for tests.
+static OWNER: OnceLock<String> = OnceLock::new();
 
 /// The most that is kept of either stream.
 const OUTPUT_MAX: u64 = 4 << 20;
@@ -49,24 +59,64 @@ pub(super) fn of(program: &str) -> Command {
     command
 }
 
-/// Runs `command` with nothing on standard input. It is killed when it takes longer than `limit`, or when the caller
-/// gives up waiting.
+/// Marks `command` as a call of the daemon over this state directory, so that the next daemon can end it. Not for engines:
+/// what they start would carry the mark.
+pub(super) fn mark(command: &mut Command) {
+    if let Some(owner) = OWNER.get() {
+        command.env(CALL, owner);
+    }
+}
+
+/// Says whose calls are marked from now on, and ends those of a daemon before this one that was killed: a hook, or a git
+/// that would write into what is about to be made again.
+pub(super) async fn take_over(owner: &str) {
+    let owner = OWNER.get_or_init(|| owner.to_owned());
+    process::end_marked(CALL, owner, GRACE).await;
+}
+
+/// A started command with all that it started in its group. What is not finished when this goes is ended, politely first:
+/// git takes its locks away then.
+struct Started(Option<Child>);
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        let Some(mut child) = self.0.take() else { return };
+        let group = child.id().and_then(|id| Pid::from_raw(i32::try_from(id).ok()?));
+        let (Some(group), Ok(runtime)) = (group, tokio::runtime::Handle::try_current()) else { return };
+        let _ = kill_process_group(group, Signal::TERM);
+        runtime.spawn(async move {
+            let _ = tokio::time::timeout(GRACE, child.wait()).await;
+            // As long as one of the group lives its number is not given away.
+            let _ = kill_process_group(group, Signal::KILL);
+            let _ = child.wait().await;
+        });
+    }
+}
+
+/// Runs `command` with nothing on standard input. It is ended, with its group, when it takes longer than `limit`, or when the
+/// caller gives up waiting.
 ///
 /// # Errors
 /// A sentence, if it could not be started or took too long. A failing exit code is no error here.
 pub(super) async fn run(mut command: Command, limit: Duration) -> Result<Output, String> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-    let mut child = command.spawn().map_err(|e| match e.kind() {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => format!("`{name}` is not installed or not in PATH"),
         _ => format!("`{name}` could not be started: {e}"),
     })?;
+    let mut started = Started(Some(child));
+    let Some(child) = &mut started.0 else { return Err(format!("`{name}` is not there")) };
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let work = async {
         let (stdout, stderr, status) = tokio::join!(read(out), read(err), child.wait());
         status.map(|status| Output { code: status.code(), stdout, stderr })
     };
-    match tokio::time::timeout(limit, work).await {
+    let done = tokio::time::timeout(limit, work).await;
+    if done.is_ok() {
+        started.0 = None;
+    }
+    match done {
         Ok(Ok(output)) => Ok(output),
         Ok(Err(e)) => Err(format!("`{name}` could not be waited for: {e}")),
         Err(_) => Err(format!("`{name}` took longer than {} s", limit.as_secs())),

@@ -101,6 +101,7 @@ impl Git {
             .env("GIT_COMMITTER_NAME", name)
             .env("GIT_COMMITTER_EMAIL", address)
             .process_group(0);
+        command::mark(&mut command);
         command.arg("-C").arg(dir);
         for guard in GUARDS {
             command.args(["-c", guard]);

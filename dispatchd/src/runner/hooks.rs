@@ -15,6 +15,7 @@ pub(super) async fn run(hook: &Option<String>, dir: &Path, name: &str) -> Result
     let Some(script) = hook else { return Ok(()) };
     let mut shell = command::of("sh");
     shell.arg("-c").arg(script).current_dir(dir);
+    command::mark(&mut shell);
     let output = command::run(shell, LIMIT).await.map_err(|e| format!("runner.hooks.{name}: {e}"))?;
     if output.ok() {
         return Ok(());

@@ -140,6 +140,7 @@ impl Runner {
     pub async fn run(mut self, shutdown: CancellationToken) {
         let stop = self.ctx.shutdown.clone();
         let mut runs = Runs::default();
+        command::take_over(&runtime::state_id(&self.state_dir)).await;
         self.adopt(&mut runs);
         let sweeping = tokio::spawn(sweep(self.ctx.clone(), self.engine.clone(), self.state_dir.clone()));
         let mut commits = self.ctx.ledger.commits();

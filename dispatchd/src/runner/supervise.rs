@@ -72,13 +72,10 @@ pub(super) async fn supervise(
 ) {
     let seat = Seat { ctx, engine, run: run.id, attempt: run.attempt };
     seat.ctx.logs.announce(run.id);
-    let mut life = Life {
-        seat: seat.clone(),
-        handle: found.as_ref().map(|f| f.handle.clone()),
-        usage: run.usage,
-        session: None,
-        again: None,
-    };
+    let handle = found.as_ref().map(|f| f.handle.clone());
+    // A daemon before this one may have been about to start it.
+    let unsure = handle.is_none() && matches!(run.state, RunState::Live(Phase::Preparing | Phase::Verifying));
+    let mut life = Life { seat: seat.clone(), handle, unsure, usage: run.usage, session: None, again: None };
     let lived = AssertUnwindSafe(async {
         tokio::select! {
             stop = life.live(&run) => stop,
@@ -98,6 +95,8 @@ pub(super) async fn supervise(
 struct Life {
     seat: Seat,
     handle: Option<Handle>,
+    /// Something may have been started although nobody has its handle.
+    unsure: bool,
     usage: Usage,
     /// The program's own id of its conversation, and what that used in all.
     session: Option<(String, Option<Usage>)>,
@@ -201,8 +200,10 @@ impl Life {
         let note = format!("{} on {} starts, attempt {}", run.program, repo.name, run.attempt.ordinal());
         let _ = writer.note(ctx.edges.clock.now(), &note);
         // Not raced with a kill: a start that is dropped half-way would leave a container that nobody knows.
+        self.unsure = true;
         let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
         self.handle = Some(handle);
+        ctx.edges.hook.before("runner.started").map_err(|e| crashed(format!("started: {e}")))?;
         Ok(())
     }
 
@@ -274,6 +275,7 @@ impl Life {
         // The checks run the agent's code and need no model.
         spec.env_names.clone_from(&ctx.settings.env);
         ctx.edges.hook.before("runner.verify").map_err(|e| crashed(format!("verify: {e}")))?;
+        self.unsure = true;
         let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
         self.handle = Some(handle.clone());
         let limit = ctx.settings.verify_timeout.0;
@@ -301,9 +303,10 @@ impl Life {
     }
 
     async fn remove(&mut self) {
-        if let Some(handle) = self.handle.take()
-            && let Err(error) = self.seat.engine.remove(&handle).await
-        {
+        let named = || self.seat.engine.handle(self.seat.run, self.seat.attempt);
+        let Some(handle) = self.handle.take().or_else(|| self.unsure.then(named)) else { return };
+        self.unsure = false;
+        if let Err(error) = self.seat.engine.remove(&handle).await {
             tracing::warn!(run = %self.seat.run, %error, "the container was not removed");
         }
     }

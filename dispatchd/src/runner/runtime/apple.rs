@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_shared::claim::Attempt;
+use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
@@ -111,6 +112,10 @@ impl Runtime for Apple {
         RuntimeKind::Apple
     }
 
+    fn handle(&self, run: RunId, attempt: Attempt) -> Handle {
+        Handle { run, attempt, name: argv::name(run, attempt, &self.state) }
+    }
+
     async fn check(&self) -> Result<(), RuntimeError> {
         let output = self.call(&["system", "status"]).await?;
         if output.ok() {
@@ -122,16 +127,17 @@ impl Runtime for Apple {
     }
 
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError> {
-        let name = argv::name(spec, &self.state);
-        let _ = self.call(&["delete", "--force", &name]).await?;
-        let args = argv::start(RuntimeKind::Apple, Traits::default(), &name, &self.state, spec);
+        let handle = self.handle(spec.run, spec.attempt);
+        let name = &handle.name;
+        let _ = self.call(&["delete", "--force", name]).await?;
+        let args = argv::start(RuntimeKind::Apple, Traits::default(), name, &self.state, spec);
         let mut command = command::of(PROGRAM);
         command.args(args);
         let output = command::run(command, START).await.map_err(RuntimeError)?;
         if !output.ok() {
             return Err(RuntimeError(format!("`container run` failed: {}", output.complaint())));
         }
-        Ok(Handle { run: spec.run, attempt: spec.attempt, name })
+        Ok(handle)
     }
 
     async fn list(&self) -> Result<Vec<Found>, RuntimeError> {

@@ -1,5 +1,7 @@
 //! The command lines of the engines, as pure functions: what a run may and may not do is read here.
 
+use dispatch_shared::claim::Attempt;
+use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 
 use crate::edges::RunSpec;
@@ -145,16 +147,14 @@ impl Args {
 }
 
 /// The name of a run's container: unique among all daemons of this machine.
-pub(super) fn name(spec: &RunSpec, state: &str) -> String {
-    format!("dispatch-{}-{}-{}", spec.run, spec.attempt.0, &state[..state.len().min(8)])
+pub(super) fn name(run: RunId, attempt: Attempt, state: &str) -> String {
+    format!("dispatch-{run}-{}-{}", attempt.0, &state[..state.len().min(8)])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::edges::Limits;
-    use dispatch_shared::claim::Attempt;
-    use dispatch_shared::id::RunId;
 
     fn spec() -> RunSpec {
         RunSpec {
@@ -180,7 +180,7 @@ mod tests {
     }
 
     fn line(kind: RuntimeKind, rootless: bool) -> String {
-        let args = start(kind, Traits { rootless }, &name(&spec(), "0123456789ab"), "0123456789ab", &spec());
+        let args = start(kind, Traits { rootless }, &name(RunId(7), Attempt(4_294_967_298), "0123456789ab"), "0123456789ab", &spec());
         // One option a line.
         args.join(" ").replace(" --", "\n--").replace(" agent:1", "\nagent:1")
     }

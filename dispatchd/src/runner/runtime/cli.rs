@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use dispatch_shared::claim::Attempt;
+use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
@@ -18,6 +19,9 @@ use crate::runner::command::{self, Output};
 const CALL: Duration = Duration::from_secs(60);
 /// A start may have to pull the image.
 const START: Duration = Duration::from_secs(900);
+
+/// How often a start is tried again because somebody else was about to do the same.
+const TRIES: u32 = 5;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -156,6 +160,11 @@ impl Cli {
         let _ = self.copy(&name, false, &mut at, &mut to).await;
     }
 
+    async fn discard(&self, name: &str) -> Result<(), RuntimeError> {
+        let output = self.call(&["rm", "--force", "--volumes", name]).await?;
+        if output.ok() || gone(&output) { Ok(()) } else { Err(self.failed("rm --force", &output)) }
+    }
+
     async fn signal(&self, name: &str, signal: &str) -> Result<(), RuntimeError> {
         let output = self.call(&["kill", "--signal", signal, name]).await?;
         if output.ok() || gone(&output) || over(&output) {
@@ -173,6 +182,11 @@ fn gone(output: &Output) -> bool {
     text.contains("no such container") || text.contains("no container with name")
 }
 
+/// Another container bears the name.
+fn taken(output: &Output) -> bool {
+    output.stderr.contains("already in use")
+}
+
 fn over(output: &Output) -> bool {
     let text = output.stderr.to_lowercase();
     text.contains("is not running")
@@ -184,6 +198,10 @@ fn over(output: &Output) -> bool {
 impl Runtime for Cli {
     fn kind(&self) -> RuntimeKind {
         self.kind
+    }
+
+    fn handle(&self, run: RunId, attempt: Attempt) -> Handle {
+        Handle { run, attempt, name: argv::name(run, attempt, &self.state) }
     }
 
     async fn check(&self) -> Result<(), RuntimeError> {
@@ -199,18 +217,25 @@ impl Runtime for Cli {
     }
 
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError> {
-        let name = argv::name(spec, &self.state);
-        // A start that a crash cut short may have left a container that never ran.
-        let leftover = self.call(&["rm", "--force", &name]).await?;
-        if !leftover.ok() && !gone(&leftover) {
-            return Err(self.failed("rm --force", &leftover));
+        let handle = self.handle(spec.run, spec.attempt);
+        let args = argv::start(self.kind, self.traits().await?, &handle.name, &self.state, spec);
+        let mut tries = 0;
+        loop {
+            // A start that a crash cut short may have left a container that never ran.
+            self.discard(&handle.name).await?;
+            let output = command::run(self.command(&args), START).await.map_err(RuntimeError)?;
+            if output.ok() {
+                return Ok(handle);
+            }
+            // Its client may have outlived the daemon that called it, and take the name a moment later.
+            tries += 1;
+            if tries > TRIES || !taken(&output) {
+                let error = self.failed("run", &output);
+                self.discard(&handle.name).await?;
+                return Err(error);
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let args = argv::start(self.kind, self.traits().await?, &name, &self.state, spec);
-        let output = command::run(self.command(&args), START).await.map_err(RuntimeError)?;
-        if !output.ok() {
-            return Err(self.failed("run", &output));
-        }
-        Ok(Handle { run: spec.run, attempt: spec.attempt, name })
     }
 
     async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
@@ -259,7 +284,7 @@ impl Runtime for Cli {
             match self.inspect(&handle.name).await {
                 Ok(None) => return Ok(Exit::Lost),
                 Ok(Some(seen)) if !seen.running && seen.status != "created" => {
-                    return Ok(if seen.out_of_memory { Exit::OutOfMemory } else { Exit::Code(seen.code) });
+                    return Ok(if seen.out_of_memory && seen.code != 0 { Exit::OutOfMemory } else { Exit::Code(seen.code) });
                 }
                 Ok(Some(_)) => {}
                 Err(error) => tracing::warn!(%error, container = handle.name, "the engine does not answer"),
@@ -303,7 +328,6 @@ impl Runtime for Cli {
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), RuntimeError> {
-        let output = self.call(&["rm", "--force", "--volumes", &handle.name]).await?;
-        if output.ok() || gone(&output) { Ok(()) } else { Err(self.failed("rm --force", &output)) }
+        self.discard(&handle.name).await
     }
 }

@@ -1,9 +1,11 @@
 //! No container: a process in a session of its own that outlives the daemon. It isolates nothing and must be asked for.
 //!
-//! What is known of a run lies in `<state>/host/<run>-<attempt>/`: `pid` (number and start time, written by the wrapper
-//! itself so that a crash of the daemon loses nothing), `log`, and `exit`, which appears whole or not at all.
+//! What is known of a run lies in `<state>/host/<run>-<attempt>/`, which is the daemon's alone: `pid` (number and start time)
+//! and `group` (its control group), written before the program may begin, so that a crash of the daemon loses nothing;
+//! `log`; and `exit`, which counts once its line is whole.
 
 use std::fs;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -17,19 +19,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeekExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio::sync::mpsc;
 
-use super::process::{self, MARK, Root};
+use super::cgroup::Group;
+use super::process::{self, MARK, Root, Tree};
 use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError};
 
-/// `$1` the run's directory, `$2` the prompt, then the program. The start time is field 22 of /proc/PID/stat.
+/// `$1` the prompt, then the program. It begins when the daemon has noted whose process this is and says so; a daemon that
+/// dies before closes the pipe instead. Standard output is the log, standard error the exit code's file. TERM is for the
+/// program: this shell lives on to tell how it ended.
 const WRAPPER: &str = r#"
-dir=$1; prompt=$2; shift 2
-began=$(read -r line 2>/dev/null </proc/$$/stat && { set -- ${line##*) }; echo "${20}"; })
-echo "$$ ${began:-0}" >"$dir/pid.new" && mv "$dir/pid.new" "$dir/pid"
-"$@" <"$prompt" >>"$dir/log" 2>&1
-echo $? >"$dir/exit.new" && mv "$dir/exit.new" "$dir/exit"
+prompt=$1; shift
+trap : TERM
+read -r go || exit 125
+"$@" <"$prompt" 2>&1
+echo $? >&2
 "#;
-/// How long the wrapper may take to say that it lives.
-const START: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -56,6 +59,13 @@ impl Host {
         self.run_dir(handle.run, handle.attempt)
     }
 
+    /// What runs, or ran, in `dir`.
+    fn tree(&self, handle: &Handle) -> Option<Tree> {
+        let dir = self.of(handle);
+        let group = fs::read_to_string(dir.join("group")).ok().and_then(|p| Group::at(p.into()));
+        Some(Tree { root: root(&dir)?, mark: self.mark(handle.run, handle.attempt), group })
+    }
+
     fn mark(&self, run: RunId, attempt: Attempt) -> String {
         format!("{}-{run}-{}", self.state, attempt.0)
     }
@@ -69,7 +79,15 @@ fn root(dir: &Path) -> Option<Root> {
 
 fn exit(dir: &Path) -> Option<Exit> {
     let text = fs::read_to_string(dir.join("exit")).ok()?;
-    Some(Exit::Code(text.trim().parse().unwrap_or(-1)))
+    let line = text.lines().last().filter(|_| text.ends_with('\n'))?;
+    Some(Exit::Code(line.trim().parse().unwrap_or(-1)))
+}
+
+/// Appears whole or not at all.
+fn note(dir: &Path, name: &str, text: &str) -> Result<(), RuntimeError> {
+    let new = dir.join(format!("{name}.new"));
+    fs::write(&new, text).map_err(io(&new))?;
+    fs::rename(&new, dir.join(name)).map_err(io(&new))
 }
 
 /// Wakes when something in `dir` changed. The pause is for the end of a process that leaves no file, and for file
@@ -121,7 +139,7 @@ async fn follow(dir: PathBuf, offset: u64, mut to: tokio::io::DuplexStream) -> s
     }
 }
 
-fn wrapper(spec: &RunSpec, dir: &Path, mark: &str) -> Command {
+fn wrapper(spec: &RunSpec, mark: &str) -> Command {
     // A session of its own, so that the end of a terminal does not reach it. Not everywhere is there a setsid.
     let setsid = std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join("setsid").is_file()));
@@ -134,7 +152,7 @@ fn wrapper(spec: &RunSpec, dir: &Path, mark: &str) -> Command {
         command.process_group(0);
         command
     };
-    command.arg("-c").arg(WRAPPER).arg("dispatch").arg(dir).arg(&spec.prompt).args(&spec.argv);
+    command.arg("-c").arg(WRAPPER).arg("dispatch").arg(&spec.prompt).args(&spec.argv);
     command.current_dir(&spec.repo_dir).env_clear();
     let kept = ["PATH", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME"].map(str::to_owned);
     for name in kept.iter().chain(&spec.env_names) {
@@ -148,7 +166,6 @@ fn wrapper(spec: &RunSpec, dir: &Path, mark: &str) -> Command {
     if rustix::process::geteuid().is_root() {
         command.uid(spec.uid_gid.0).gid(spec.uid_gid.1);
     }
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
@@ -158,6 +175,11 @@ impl Runtime for Host {
         RuntimeKind::Host
     }
 
+    fn handle(&self, run: RunId, attempt: Attempt) -> Handle {
+        let name = root(&self.run_dir(run, attempt)).map_or_else(String::new, |r| format!("pid {}", r.pid));
+        Handle { run, attempt, name }
+    }
+
     async fn check(&self) -> Result<(), RuntimeError> {
         Ok(())
     }
@@ -165,37 +187,33 @@ impl Runtime for Host {
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError> {
         let dir = self.run_dir(spec.run, spec.attempt);
         let mark = self.mark(spec.run, spec.attempt);
-        if let Some(old) = root(&dir) {
-            process::end(old, &mark, Duration::ZERO).await.map_err(RuntimeError)?;
+        self.remove(&self.handle(spec.run, spec.attempt)).await?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&dir).map_err(io(&dir))?;
+        let open = |name: &str| {
+            let path = dir.join(name);
+            fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io(&path))
+        };
+        let mut command = wrapper(spec, &mark);
+        command.stdin(Stdio::piped()).stdout(open("log")?).stderr(open("exit")?);
+        let group = Group::make(&format!("dispatch-{mark}"));
+        if let Some(group) = &group {
+            note(&dir, "group", &group.dir().display().to_string())?;
         }
-        let _ = fs::remove_dir_all(&dir);
-        fs::create_dir_all(&dir).map_err(io(&dir))?;
-        fs::write(dir.join("log"), "").map_err(io(&dir))?;
-        if rustix::process::geteuid().is_root() {
-            for path in [dir.clone(), dir.join("log")] {
-                std::os::unix::fs::lchown(&path, Some(spec.uid_gid.0), Some(spec.uid_gid.1))
-                    .map_err(io(&path))?;
-            }
-        }
-        let mut changes = Changes::of(&dir);
-        let mut child = wrapper(spec, &dir, &mark).spawn().map_err(|e| {
+        let mut child = command.spawn().map_err(|e| {
             RuntimeError(format!("the program could not be started in {}: {e}", spec.repo_dir.display()))
         })?;
-        let said = async {
-            while root(&dir).is_none() {
-                changes.next().await;
-            }
-        };
-        let lives = tokio::select! {
-            _ = child.wait() => root(&dir).is_some(),
-            lives = tokio::time::timeout(START, said) => lives.is_ok(),
-        };
-        let pid = root(&dir).filter(|_| lives).map(|r| r.pid).ok_or_else(|| {
-            RuntimeError(format!("the program did not start: is {} writable for its user?", dir.display()))
-        })?;
+        let gone = || RuntimeError("the program was ended before it began".into());
+        let (Some(pid), Some(mut gate)) = (child.id(), child.stdin.take()) else { return Err(gone()) };
+        if let Some(Err(error)) = group.as_ref().map(|g| g.add(pid)) {
+            tracing::warn!(%error, run = %spec.run, "the kernel takes no process into the run's group; it is followed by its marks");
+        }
+        let began = i32::try_from(pid).map_or(0, process::began);
+        note(&dir, "pid", &format!("{pid} {began}"))?;
+        gate.write_all(b"go\n").await.map_err(|_| gone())?;
+        drop(gate);
         // Somebody must take note of its end, or it stays as a zombie.
         tokio::spawn(async move { child.wait().await });
-        Ok(Handle { run: spec.run, attempt: spec.attempt, name: format!("pid {pid}") })
+        Ok(self.handle(spec.run, spec.attempt))
     }
 
     async fn list(&self) -> Result<Vec<Found>, RuntimeError> {
@@ -206,8 +224,7 @@ impl Runtime for Host {
                 name.rsplit_once('-').and_then(|(r, a)| Some((r.parse().ok()?, Attempt(a.parse().ok()?))));
             let (Some((run, attempt)), Some(root)) = (ids, root(&entry.path())) else { continue };
             let running = exit(&entry.path()).is_none() && process::alive(root);
-            let handle = Handle { run, attempt, name: format!("pid {}", root.pid) };
-            found.push(Found { handle, running });
+            found.push(Found { handle: self.handle(run, attempt), running });
         }
         Ok(found)
     }
@@ -243,14 +260,21 @@ impl Runtime for Host {
     }
 
     async fn stop(&self, handle: &Handle, grace: Duration) -> Result<(), RuntimeError> {
-        let Some(root) = root(&self.of(handle)) else { return Ok(()) };
-        process::end(root, &self.mark(handle.run, handle.attempt), grace).await.map_err(RuntimeError)
+        match self.tree(handle) {
+            Some(tree) => tree.end(grace).await.map_err(RuntimeError),
+            None => Ok(()),
+        }
     }
 
     async fn remove(&self, handle: &Handle) -> Result<(), RuntimeError> {
         // The program may have left children behind.
         self.stop(handle, Duration::ZERO).await?;
         let dir = self.of(handle);
+        // Also one that never had a process in it.
+        let group = fs::read_to_string(dir.join("group")).ok().and_then(|p| Group::at(p.into()));
+        if let Some(group) = group {
+            group.remove();
+        }
         match fs::remove_dir_all(&dir) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io(&dir)(e)),
             _ => Ok(()),

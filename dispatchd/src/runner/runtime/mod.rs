@@ -2,9 +2,10 @@
 
 mod apple;
 mod argv;
+mod cgroup;
 mod cli;
 mod host;
-mod process;
+pub(in crate::runner) mod process;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -63,7 +64,7 @@ pub async fn choose(choice: RuntimeChoice, state_dir: &Path) -> Result<Arc<dyn R
 }
 
 /// Names the state directory on labels: the same for every spelling of its path.
-fn state_id(state_dir: &Path) -> String {
+pub(in crate::runner) fn state_id(state_dir: &Path) -> String {
     let real = state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_path_buf());
     let digest = Sha256::digest(real.as_os_str().as_encoded_bytes());
     digest.iter().take(6).map(|b| format!("{b:02x}")).collect()

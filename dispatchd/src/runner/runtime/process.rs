@@ -1,11 +1,14 @@
-//! Processes without a container: which are a run's, and how to end every one of them. A tool of an agent may sit in a
-//! session of its own and have lost its parent, so three marks are followed: descent, the mark in the environment, and
-//! the process group.
+//! Processes without a container: which are a run's, and how to end every one of them. Where the run has a control group,
+//! that is all of them. Elsewhere a tool of an agent may sit in a session of its own and have lost its parent, so three
+//! marks are followed: descent, the mark in the environment, and the process group or session. A tool that sheds all three
+//! is not found there.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
+
+use super::cgroup::Group;
 
 /// The variable that marks every process of a run, unless it cleans its environment.
 pub(super) const MARK: &str = "DISPATCH_RUN";
@@ -22,6 +25,7 @@ pub(super) struct Root {
 struct Stat {
     parent: i32,
     group: i32,
+    session: i32,
     zombie: bool,
     began: u64,
 }
@@ -33,6 +37,7 @@ fn parse(stat: &str) -> Option<Stat> {
         zombie: matches!(*rest.first()?, "Z" | "X"),
         parent: rest.get(1)?.parse().ok()?,
         group: rest.get(2)?.parse().ok()?,
+        session: rest.get(3)?.parse().ok()?,
         began: rest.get(19)?.parse().ok()?,
     })
 }
@@ -58,87 +63,161 @@ pub(super) fn alive(root: Root) -> bool {
     Pid::from_raw(root.pid).is_some_and(|pid| test_kill_process_group(pid).is_ok())
 }
 
-/// Every live process of the run: the root, what descends from it or shares its group, and what carries the mark.
-pub(super) fn members(root: Root, mark: &str) -> BTreeSet<i32> {
-    let mut table = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
-        if let Some(stat) = stat(pid).filter(|s| !s.zombie) {
-            table.push((pid, stat));
+/// The processes of one run.
+#[derive(Clone, Debug)]
+pub(super) struct Tree {
+    /// The first of them.
+    pub(super) root: Root,
+    /// What [`MARK`] says in their environment.
+    pub(super) mark: String,
+    /// Their control group, where there is one.
+    pub(super) group: Option<Group>,
+}
+
+impl Tree {
+    /// Every live process of the run.
+    fn members(&self) -> BTreeSet<i32> {
+        let mut found = self.walk();
+        if let Some(group) = &self.group {
+            found.extend(group.members().into_iter().filter(|pid| stat(*pid).is_some_and(|s| !s.zombie)));
         }
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        found.remove(&me);
+        found
     }
-    let needle = format!("{MARK}={mark}\0");
-    let marked = |pid: i32| {
-        std::fs::read(format!("/proc/{pid}/environ"))
-            .is_ok_and(|e| e.windows(needle.len()).any(|w| w == needle.as_bytes()))
-    };
-    let root_lives = alive(root);
-    let mut found: BTreeSet<i32> = table
-        .iter()
-        .filter(|(pid, stat)| (root_lives && (*pid == root.pid || stat.group == root.pid)) || marked(*pid))
-        .map(|(pid, _)| *pid)
-        .collect();
-    loop {
-        let more: Vec<i32> = table
+
+    /// The root, what descends from it or shares its group or session, and what carries the mark.
+    fn walk(&self) -> BTreeSet<i32> {
+        let mut table = Vec::new();
+        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+            let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+            if let Some(stat) = stat(pid).filter(|s| !s.zombie) {
+                table.push((pid, stat));
+            }
+        }
+        let needle = format!("{MARK}={}\0", self.mark);
+        let marked = |pid: i32| {
+            std::fs::read(format!("/proc/{pid}/environ"))
+                .is_ok_and(|e| e.windows(needle.len()).any(|w| w == needle.as_bytes()))
+        };
+        // A number is not given to another process while a group or session bears it: only if a stranger has it now, and
+        // leads, is the group not ours.
+        let stranger = stat(self.root.pid).is_some_and(|s| self.root.began != 0 && s.began != self.root.began);
+        let shares = |stat: &Stat| stat.group == self.root.pid || stat.session == self.root.pid;
+        let mut found: BTreeSet<i32> = table
             .iter()
-            .filter(|(pid, stat)| !found.contains(pid) && found.contains(&stat.parent))
+            .filter(|(pid, stat)| (!stranger && (*pid == self.root.pid || shares(stat))) || marked(*pid))
             .map(|(pid, _)| *pid)
             .collect();
-        if more.is_empty() {
-            break;
+        loop {
+            let more: Vec<i32> = table
+                .iter()
+                .filter(|(pid, stat)| !found.contains(pid) && found.contains(&stat.parent))
+                .map(|(pid, _)| *pid)
+                .collect();
+            if more.is_empty() {
+                return found;
+            }
+            found.extend(more);
         }
-        found.extend(more);
     }
-    let me = rustix::process::getpid().as_raw_nonzero().get();
-    found.remove(&me);
-    found
-}
 
-fn signal(root: Root, mark: &str, signal: Signal) -> BTreeSet<i32> {
-    if !proc_is_there() {
-        if let Some(pid) = Pid::from_raw(root.pid) {
-            let _ = kill_process_group(pid, signal);
+    fn signal(&self, signal: Signal) -> BTreeSet<i32> {
+        if !proc_is_there() {
+            if let Some(pid) = Pid::from_raw(self.root.pid) {
+                let _ = kill_process_group(pid, signal);
+            }
+            return if alive(self.root) { BTreeSet::from([self.root.pid]) } else { BTreeSet::new() };
         }
-        return if alive(root) { BTreeSet::from([root.pid]) } else { BTreeSet::new() };
+        let found = self.members();
+        if signal == Signal::KILL
+            && let Some(group) = &self.group
+        {
+            group.kill();
+        }
+        for pid in found.iter().filter_map(|&pid| Pid::from_raw(pid)) {
+            let _ = kill_process(pid, signal);
+        }
+        found
     }
-    let found = members(root, mark);
-    for pid in found.iter().filter_map(|&pid| Pid::from_raw(pid)) {
-        let _ = kill_process(pid, signal);
-    }
-    found
-}
 
-/// Ends the run and all that belongs to it: TERM, up to `grace`, then KILL until nothing is left.
-///
-/// # Errors
-/// The numbers of what could not be ended.
-pub(super) async fn end(root: Root, mark: &str, grace: Duration) -> Result<(), String> {
-    const LOOK: Duration = Duration::from_millis(50);
-    let mut known = BTreeSet::new();
-    if !grace.is_zero() {
-        known = signal(root, mark, Signal::TERM);
-        let deadline = tokio::time::Instant::now() + grace;
-        while tokio::time::Instant::now() < deadline {
-            if members(root, mark).is_empty() && !alive(root) {
-                break;
+    /// Ends the run and all that belongs to it: TERM, up to `grace`, then KILL until nothing is left.
+    ///
+    /// # Errors
+    /// The numbers of what could not be ended.
+    pub(super) async fn end(&self, grace: Duration) -> Result<(), String> {
+        const LOOK: Duration = Duration::from_millis(50);
+        // A parent that dies between two looks leaves its children without descent: those seen before still count.
+        let mut known: BTreeMap<i32, u64> = BTreeMap::new();
+        let mut note = |seen: &BTreeSet<i32>| {
+            for pid in seen {
+                known.entry(*pid).or_insert_with(|| began(*pid));
+            }
+        };
+        if !grace.is_zero() {
+            note(&self.signal(Signal::TERM));
+            let deadline = tokio::time::Instant::now() + grace;
+            while tokio::time::Instant::now() < deadline {
+                let left = self.members();
+                if left.is_empty() && !alive(self.root) {
+                    break;
+                }
+                note(&left);
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        for _ in 0..100 {
+            let left = self.signal(Signal::KILL);
+            let strays = known.iter().map(|(&pid, &began)| Root { pid, began });
+            let strays: Vec<Root> = strays.filter(|r| r.began != 0 && alive(*r)).collect();
+            for pid in strays.iter().filter_map(|r| Pid::from_raw(r.pid)) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+            if left.is_empty() && strays.is_empty() {
+                return Ok(());
             }
             tokio::time::sleep(LOOK).await;
         }
+        Err(format!("processes {:?} do not end: end them by hand", self.members()))
     }
-    // A parent that dies between two looks leaves its children without descent: those seen before still count.
-    let starts: Vec<Root> = known.iter().map(|&pid| Root { pid, began: began(pid) }).collect();
-    for _ in 0..100 {
-        let left = signal(root, mark, Signal::KILL);
-        let strays: Vec<&Root> = starts.iter().filter(|r| r.began != 0 && alive(**r)).collect();
-        for pid in strays.iter().filter_map(|r| Pid::from_raw(r.pid)) {
-            let _ = kill_process(pid, Signal::KILL);
+}
+
+/// Ends all processes that carry `name=value` in their environment, but this one and its own children: TERM, up to `grace`,
+/// then KILL.
+pub(in crate::runner) async fn end_marked(name: &str, value: &str, grace: Duration) {
+    let me = rustix::process::getpid().as_raw_nonzero().get();
+    let needle = format!("{name}={value}\0");
+    let find = || {
+        let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = pids.filter_map(|e| e.file_name().to_str().and_then(|n| n.parse::<i32>().ok()));
+        let ours = |pid: &i32| {
+            let strange = *pid != me && stat(*pid).is_some_and(|s| !s.zombie && s.parent != me);
+            strange
+                && std::fs::read(format!("/proc/{pid}/environ"))
+                    .is_ok_and(|e| e.windows(needle.len()).any(|w| w == needle.as_bytes()))
+        };
+        pids.filter(ours).collect::<Vec<i32>>()
+    };
+    let deadline = tokio::time::Instant::now() + grace;
+    let mut told = false;
+    loop {
+        let left = find();
+        if left.is_empty() {
+            return;
         }
-        if left.is_empty() && strays.is_empty() {
-            return Ok(());
+        let late = tokio::time::Instant::now() >= deadline;
+        if late || !told {
+            tracing::info!(?left, "calls of a daemon before this one are ended");
+            for pid in left.into_iter().filter_map(Pid::from_raw) {
+                let _ = kill_process(pid, if late { Signal::KILL } else { Signal::TERM });
+            }
+            told = true;
         }
-        tokio::time::sleep(LOOK).await;
+        if tokio::time::Instant::now() >= deadline + grace {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
-    Err(format!("processes {:?} do not end: end them by hand", members(root, mark)))
 }
 
 #[cfg(test)]

@@ -5,17 +5,17 @@ use std::process::Command;
 
 use dispatch_shared::run::RuntimeKind;
 
-/// Containers of `engine`, running or not, whose name holds `part`.
+/// Containers of `engine`, running or not, that carry the label of a state directory.
 ///
 /// # Panics
 /// If the engine does not answer.
 #[must_use]
-pub fn containers(engine: RuntimeKind, part: &str) -> Vec<String> {
+pub fn containers(engine: RuntimeKind, state: &str) -> Vec<String> {
     if engine == RuntimeKind::Host {
         return Vec::new();
     }
     let output = Command::new(engine.word())
-        .args(["ps", "--all", "--filter", &format!("name={part}"), "--format", "{{.Names}}"])
+        .args(["ps", "--all", "--filter", &format!("label=dispatch.state={state}"), "--format", "{{.Names}}"])
         .output()
         .expect("the engine can be asked");
     assert!(output.status.success(), "{engine} ps: {}", String::from_utf8_lossy(&output.stderr));

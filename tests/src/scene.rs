@@ -206,18 +206,19 @@ impl Scene {
     pub async fn nothing_left(&self, run: &Run) {
         let container = run.container.clone().unwrap_or_default();
         let mut marks = vec![self.place.state().join("workspaces").display().to_string()];
-        if self.kind != RuntimeKind::Host {
-            marks.push(container.clone());
+        if self.kind != RuntimeKind::Host && !container.is_empty() {
+            marks.push(container);
         }
+        let labelled = state_id(&self.place.state());
         let mut left = Vec::new();
         let gone = async || {
             left = marks.iter().flat_map(|m| leftover::processes(m)).collect();
-            left.extend(leftover::containers(self.kind, &container));
+            left.extend(leftover::containers(self.kind, &labelled));
             let state = self.place.state();
             let mut paths = leftover::directories(&state);
             paths.extend(leftover::half_made(&state));
             if self.kind == RuntimeKind::Host {
-                paths.extend(leftover::groups(&format!("{}-{}-{}", state_id(&state), run.id, run.attempt.0)));
+                paths.extend(leftover::groups(&labelled));
             }
             left.extend(paths.iter().map(|p| p.display().to_string()));
             left.is_empty().then_some(())

@@ -83,13 +83,33 @@ const GOOD: Ending = Ending {
 /// A failure of the task: it is ready again, after a pause.
 const BAD: Ending = Ending { column: Status::Ready, failures: 1, pulls: 0, ..GOOD };
 /// Killed by the operator.
-const KILLED: Ending =
-    Ending { state: "killed", says: "it was killed by", column: Status::Backlog, failures: 0, pulls: 0, ..GOOD };
+const KILLED: Ending = Ending {
+    state: "killed",
+    says: "it was killed by",
+    column: Status::Backlog,
+    failures: 0,
+    pulls: 0,
+    ..GOOD
+};
 
 const TABLE: &[Ending] = &[
     GOOD,
-    Ending { name: "failure", script: "echo half >half; exit 3", state: "failed", says: "exit code 3", ..BAD },
-    Ending { name: "nothing done", script: "true", state: "no-changes", says: "without a commit", ..BAD },
+    Ending {
+        name: "failure",
+        script: "echo half >half; exit 3",
+        state: "failed",
+        says: "exit code 3",
+        ..BAD
+    },
+    Ending {
+        name: "nothing done",
+        script: "true",
+        state: "no-changes",
+        says: "without a commit",
+        column: Status::Backlog,
+        failures: 0,
+        ..BAD
+    },
     Ending {
         name: "block",
         script: "echo half >half; echo 'Which one?' >BLOCKED.md",
@@ -145,7 +165,12 @@ const TABLE: &[Ending] = &[
     Ending { name: "-9 before the start", act: Act::DieAt("runner.start"), ..GOOD },
     Ending { name: "-9 once started, unknown", act: Act::DieAt("runner.started"), ..GOOD },
     Ending { name: "-9 while it runs", script: LONG, act: Act::DieWhen("ready"), ..GOOD },
-    Ending { name: "-9 before the checks", config: "verify = [\"true\"]", act: Act::DieAt("runner.verify"), ..GOOD },
+    Ending {
+        name: "-9 before the checks",
+        config: "verify = [\"true\"]",
+        act: Act::DieAt("runner.verify"),
+        ..GOOD
+    },
     Ending { name: "-9 in the checks", config: HELD_CHECK, act: Act::DieWhen("held"), ..GOOD },
     Ending { name: "-9 before the push", act: Act::DieAt("runner.push"), ..GOOD },
     Ending { name: "-9 before the pull request", act: Act::DieAt("runner.open_pull"), ..GOOD },
@@ -165,9 +190,11 @@ const TABLE: &[Ending] = &[
 /// Waits for a file of the checkout.
 async fn there(scene: &Scene, file: &str) {
     let path = scene.checkout().join(".git").join(file);
-    wait_until(&format!("{} ({})\n{}", path.display(), scene.kind, scene.place.log()), DEADLINE, async || {
-        path.exists().then_some(())
-    })
+    wait_until(
+        &format!("{} ({})\n{}", path.display(), scene.kind, scene.place.log()),
+        DEADLINE,
+        async || path.exists().then_some(()),
+    )
     .await;
 }
 
@@ -237,7 +264,10 @@ async fn ends(kind: RuntimeKind, ending: Ending) {
     assert!(reason.contains(ending.says), "{run:?}");
     let told = String::from_utf8(scene.log(client, &run).await).expect("text");
     let last = told.lines().last().unwrap_or_default();
-    assert!(last.starts_with(&format!("[dispatch] {}", ending.state)) && last.contains(ending.says), "{told}");
+    assert!(
+        last.starts_with(&format!("[dispatch] {}", ending.state)) && last.contains(ending.says),
+        "{told}"
+    );
     scene.nothing_left(&run).await;
     let card = scene.card(client).await;
     assert_eq!(

@@ -180,7 +180,13 @@ mod tests {
     }
 
     fn line(kind: RuntimeKind, rootless: bool) -> String {
-        let args = start(kind, Traits { rootless }, &name(RunId(7), Attempt(4_294_967_298), "0123456789ab"), "0123456789ab", &spec());
+        let args = start(
+            kind,
+            Traits { rootless },
+            &name(RunId(7), Attempt(4_294_967_298), "0123456789ab"),
+            "0123456789ab",
+            &spec(),
+        );
         // One option a line.
         args.join(" ").replace(" --", "\n--").replace(" agent:1", "\nagent:1")
     }

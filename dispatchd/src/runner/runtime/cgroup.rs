@@ -54,7 +54,9 @@ impl Group {
             match fs::create_dir(&dir) {
                 Err(e) if e.kind() != io::ErrorKind::AlreadyExists => None,
                 // Only what can be added to is of use.
-                _ => fs::OpenOptions::new().write(true).open(dir.join("cgroup.procs")).ok().map(|_| Self(dir)),
+                _ => {
+                    fs::OpenOptions::new().write(true).open(dir.join("cgroup.procs")).ok().map(|_| Self(dir))
+                }
             }
         })
     }

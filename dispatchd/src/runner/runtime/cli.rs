@@ -284,7 +284,11 @@ impl Runtime for Cli {
             match self.inspect(&handle.name).await {
                 Ok(None) => return Ok(Exit::Lost),
                 Ok(Some(seen)) if !seen.running && seen.status != "created" => {
-                    return Ok(if seen.out_of_memory && seen.code != 0 { Exit::OutOfMemory } else { Exit::Code(seen.code) });
+                    return Ok(if seen.out_of_memory && seen.code != 0 {
+                        Exit::OutOfMemory
+                    } else {
+                        Exit::Code(seen.code)
+                    });
                 }
                 Ok(Some(_)) => {}
                 Err(error) => tracing::warn!(%error, container = handle.name, "the engine does not answer"),

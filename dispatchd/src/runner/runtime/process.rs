@@ -102,7 +102,8 @@ impl Tree {
         };
         // A number is not given to another process while a group or session bears it: only if a stranger has it now, and
         // leads, is the group not ours.
-        let stranger = stat(self.root.pid).is_some_and(|s| self.root.began != 0 && s.began != self.root.began);
+        let stranger =
+            stat(self.root.pid).is_some_and(|s| self.root.began != 0 && s.began != self.root.began);
         let shares = |stat: &Stat| stat.group == self.root.pid || stat.session == self.root.pid;
         let mut found: BTreeSet<i32> = table
             .iter()

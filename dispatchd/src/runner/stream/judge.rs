@@ -46,6 +46,12 @@ impl Reader {
                 EndClass::Crashed,
                 format!("it could not start (exit code {code}): is the program in the image?"),
             ),
+            137 => {
+                // Not every engine tells that it was the kernel, for want of memory.
+                let why = "it was killed with signal 9 (exit code 137), and not by Dispatch: most often it ran out of memory, raise \
+                           runner.memory";
+                (EndClass::Crashed, why.to_owned())
+            }
             129..=192 => (EndClass::Crashed, format!("it died of signal {} (exit code {code})", code - 128)),
             _ => (EndClass::Failed, format!("it failed with exit code {code}")),
         })

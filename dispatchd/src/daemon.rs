@@ -128,6 +128,7 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     tasks.spawn(watch::run(ledger.clone(), syncer, stop.clone()));
     tasks.spawn(seed(ledger, desk, config.seed.clone(), stop.clone()));
 
+    let drain = config.file.runner.drain();
     let mut failed = store.failed();
     let local = serve::door(listener, routes::router(app.clone(), Entrance::Local), stop.clone());
     let remote = async {
@@ -143,8 +144,12 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     };
     shutdown.cancel();
     tasks.close();
-    if tokio::time::timeout(std::time::Duration::from_secs(10), tasks.wait()).await.is_err() {
-        tracing::warn!(open = tasks.len(), "some work did not end within 10 seconds and is cut off");
+    if tokio::time::timeout(drain, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            open = tasks.len(),
+            "some work did not end within {} seconds and is cut off",
+            drain.as_secs()
+        );
     }
     drop(store.close().await);
     match cause {

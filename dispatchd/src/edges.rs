@@ -365,6 +365,12 @@ pub struct RunSpec {
     pub uid_gid: (u32, u32),
     /// Limits and network.
     pub limits: Limits,
+    /// Nothing of the image can be written.
+    pub read_only_root: bool,
+    /// The machine's GPUs are given to it.
+    pub gpus: bool,
+    /// The machine itself can be reached by a name.
+    pub host_gateway: bool,
 }
 
 /// What a run may use.
@@ -376,6 +382,8 @@ pub struct Limits {
     pub milli_cpus: Option<u64>,
     /// Processes and threads.
     pub pids: Option<u64>,
+    /// Open files of a process.
+    pub nofile: Option<u64>,
     /// `none`, `default` or a network's name.
     pub network: String,
 }
@@ -389,6 +397,19 @@ pub struct Handle {
     pub attempt: Attempt,
     /// The container's name, or `pid N`.
     pub name: String,
+}
+
+/// What all runs of a configuration need of their engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wants {
+    /// Memory, processors or processes are limited.
+    pub limits: bool,
+    /// `none`, `default` or a network's name.
+    pub network: String,
+    /// GPUs are given to runs.
+    pub gpus: bool,
+    /// Images that must be there, because they are never pulled.
+    pub images: Vec<String>,
 }
 
 /// How a program ended.
@@ -429,7 +450,16 @@ pub trait Runtime: Send + Sync {
     /// Whether it can be used, and how to make it so if not.
     async fn check(&self) -> Result<(), RuntimeError>;
 
-    /// Starts detached. After a crash between the start and the return, [`Runtime::list`] finds it.
+    /// Whether runs can have what the operator wants for them, and what to do if not.
+    async fn fits(&self, wants: &Wants) -> Result<(), RuntimeError>;
+
+    /// Whether the image is there; always where there are no images.
+    async fn image(&self, name: &str) -> Result<bool, RuntimeError>;
+
+    /// Fetches the image.
+    async fn pull(&self, name: &str) -> Result<(), RuntimeError>;
+
+    /// Starts detached, from an image that is there. After a crash between the start and the return, [`Runtime::list`] finds it.
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError>;
 
     /// Every run with our label, running or ended but not removed.

@@ -38,6 +38,8 @@ enum Act {
     DieAt(&'static str),
     /// The daemon is killed with -9 once the file is there, and comes back.
     DieWhen(&'static str),
+    /// The daemon is asked to go once the file is there, ends its program, and comes back.
+    Stop(&'static str),
     /// The daemon is killed, the container with all its processes vanishes, the daemon comes back.
     Vanish(&'static str),
 }
@@ -177,6 +179,13 @@ const TABLE: &[Ending] = &[
     Ending { name: "-9 before the end", act: Act::DieAt("runner.end"), ..GOOD },
     Ending { name: "-9 before cleaning up", act: Act::DieAt("runner.clean"), ..GOOD },
     Ending {
+        name: "stopped with the daemon, begun again",
+        script: LONG,
+        config: "on_shutdown = \"stop\"\ngrace = \"1s\"",
+        act: Act::Stop("ready"),
+        ..GOOD
+    },
+    Ending {
         name: "vanished",
         script: LONG,
         act: Act::Vanish("ready"),
@@ -238,6 +247,16 @@ async fn act(scene: &mut Scene, act: Act) -> Daemon {
             let daemon = begin(scene).await;
             there(scene, file).await;
             daemon.kill();
+            std::fs::write(scene.checkout().join(".git/enough"), "").expect("the program can be told");
+            begin(scene).await
+        }
+        Act::Stop(file) => {
+            let daemon = begin(scene).await;
+            there(scene, file).await;
+            daemon.stop().await;
+            let path = scene.checkout().display().to_string();
+            let left = leftover::processes(&path);
+            assert!(left.is_empty(), "{left:?}\n{}", scene.place.log());
             std::fs::write(scene.checkout().join(".git/enough"), "").expect("the program can be told");
             begin(scene).await
         }

@@ -10,7 +10,7 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 use dispatch_tests::image::{IMAGE, build, engines};
-use dispatchd::edges::{Exit, Handle, Limits, RunSpec, Runtime};
+use dispatchd::edges::{Exit, Handle, Limits, RunSpec, Runtime, Wants};
 use dispatchd::runner::runtime::of_kind;
 use tokio::io::AsyncReadExt;
 
@@ -66,8 +66,12 @@ impl Bench {
                 memory: Some(256 << 20),
                 milli_cpus: Some(1_000),
                 pids: Some(100),
+                nofile: None,
                 network: "none".into(),
             },
+            read_only_root: true,
+            gpus: false,
+            host_gateway: false,
         }
     }
 
@@ -290,5 +294,48 @@ async fn a_program_that_is_not_there_says_so() {
         let exit = within("the exit", bench.engine.wait(&handle)).await.expect("waited for");
         assert_eq!(exit, Exit::Code(127), "{}", bench.engine.kind());
         bench.engine.remove(&handle).await.expect("removed");
+    }
+}
+
+/// Every container engine that is here.
+fn containers() -> Vec<Bench> {
+    engines().into_iter().map(Bench::new).collect()
+}
+
+#[tokio::test]
+async fn an_image_cannot_be_written_and_temporary_files_can_be_run() {
+    for bench in containers() {
+        let kind = bench.engine.kind();
+        let script = "touch /etc/x 2>&1; for d in /tmp /var/tmp; do cp /bin/busybox $d/ && $d/busybox echo \"ran $d\"; done; \
+                      touch /dev/shm/x && echo shm; ulimit -n";
+        let mut spec = bench.spec(script);
+        // Podman sets other limits along with this one, and needs the rights of a whole machine's root for it.
+        spec.limits.nofile = (kind == RuntimeKind::Docker).then_some(256);
+        let handle = within("the start", bench.engine.start(&spec)).await.expect("it starts");
+        within("the exit", bench.engine.wait(&handle)).await.expect("waited for");
+        let log = String::from_utf8(bench.log(&handle, 0).await).expect("text");
+        let expected = "touch: /etc/x: Read-only file system\nran /tmp\nran /var/tmp\nshm\n";
+        let files = log.strip_prefix(expected).unwrap_or_else(|| panic!("{kind}: {log}"));
+        assert!(kind != RuntimeKind::Docker || files == "256\n", "{kind}: {files}");
+        bench.engine.remove(&handle).await.expect("removed");
+    }
+}
+
+#[tokio::test]
+async fn what_an_engine_cannot_give_is_said_with_the_next_step() {
+    for bench in containers() {
+        let (engine, kind) = (&bench.engine, bench.engine.kind());
+        let good = Wants { limits: true, network: "none".into(), gpus: false, images: vec![IMAGE.into()] };
+        engine.fits(&good).await.expect("it is all there");
+        let network = Wants { network: "no-such-network".into(), ..good.clone() };
+        let said = engine.fits(&network).await.expect_err("there is no such network").0;
+        assert!(said.contains("network create no-such-network"), "{kind}: {said}");
+        let image = Wants { images: vec!["dispatch-none:1".into()], ..good };
+        let said = engine.fits(&image).await.expect_err("there is no such image").0;
+        assert!(said.contains("dispatchd image build"), "{kind}: {said}");
+        assert!(!engine.image("dispatch-none:1").await.expect("asked"), "{kind}");
+        assert!(engine.image(IMAGE).await.expect("asked"), "{kind}");
+        let said = engine.pull("127.0.0.1:1/dispatch-none:1").await.expect_err("nobody listens there").0;
+        assert!(said.contains("could not be pulled") && said.contains("image build"), "{kind}: {said}");
     }
 }

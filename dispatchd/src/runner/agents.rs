@@ -40,6 +40,8 @@ pub struct Entry {
     pub set: Option<BTreeMap<String, String>>,
     /// Files copied into the run's home, relative to a home.
     pub credentials: Option<Vec<String>>,
+    /// The image that it runs from, instead of the runner's.
+    pub image: Option<String>,
     /// What its success looks like.
     pub produces: Option<Produces>,
     /// The name of an embedded script, instead of argv.
@@ -114,6 +116,8 @@ pub struct Agent {
     pub set: Vec<(String, String)>,
     /// Files copied into the run's home, relative to a home.
     pub credentials: Vec<String>,
+    /// The image that it runs from, instead of the runner's.
+    pub image: Option<String>,
     /// The embedded script that it is, to be written into the run's home.
     pub script: Option<&'static str>,
     /// What one run may use.
@@ -194,6 +198,7 @@ impl Agents {
                 env: over.env.clone().or(base.env),
                 set: over.set.clone().or(base.set),
                 credentials: over.credentials.clone().or(base.credentials),
+                image: over.image.clone().or(base.image),
                 produces: over.produces.or(base.produces),
                 script,
                 resume: over.resume.clone().or(base.resume),
@@ -344,6 +349,7 @@ fn agent(name: &str, model: Option<&str>, profile: Option<&Profile>, entry: &Ent
         env: entry.env.clone().unwrap_or_default(),
         set: set.into_iter().collect(),
         credentials: entry.credentials.clone().unwrap_or_default(),
+        image: entry.image.clone(),
         script: entry.script.as_ref().map(|_| DEMO),
         limits,
         priced_as: entry.priced_as.clone(),

@@ -170,13 +170,13 @@ impl Runner {
         stop.cancel();
         sweeping.abort();
         let drained = async { while runs.set.join_next().await.is_some() {} };
-        if tokio::time::timeout(Duration::from_secs(10), drained).await.is_err() {
+        if tokio::time::timeout(self.ctx.settings.drain(), drained).await.is_err() {
             tracing::warn!("some runs did not let go in time; the next start takes them up");
         }
     }
 
     async fn find_engine(&mut self) {
-        match runtime::choose(self.ctx.settings.runtime, &self.state_dir).await {
+        match runtime::choose(self.ctx.settings.runtime, &self.ctx.wants(), &self.state_dir).await {
             Ok(engine) => {
                 self.note.send_replace(engine.kind().to_string());
                 self.engine = Some(engine);
@@ -299,7 +299,7 @@ async fn take_up(
 ) -> (Arc<dyn Runtime>, Option<Found>) {
     let mut pause = Duration::from_secs(1);
     loop {
-        match look(run, given.clone(), choice, state_dir).await {
+        match look(ctx, run, given.clone(), choice, state_dir).await {
             Ok(found) => return found,
             Err(error) => tracing::warn!(run = %run.id, %error, "a live run waits for its engine"),
         }
@@ -312,6 +312,7 @@ async fn take_up(
 }
 
 async fn look(
+    ctx: &Context,
     run: &Run,
     given: Option<Arc<dyn Runtime>>,
     choice: settings::RuntimeChoice,
@@ -324,7 +325,7 @@ async fn look(
         (Some(engine), kind) if kind.is_none_or(|k| k == engine.kind()) => engine,
         (_, Some(kind)) => runtime::of_kind(kind, state_dir),
         // Not started as far as the ledger knows: its engine is the one in use now.
-        (_, None) => runtime::choose(choice, state_dir).await?,
+        (_, None) => runtime::choose(choice, &ctx.wants(), state_dir).await?,
     };
     let found = of(engine.list().await?);
     Ok((engine, found))

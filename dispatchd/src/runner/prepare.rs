@@ -155,7 +155,7 @@ pub(super) fn spec(seat: &Seat, run: &Run, agent: &Agent, ws: &Workspace, argv: 
     RunSpec {
         run: run.id,
         attempt: run.attempt,
-        image: settings.image.clone(),
+        image: agent.image.clone().unwrap_or_else(|| settings.image.clone()),
         argv,
         env,
         env_names,
@@ -166,11 +166,15 @@ pub(super) fn spec(seat: &Seat, run: &Run, agent: &Agent, ws: &Workspace, argv: 
         read_only: vec![ws.objects()],
         uid_gid: owner(seat),
         limits: Limits {
-            memory: settings.memory.map(|m| m.0),
-            milli_cpus: settings.cpus.map(milli),
-            pids: settings.pids,
+            memory: settings.memory.map(|m| m.0).filter(|_| settings.limits),
+            milli_cpus: settings.cpus.map(milli).filter(|_| settings.limits),
+            pids: settings.pids.filter(|_| settings.limits),
+            nofile: settings.nofile.filter(|_| settings.limits),
             network: settings.network.clone(),
         },
+        read_only_root: settings.read_only,
+        gpus: settings.gpus,
+        host_gateway: settings.host_gateway,
     }
 }
 

@@ -40,8 +40,22 @@ pub struct Settings {
     pub cpus: Option<f64>,
     /// Processes and threads of one run.
     pub pids: Option<u64>,
+    /// Open files of one process; the engine's own limit if absent.
+    pub nofile: Option<u64>,
+    /// Whether runs are limited at all; some engines cannot.
+    pub limits: bool,
     /// `none`, `default`, or the name of a network.
     pub network: String,
+    /// Whether a run reaches this machine as `host.docker.internal` and `host.containers.internal`.
+    pub host_gateway: bool,
+    /// Whether a run is given the machine's GPUs.
+    pub gpus: bool,
+    /// Whether a run can write nothing of its image, only its checkout, its home and temporary directories.
+    pub read_only: bool,
+    /// When an image is pulled.
+    pub pull: Pull,
+    /// What becomes of runs when the daemon goes down.
+    pub on_shutdown: OnShutdown,
     /// Who owns workspaces if the daemon runs as root.
     pub uid: u32,
     /// The group that goes with [`Settings::uid`].
@@ -86,7 +100,14 @@ impl Default for Settings {
             memory: Some(Size(4 << 30)),
             cpus: Some(2.0),
             pids: Some(1024),
+            nofile: None,
+            limits: true,
             network: "default".into(),
+            host_gateway: false,
+            gpus: false,
+            read_only: true,
+            pull: Pull::Missing,
+            on_shutdown: OnShutdown::Leave,
             uid: 1000,
             gid: 1000,
             author_name: "Dispatch".into(),
@@ -102,6 +123,42 @@ impl Default for Settings {
             log_limit: Size(64 << 20),
         }
     }
+}
+
+impl Settings {
+    /// How long the runner may take to let go of its runs when the daemon goes down.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        const LET_GO: Duration = Duration::from_secs(10);
+        match self.on_shutdown {
+            OnShutdown::Leave => LET_GO,
+            OnShutdown::Stop => LET_GO + self.grace.0,
+        }
+    }
+}
+
+/// When an image is pulled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Pull {
+    /// Not: it is built here.
+    Never,
+    /// When it is not there.
+    #[default]
+    Missing,
+    /// Before every run.
+    Always,
+}
+
+/// What becomes of runs when the daemon goes down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnShutdown {
+    /// They go on, and the next start takes them up.
+    #[default]
+    Leave,
+    /// Their programs are ended, and the next start begins them again in the same workspace.
+    Stop,
 }
 
 /// Which engine to use.

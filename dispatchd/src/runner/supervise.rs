@@ -19,6 +19,7 @@ use super::hooks;
 use super::log::Writer;
 use super::prepare;
 use super::publish::{self, Failure};
+use super::settings::{OnShutdown, Pull};
 use super::stream::Reader;
 use super::verify;
 use super::workspace::Workspace;
@@ -127,17 +128,26 @@ impl Life {
         };
         let mut exit_code = run.exit_code;
         if matches!(phase, Phase::Queued | Phase::Preparing | Phase::Running) {
+            // The program was ended because the daemon went down: it begins again.
+            let again = phase == Phase::Running && ws.stopped().exists();
+            if again {
+                self.unsure = true;
+                self.remove().await;
+            }
             let adopted = self.handle.is_some();
             if !adopted {
-                if phase == Phase::Running {
+                if phase == Phase::Running && !again {
                     let why = "its container vanished while the daemon was down".to_owned();
                     return Err((EndClass::Lost, why).into());
                 }
-                self.seat.step(RunStep::Preparing).await?;
+                if phase != Phase::Running {
+                    self.seat.step(RunStep::Preparing).await?;
+                }
                 let ready =
                     prepare::prepare(&self.seat, &repo, card.as_deref(), run, &agent, &ws, &mut writer);
                 self.or_halt(ready).await??;
                 self.start(&repo, run, &agent, &ws, &mut writer).await?;
+                let _ = std::fs::remove_file(ws.stopped());
             }
             let handle = self.handle.clone().ok_or_else(|| crashed("it has no container"))?;
             let step = RunStep::Started { runtime: self.seat.engine.kind(), container: handle.name.clone() };
@@ -196,6 +206,7 @@ impl Life {
         let ctx = &self.seat.ctx;
         let argv = agent.argv(&ws.repo, &ws.home, &ws.base, None);
         let spec = prepare::spec(&self.seat, run, agent, ws, argv);
+        self.image(&spec.image, writer).await?;
         ctx.edges.hook.before("runner.start").map_err(|e| crashed(format!("start: {e}")))?;
         let note = format!("{} on {} starts, attempt {}", run.program, repo.name, run.attempt.ordinal());
         let _ = writer.note(ctx.edges.clock.now(), &note);
@@ -205,6 +216,24 @@ impl Life {
         self.handle = Some(handle);
         ctx.edges.hook.before("runner.started").map_err(|e| crashed(format!("started: {e}")))?;
         Ok(())
+    }
+
+    /// Sees to it that the image is there.
+    async fn image(&self, name: &str, writer: &mut Writer) -> Result<(), Stop> {
+        let (ctx, engine) = (&self.seat.ctx, &self.seat.engine);
+        let pull = ctx.settings.pull;
+        if pull != Pull::Always && engine.image(name).await.map_err(|e| crashed(e.0))? {
+            return Ok(());
+        }
+        if pull == Pull::Never {
+            return Err(crashed(format!(
+                "the image `{name}` is not there, and runner.pull = \"never\": build it with `dispatchd image build`"
+            )));
+        }
+        let doing = format!("pulling the image {name}");
+        let _ = writer.note(ctx.edges.clock.now(), &doing);
+        self.seat.step(RunStep::Output { last_event: doing, usage: self.usage }).await?;
+        self.or_halt(engine.pull(name)).await?.map_err(|e| crashed(e.0))
     }
 
     /// Commits, verifies, publishes.
@@ -315,7 +344,7 @@ impl Life {
     async fn settle(&mut self, run: &Run, outcome: Stop) {
         let end = match outcome {
             // Containers go on; the next daemon takes them up.
-            Stop::Halt(Halt::Down) => return,
+            Stop::Halt(Halt::Down) => return self.let_go(run).await,
             Stop::Halt(Halt::Over) => {
                 self.stop(self.seat.ctx.settings.grace.0).await;
                 None
@@ -346,6 +375,26 @@ impl Life {
         if let Ok((repo, _)) = self.seat.subject() {
             self.seat.ctx.spaces.of(&repo, run).forget_home();
         }
+    }
+
+    /// The daemon goes down: the program goes on without it, or is ended so that the next one begins it again.
+    async fn let_go(&self, run: &Run) {
+        let ctx = &self.seat.ctx;
+        let running = |r: &Run| r.state == RunState::Live(Phase::Running);
+        if ctx.settings.on_shutdown == OnShutdown::Leave
+            || self.handle.is_none()
+            || !self.seat.record().is_some_and(|r| running(&r))
+        {
+            return;
+        }
+        let Ok((repo, _)) = self.seat.subject() else { return };
+        let mark = ctx.spaces.of(&repo, run).stopped();
+        if let Err(error) = std::fs::write(&mark, "") {
+            tracing::error!(run = %self.seat.run, %error, "it goes on: {} cannot be written", mark.display());
+            return;
+        }
+        tracing::info!(run = %self.seat.run, "the program is ended, the next start begins it again");
+        self.stop(ctx.settings.grace.0).await;
     }
 
     async fn report(&self, end: RunEnd) -> Result<(), Halt> {

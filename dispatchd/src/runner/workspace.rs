@@ -67,6 +67,11 @@ impl Workspace {
         self.mirror.join("objects")
     }
 
+    /// Says that the program was ended because the daemon went down.
+    pub(super) fn stopped(&self) -> PathBuf {
+        self.meta.join("stopped")
+    }
+
     /// The question that the agent left, if it left one.
     pub(super) fn question(&self) -> Option<String> {
         const MAX: usize = 60_000;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::argv::{self, Traits};
-use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError};
+use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Wants};
 use crate::runner::command::{self, Output};
 
 const CALL: Duration = Duration::from_secs(60);
@@ -124,6 +124,27 @@ impl Runtime for Apple {
         Err(RuntimeError(
             "container is there and does not run: start it with `container system start`".into(),
         ))
+    }
+
+    async fn fits(&self, wants: &Wants) -> Result<(), RuntimeError> {
+        if wants.gpus {
+            return Err(RuntimeError("runner.gpus: Apple's container has no GPUs to give".into()));
+        }
+        Ok(())
+    }
+
+    async fn image(&self, name: &str) -> Result<bool, RuntimeError> {
+        Ok(self.call(&["image", "inspect", name]).await?.ok())
+    }
+
+    async fn pull(&self, name: &str) -> Result<(), RuntimeError> {
+        let mut command = command::of(PROGRAM);
+        command.args(["image", "pull", name]);
+        let output = command::run(command, START).await.map_err(RuntimeError)?;
+        if output.ok() {
+            return Ok(());
+        }
+        Err(RuntimeError(format!("the image `{name}` could not be pulled: {}", output.complaint())))
     }
 
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError> {

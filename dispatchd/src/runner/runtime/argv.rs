@@ -25,6 +25,21 @@ const APPLE_ENTRY: &str = "\"$@\" </dispatch/prompt 2>&1; echo $? >\"$HOME/.disp
 pub(super) struct Traits {
     /// Its root is an ordinary user of this machine.
     pub(super) rootless: bool,
+    /// Its control groups are those of cgroup v1.
+    pub(super) old_groups: bool,
+}
+
+impl Traits {
+    /// Why it cannot limit a run, if it cannot.
+    pub(super) fn refuses_limits(self, kind: RuntimeKind) -> Option<String> {
+        (self.rootless && self.old_groups).then(|| {
+            format!(
+                "{kind} without root on cgroup v1 cannot limit memory, processors or processes: start the machine with \
+                 cgroup v2 (systemd.unified_cgroup_hierarchy=1), run {kind} as root, or go without limits with \
+                 runner.limits = false"
+            )
+        })
+    }
 }
 
 /// The arguments that start `spec` detached.
@@ -43,13 +58,11 @@ pub(super) fn start(
     match kind {
         RuntimeKind::Docker => {
             // The file log is the one that can be read again from its start.
-            a.all(["--log-driver", "json-file", "--init", "--pull", "missing"]);
+            a.all(["--log-driver", "json-file", "--init", "--pull", "never"]);
             harden(&mut a, spec);
         }
         RuntimeKind::Podman => {
-            a.all(["--log-driver", "k8s-file", "--init", "--pull", "missing"]);
-            // Nothing is relabelled: the mirror's objects are shared between runs.
-            a.pair("--security-opt", "label=disable");
+            a.all(["--log-driver", "k8s-file", "--init", "--pull", "never"]);
             harden(&mut a, spec);
         }
         // One virtual machine a container, which is the boundary; it has no such switches.
@@ -57,6 +70,7 @@ pub(super) fn start(
     }
     user(&mut a, kind, traits, spec);
     limits(&mut a, kind, spec);
+    openings(&mut a, kind, spec);
     for (key, value) in [("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")] {
         a.pair("--env", format!("{key}={value}"));
     }
@@ -85,9 +99,32 @@ pub(super) fn start(
 
 fn harden(a: &mut Args, spec: &RunSpec) {
     a.pair("--security-opt", "no-new-privileges");
+    // Nothing is relabelled: the mirror's objects are shared between runs.
+    a.pair("--security-opt", "label=disable");
     a.pair("--cap-drop", "ALL");
+    if spec.read_only_root {
+        a.all(["--read-only"]);
+        // Builds and tests run what they put there.
+        for dir in ["/tmp", "/var/tmp", "/run"] {
+            a.pair("--tmpfs", format!("{dir}:rw,exec,nosuid,nodev,mode=1777"));
+        }
+    }
     if let Some(pids) = spec.limits.pids {
         a.pair("--pids-limit", pids.to_string());
+    }
+}
+
+/// GPUs and the way to this machine, where they were asked for.
+fn openings(a: &mut Args, kind: RuntimeKind, spec: &RunSpec) {
+    match kind {
+        RuntimeKind::Docker if spec.gpus => a.pair("--gpus", "all"),
+        RuntimeKind::Podman if spec.gpus => a.pair("--device", "nvidia.com/gpu=all"),
+        _ => {}
+    }
+    if spec.host_gateway && matches!(kind, RuntimeKind::Docker | RuntimeKind::Podman) {
+        for name in ["host.docker.internal", "host.containers.internal"] {
+            a.pair("--add-host", format!("{name}:host-gateway"));
+        }
     }
 }
 
@@ -122,6 +159,9 @@ fn limits(a: &mut Args, kind: RuntimeKind, spec: &RunSpec) {
         } else {
             a.pair("--cpus", format!("{}.{:03}", cpus / 1_000, cpus % 1_000));
         }
+    }
+    if let Some(files) = limits.nofile {
+        a.pair("--ulimit", format!("nofile={files}:{files}"));
     }
     if limits.network != "default" {
         a.pair("--network", limits.network.clone());
@@ -174,18 +214,27 @@ mod tests {
                 memory: Some(4 << 30),
                 milli_cpus: Some(1_500),
                 pids: Some(512),
+                nofile: Some(4_096),
                 network: "none".into(),
             },
+            read_only_root: true,
+            gpus: false,
+            host_gateway: false,
         }
     }
 
     fn line(kind: RuntimeKind, rootless: bool) -> String {
+        line_of(kind, rootless, &spec())
+    }
+
+    fn line_of(kind: RuntimeKind, rootless: bool, spec: &RunSpec) -> String {
+        let traits = Traits { rootless, ..Traits::default() };
         let args = start(
             kind,
-            Traits { rootless },
+            traits,
             &name(RunId(7), Attempt(4_294_967_298), "0123456789ab"),
             "0123456789ab",
-            &spec(),
+            spec,
         );
         // One option a line.
         args.join(" ").replace(" --", "\n--").replace(" agent:1", "\nagent:1")
@@ -204,6 +253,27 @@ mod tests {
     #[test]
     fn apple_command_line() {
         insta::assert_snapshot!(line(RuntimeKind::Apple, false));
+    }
+
+    #[test]
+    fn what_was_asked_for_is_given_as_each_engine_says_it() {
+        let spec = RunSpec { gpus: true, host_gateway: true, read_only_root: false, ..spec() };
+        let docker = line_of(RuntimeKind::Docker, false, &spec);
+        assert!(docker.contains("--gpus all"), "{docker}");
+        assert!(docker.contains("--add-host host.docker.internal:host-gateway"), "{docker}");
+        assert!(!docker.contains("--read-only") && !docker.contains("--tmpfs"), "{docker}");
+        let podman = line_of(RuntimeKind::Podman, false, &spec);
+        assert!(podman.contains("--device nvidia.com/gpu=all"), "{podman}");
+        assert!(podman.contains("--add-host host.containers.internal:host-gateway"), "{podman}");
+    }
+
+    #[test]
+    fn only_an_engine_without_root_on_old_groups_cannot_limit() {
+        for (rootless, old_groups) in [(false, false), (false, true), (true, false)] {
+            assert_eq!(Traits { rootless, old_groups }.refuses_limits(RuntimeKind::Podman), None);
+        }
+        let said = Traits { rootless: true, old_groups: true }.refuses_limits(RuntimeKind::Podman);
+        assert!(said.is_some_and(|s| s.contains("runner.limits = false")));
     }
 
     #[test]

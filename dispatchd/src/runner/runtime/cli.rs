@@ -12,13 +12,13 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use super::argv::{self, Traits};
-use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError};
+use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Wants};
 use crate::runner::command::{self, Output};
 
 /// How long a short call may take.
 const CALL: Duration = Duration::from_secs(60);
-/// A start may have to pull the image.
-const START: Duration = Duration::from_secs(900);
+/// How long an image may take to come.
+const PULL: Duration = Duration::from_secs(1_800);
 
 /// How often a start is tried again because somebody else was about to do the same.
 const TRIES: u32 = 5;
@@ -64,17 +64,21 @@ impl Cli {
 
     async fn traits(&self) -> Result<Traits, RuntimeError> {
         let ask = || async {
-            let rootless = match self.kind {
-                RuntimeKind::Podman => !rustix::process::geteuid().is_root(),
-                _ => {
-                    let info = self.call(&["info", "--format", "{{json .SecurityOptions}}"]).await?;
-                    if !info.ok() {
-                        return Err(self.failed("info", &info));
-                    }
-                    info.stdout.contains("rootless")
+            let format = match self.kind {
+                RuntimeKind::Podman => {
+                    "{{.Host.CgroupsVersion}} {{if .Host.Security.Rootless}}rootless{{end}}"
                 }
+                _ => "{{.CgroupVersion}} {{json .SecurityOptions}}",
             };
-            Ok(Traits { rootless })
+            let info = self.call(&["info", "--format", format]).await?;
+            if !info.ok() {
+                return Err(self.failed("info", &info));
+            }
+            let version = info.stdout.split_whitespace().next().unwrap_or_default();
+            Ok(Traits {
+                rootless: info.stdout.contains("rootless"),
+                old_groups: version.trim_start_matches('v') == "1",
+            })
         };
         self.traits.get_or_try_init(ask).await.copied()
     }
@@ -216,6 +220,51 @@ impl Runtime for Cli {
         self.traits().await.map(|_| ())
     }
 
+    async fn fits(&self, wants: &Wants) -> Result<(), RuntimeError> {
+        let program = self.program();
+        if let Some(why) = self.traits().await?.refuses_limits(self.kind).filter(|_| wants.limits) {
+            return Err(RuntimeError(why));
+        }
+        let network = &wants.network;
+        if !matches!(network.as_str(), "none" | "default")
+            && !self.call(&["network", "inspect", network]).await?.ok()
+        {
+            return Err(RuntimeError(format!(
+                "runner.network: {program} has no network `{network}`: make it with `{program} network create {network}`, or \
+                 use \"default\" or \"none\""
+            )));
+        }
+        for image in &wants.images {
+            if !self.image(image).await? {
+                return Err(RuntimeError(format!(
+                    "{program} has no image `{image}`, and runner.pull = \"never\": build it with `dispatchd image build`, or \
+                     fetch it with `{program} pull {image}`"
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn image(&self, name: &str) -> Result<bool, RuntimeError> {
+        let output = self.call(&["image", "inspect", "--format", "{{.Id}}", name]).await?;
+        let text = output.stderr.to_lowercase();
+        let none = ["no such image", "not found", "not known"].iter().any(|n| text.contains(n));
+        if output.ok() || none { Ok(output.ok()) } else { Err(self.failed("image inspect", &output)) }
+    }
+
+    async fn pull(&self, name: &str) -> Result<(), RuntimeError> {
+        let output =
+            command::run(self.command(["pull", "--quiet", name]), PULL).await.map_err(RuntimeError)?;
+        if output.ok() {
+            return Ok(());
+        }
+        Err(RuntimeError(format!(
+            "the image `{name}` is not there and could not be pulled: {}; build one with `dispatchd image build`, or set \
+             runner.image",
+            output.complaint()
+        )))
+    }
+
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError> {
         let handle = self.handle(spec.run, spec.attempt);
         let args = argv::start(self.kind, self.traits().await?, &handle.name, &self.state, spec);
@@ -223,7 +272,7 @@ impl Runtime for Cli {
         loop {
             // A start that a crash cut short may have left a container that never ran.
             self.discard(&handle.name).await?;
-            let output = command::run(self.command(&args), START).await.map_err(RuntimeError)?;
+            let output = command::run(self.command(&args), CALL).await.map_err(RuntimeError)?;
             if output.ok() {
                 return Ok(handle);
             }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 
 use super::cgroup::Group;
 use super::process::{self, MARK, Root, Tree};
-use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError};
+use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Wants};
 
 /// `$1` the prompt, then the program. It begins when the daemon has noted whose process this is and says so; a daemon that
 /// dies before closes the pipe instead. Standard output is the log, standard error the exit code's file. TERM is for the
@@ -181,6 +181,18 @@ impl Runtime for Host {
     }
 
     async fn check(&self) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn fits(&self, _: &Wants) -> Result<(), RuntimeError> {
+        Ok(())
+    }
+
+    async fn image(&self, _: &str) -> Result<bool, RuntimeError> {
+        Ok(true)
+    }
+
+    async fn pull(&self, _: &str) -> Result<(), RuntimeError> {
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 
 use super::settings::RuntimeChoice;
-use crate::edges::{Runtime, RuntimeError};
+use crate::edges::{Runtime, RuntimeError, Wants};
 
 /// The engine of this kind, whether or not it is there. Containers are told apart by `state_dir`.
 #[must_use]
@@ -35,11 +35,19 @@ pub fn of_kind(kind: RuntimeKind, state_dir: &Path) -> Arc<dyn Runtime> {
 ///
 /// # Errors
 /// A sentence that says what is missing and what to do: a runtime asked for by name is never replaced by another.
-pub async fn choose(choice: RuntimeChoice, state_dir: &Path) -> Result<Arc<dyn Runtime>, RuntimeError> {
+pub async fn choose(
+    choice: RuntimeChoice,
+    wants: &Wants,
+    state_dir: &Path,
+) -> Result<Arc<dyn Runtime>, RuntimeError> {
+    let usable = async |engine: &Arc<dyn Runtime>| match engine.check().await {
+        Ok(()) => engine.fits(wants).await,
+        Err(error) => Err(error),
+    };
     let candidates: &[RuntimeKind] = match choice {
         RuntimeChoice::Named(kind) => {
             let engine = of_kind(kind, state_dir);
-            return match engine.check().await {
+            return match usable(&engine).await {
                 Ok(()) => Ok(engine),
                 Err(e) => Err(RuntimeError(format!("runner.runtime = \"{kind}\": {e}"))),
             };
@@ -52,7 +60,7 @@ pub async fn choose(choice: RuntimeChoice, state_dir: &Path) -> Result<Arc<dyn R
     let mut said = Vec::new();
     for &kind in candidates {
         let engine = of_kind(kind, state_dir);
-        match engine.check().await {
+        match usable(&engine).await {
             Ok(()) => return Ok(engine),
             Err(e) => said.push(e.0),
         }

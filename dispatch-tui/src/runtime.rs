@@ -221,7 +221,7 @@ async fn follow_log(client: Client, answers: mpsc::Sender<Answer>, run: RunId, f
         From::Tail(bytes) => (None, Some(bytes)),
         From::Byte(at) => (Some(at), None),
     };
-    let query = LogQuery { stream: None, offset, tail, follow: Some(true) };
+    let query = LogQuery { stream: None, offset, tail, follow: Some(true), q: None };
     let cause = match client.log(run, &query).await {
         Err(error) => Some(error.to_string()),
         Ok(mut log) => {
@@ -347,7 +347,7 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
 }
 
 async fn older(client: &Client, run: RunId, from: u64, to: u64) -> client::Result<Vec<u8>> {
-    let query = LogQuery { stream: None, offset: Some(from), tail: None, follow: None };
+    let query = LogQuery { stream: None, offset: Some(from), tail: None, follow: None, q: None };
     let mut log = client.log(run, &query).await?;
     let want = usize::try_from(to - from).unwrap_or(usize::MAX);
     let mut bytes = Vec::new();

@@ -32,6 +32,18 @@ pub async fn run(config: &Config, offline: bool, out: &mut impl Write) -> io::Re
             Err(error) => writeln!(out, "note  {:<14} {error}", kind.word())?,
         }
     }
+    match runner::ready(&config.file.runner, &config.state_dir).await {
+        Ok((kind, missing)) => {
+            writeln!(out, "ok    runner         runs start on {kind}")?;
+            for image in missing {
+                let how = format!(
+                    "build it with `dispatchd image build --tag {image}`, or it is pulled at the first run"
+                );
+                writeln!(out, "note  image          {image} is not there: {how}")?;
+            }
+        }
+        Err(error) => writeln!(out, "note  runner         no run can start: {error}")?,
+    }
     Ok(fine)
 }
 

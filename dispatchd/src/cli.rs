@@ -2,6 +2,8 @@
 
 use clap::{Parser, Subcommand};
 
+use crate::image::Build;
+
 /// Hands GitHub issues to coding agents, and keeps every run, lease and log.
 #[derive(Debug, Parser)]
 #[command(name = "dispatchd", version, after_help = AFTER)]
@@ -12,7 +14,7 @@ pub struct Cli {
 }
 
 /// What the daemon's program can do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Subcommand)]
 pub enum Action {
     /// Serve until told to stop (the default).
     #[default]
@@ -23,6 +25,16 @@ pub enum Action {
         #[arg(long)]
         offline: bool,
     },
+    /// Make the images that runs start from.
+    #[command(subcommand)]
+    Image(Image),
+}
+
+/// What can be done with images.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Image {
+    /// Build one, with the engine that will run it.
+    Build(Build),
 }
 
 const AFTER: &str = "\

@@ -28,6 +28,7 @@ pub mod desk;
 pub mod edges;
 pub mod forge;
 pub mod groomer;
+pub mod image;
 pub mod ledger;
 pub mod program;
 pub mod runner;

@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use color_eyre::eyre::Result;
+use color_eyre::eyre::{Result, eyre};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::cli::{Action, Cli};
+use crate::cli::{Action, Cli, Image};
 use crate::edges::Edges;
-use crate::{check, config, daemon, telemetry};
+use crate::{check, config, daemon, image, telemetry};
 
 /// Runs the program with the arguments of this process; `edges` are the real ones but in tests.
 #[must_use]
@@ -23,6 +23,9 @@ pub fn main(edges: Edges) -> ExitCode {
         Action::Serve => config::load(env).map_err(Into::into).and_then(|config| serve(config, edges)),
         Action::Check { offline } => {
             config::load(env).map_err(Into::into).and_then(|config| run_check(config, offline))
+        }
+        Action::Image(Image::Build(build)) => {
+            config::load(env).map_err(Into::into).and_then(|config| run_build(&config, &build))
         }
     };
     match done {
@@ -58,6 +61,11 @@ fn serve(config: config::Config, edges: Edges) -> Result<ExitCode> {
         });
         daemon::serve(config, edges, shutdown).await
     })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_build(config: &config::Config, build: &image::Build) -> Result<ExitCode> {
+    runtime()?.block_on(image::build(config, build, &mut std::io::stdout())).map_err(|why| eyre!(why))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -110,6 +110,9 @@ pub(crate) enum Command {
         /// Only the last so many bytes
         #[arg(long, value_name = "BYTES")]
         tail: Option<u64>,
+        /// Only the lines that hold this text, in upper or lower case
+        #[arg(long, short, value_name = "TEXT")]
+        grep: Option<String>,
     },
     /// Print what a run changed
     Diff {

@@ -64,7 +64,7 @@ pub(super) async fn run(client: &Client, run: Run, out: &mut Out) -> Result<Exit
 
 /// Prints the log until the run is over; exit 0 only if it succeeded.
 async fn followed(client: &Client, id: RunId, out: &mut Out) -> Result<ExitCode, Failure> {
-    runs::logs(client, id, true, None, out).await?;
+    runs::logs(client, id, true, None, None, out).await?;
     let run = client.run(id).await?;
     if !run.ended {
         return Err(Failure::Said(format!(

@@ -127,7 +127,9 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Move { issue, status } => board::move_issue(&client, &issue, status, out).await?,
         Command::Why { issue } => board::why(&client, &issue, out).await?,
         Command::Runs { state, agent, limit } => runs::list(&client, state, agent, limit, out).await?,
-        Command::Logs { run, follow, tail } => runs::logs(&client, run, follow, tail, out).await?,
+        Command::Logs { run, follow, tail, grep } => {
+            runs::logs(&client, run, follow, tail, grep, out).await?
+        }
         Command::Diff { run } => runs::diff(&client, run, out).await?,
         Command::Retry { run } => runs::retry(&client, run, out).await?,
         Command::Kill { run, now } => runs::kill(&client, run, now, out).await?,

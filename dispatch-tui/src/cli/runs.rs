@@ -46,10 +46,11 @@ pub(super) async fn logs(
     run: RunId,
     follow: bool,
     tail: Option<u64>,
+    q: Option<String>,
     out: &mut Out,
 ) -> Result<(), Failure> {
     let stream = out.json.then(|| "events".to_owned());
-    let query = LogQuery { stream, tail, follow: follow.then_some(true), ..LogQuery::default() };
+    let query = LogQuery { stream, tail, follow: follow.then_some(true), q, ..LogQuery::default() };
     let mut log = client.log(run, &query).await?;
     // A piece may end inside a character: the rest waits for the next one.
     let mut waiting = Vec::new();

@@ -9,7 +9,7 @@ pub const MASK: &str = "***";
 const LEAST: usize = 6;
 
 /// How a token begins, and how many characters of its alphabet follow at least.
-const SHAPES: [(&str, usize); 19] = [
+pub const SHAPES: [(&str, usize); 19] = [
     ("github_pat_", 20),
     ("ghp_", 20),
     ("gho_", 20),

@@ -11,13 +11,13 @@ use tokio_util::sync::CancellationToken;
 use super::agents::{Agent, Agents};
 use super::log::RunLogs;
 use super::prices::Prices;
-use super::settings::{Pull, Settings};
+use super::settings::Settings;
 use super::stream::Summary;
 use super::templates::Templates;
 use super::workspace::Workspaces;
 use crate::core::command::{Command, RunStep};
 use crate::core::record::{Card, Kill, Repo, Run};
-use crate::edges::{Edges, Forges, Handle, Runtime, Wants};
+use crate::edges::{Edges, Forges, Handle, Runtime};
 use crate::ledger::{Door, Fault};
 
 /// See the module.
@@ -146,14 +146,6 @@ impl Context {
     pub(super) fn used(&self, agent: &Agent, summary: &Summary) -> Usage {
         let model = agent.model.as_deref().or(summary.model.as_deref()).or(agent.priced_as.as_deref());
         self.prices.reckon(model, summary.usage)
-    }
-
-    /// What runs need of their engine.
-    pub(super) fn wants(&self) -> Wants {
-        let s = &self.settings;
-        let limited = s.memory.is_some() || s.cpus.is_some() || s.pids.is_some();
-        let images = if s.pull == Pull::Never { vec![s.image.clone()] } else { Vec::new() };
-        Wants { limits: s.limits && limited, network: s.network.clone(), gpus: s.gpus, images }
     }
 
     /// Renews the claim of a live run for as long as it is polled: at once, for a daemon before this one may have left it

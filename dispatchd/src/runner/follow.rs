@@ -31,6 +31,11 @@ struct Sink<'a> {
 
 impl Sink<'_> {
     fn take(&mut self, bytes: &[u8]) {
+        let clean = self.writer.scrub(bytes);
+        self.keep(&clean);
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
         let at = self.seat.ctx.edges.clock.now();
         let kept = self.writer.raw(bytes).and_then(|()| match self.reader.as_deref_mut() {
             Some(reader) => self.writer.events(at, reader.push(bytes)),
@@ -42,6 +47,8 @@ impl Sink<'_> {
     }
 
     fn finish(&mut self) {
+        let rest = self.writer.scrub_rest();
+        self.keep(&rest);
         let at = self.seat.ctx.edges.clock.now();
         if let Some(reader) = self.reader.as_deref_mut() {
             let _ = self.writer.events(at, reader.finish());
@@ -253,5 +260,6 @@ pub(super) async fn copy(seat: &Seat, handle: &Handle, writer: &mut Writer) -> R
         }
     };
     drain(&mut sink, &mut logs).await;
+    sink.finish();
     exit.map_err(|e| e.0)
 }

@@ -1,6 +1,7 @@
 //! The logs of runs: `<state>/runs/<run>/raw.log`, the bytes as the program put them out, and `events.jsonl`, one event a
 //! line. Both only grow, so that a reader may come back with the byte it has reached; a raw log is bounded, its head is
-//! kept and a mark says that it was cut.
+//! kept and a mark says that it was cut. A long one is compressed once its run is over (`raw.log.gz`), which no reader
+//! notices, and old ones go.
 //!
 //! In crash terms: a byte of the program is in the raw log once or not yet. The log's length is the place at which the
 //! engine's log is taken up again; what the runner itself says comes after the program's last byte.
@@ -16,6 +17,8 @@ use dispatch_shared::id::RunId;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::pack;
+use super::redact::Redactor;
 use super::stream::{Event, Kind};
 
 /// Which of a run's two logs.
@@ -90,7 +93,47 @@ impl RunLogs {
     /// The length of a log in bytes; 0 if there is none.
     #[must_use]
     pub fn len(&self, run: RunId, stream: Stream) -> u64 {
-        fs::metadata(self.path(run, stream)).map_or(0, |m| m.len())
+        let path = self.path(run, stream);
+        match fs::metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(_) => pack::len(&path).unwrap_or(0),
+        }
+    }
+
+    /// Compresses the long logs of a run that is over.
+    ///
+    /// # Errors
+    /// If the disk does not take them; the logs stay as they were.
+    pub fn pack(&self, run: RunId) -> io::Result<()> {
+        [Stream::Raw, Stream::Events].into_iter().try_for_each(|stream| pack::pack(&self.path(run, stream)))
+    }
+
+    /// The runs of which there are logs.
+    #[must_use]
+    pub fn runs(&self) -> Vec<RunId> {
+        let entries = fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect()
+    }
+
+    /// Removes the logs of runs that are over: those that ended before `since`, then the oldest until all that is left of them
+    /// takes at most `total` bytes on the disk. Returns whose logs went.
+    pub fn collect(&self, over: &[(RunId, Timestamp)], since: Timestamp, total: u64) -> Vec<RunId> {
+        let mut over = over.to_vec();
+        over.sort_by_key(|(run, at)| std::cmp::Reverse((*at, *run)));
+        let (mut kept, mut gone) = (0_u64, Vec::new());
+        for (run, at) in over {
+            let dir = self.dir.join(run.to_string());
+            let files = fs::read_dir(&dir).into_iter().flatten().flatten();
+            let size: u64 = files.filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum();
+            kept = kept.saturating_add(size);
+            if (at < since || kept > total) && dir.exists() {
+                match fs::remove_dir_all(&dir) {
+                    Ok(()) => gone.push(run),
+                    Err(error) => tracing::warn!(%run, %error, "its old logs were not removed"),
+                }
+            }
+        }
+        gone
     }
 
     /// A reader that stands at byte `offset` (or at the end, if that lies beyond it).
@@ -98,7 +141,11 @@ impl RunLogs {
     /// # Errors
     /// Not found, if the run has no log yet or any more.
     pub fn open(&self, run: RunId, stream: Stream, offset: u64) -> io::Result<File> {
-        let mut file = File::open(self.path(run, stream))?;
+        let path = self.path(run, stream);
+        let mut file = match File::open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => pack::open(&path)?,
+            file => file?,
+        };
         let end = file.metadata()?.len();
         file.seek(SeekFrom::Start(offset.min(end)))?;
         Ok(file)
@@ -151,7 +198,8 @@ impl RunLogs {
         }
         self.announce(run);
         let reach = self.reach(run, false);
-        Ok(Writer { logs: self.clone(), run, raw, events, reach, seen: 0, told })
+        let redactor = Redactor::default();
+        Ok(Writer { logs: self.clone(), run, raw, events, reach, seen: 0, told, redactor })
     }
 }
 
@@ -178,6 +226,7 @@ pub struct Writer {
     seen: u64,
     /// Events of the program that the file held already: that many are known and not written again.
     told: u64,
+    redactor: Redactor,
 }
 
 impl Writer {
@@ -185,6 +234,21 @@ impl Writer {
     #[must_use]
     pub fn raw_len(&self) -> u64 {
         self.reach.raw
+    }
+
+    /// Values that are not to be kept from now on.
+    pub fn hide(&mut self, secrets: Vec<String>) {
+        self.redactor.hide(secrets);
+    }
+
+    /// What may be kept of the program's next bytes: as many, but some of the last may wait for the next call.
+    pub fn scrub(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.redactor.push(bytes)
+    }
+
+    /// What waited, once the program is over.
+    pub fn scrub_rest(&mut self) -> Vec<u8> {
+        self.redactor.finish()
     }
 
     /// Adds bytes of the program.
@@ -229,7 +293,8 @@ impl Writer {
     /// # Errors
     /// If the disk does not take it.
     pub fn note(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
-        self.line(&Line { at, event: Event { kind: Kind::Note, text: text.to_owned() } })?;
+        let text = self.redactor.text(text);
+        self.line(&Line { at, event: Event { kind: Kind::Note, text } })?;
         self.tell();
         Ok(())
     }
@@ -239,7 +304,7 @@ impl Writer {
     /// # Errors
     /// If the disk does not take it.
     pub fn closing(&mut self, at: Timestamp, text: &str) -> io::Result<()> {
-        let line = format!("[dispatch] {}\n", text.trim_end());
+        let line = format!("[dispatch] {}\n", self.redactor.text(text.trim_end()));
         end_line(&mut self.raw)?;
         self.raw.write_all(line.as_bytes())?;
         self.reach.raw = self.raw.metadata()?.len();
@@ -306,6 +371,44 @@ mod tests {
             "0123456\n01\n[dispatch] the log is cut here, at 10 bytes\n[dispatch] over\n"
         );
         assert_eq!(writer.raw_len(), logs.len(RunId(1), Stream::Raw));
+    }
+
+    #[test]
+    fn a_packed_log_reads_like_any_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 1 << 20);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        let long: String = (0..20_000).map(|i| format!("line {i}\n")).collect();
+        writer.raw(long.as_bytes()).unwrap();
+        writer.note(AT, "short").unwrap();
+        drop(writer);
+        let events = text(&logs, Stream::Events, 0);
+        // Twice, as after a crash.
+        logs.pack(RunId(1)).unwrap();
+        logs.pack(RunId(1)).unwrap();
+        assert!(!logs.path(RunId(1), Stream::Raw).exists(), "the long one is packed");
+        assert!(logs.path(RunId(1), Stream::Events).exists(), "the short one is not");
+        assert_eq!(logs.len(RunId(1), Stream::Raw), long.len() as u64);
+        for from in [0, 1, 70_000, long.len() - 1, long.len(), long.len() + 9] {
+            assert!(text(&logs, Stream::Raw, from as u64) == long[from.min(long.len())..], "from {from}");
+        }
+        assert_eq!(text(&logs, Stream::Events, 0), events);
+    }
+
+    #[test]
+    fn old_logs_go_and_then_the_oldest_until_the_rest_fits() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 1 << 20);
+        for run in 1..=4 {
+            logs.writer(RunId(run)).unwrap().raw(&[b'x'; 100]).unwrap();
+        }
+        let over: Vec<_> =
+            (1..=3).map(|n| (RunId(n), Timestamp(1_000 * i64::try_from(n).unwrap()))).collect();
+        assert_eq!(logs.collect(&over, Timestamp(1_500), 10_000), [RunId(1)], "too old");
+        assert_eq!(logs.collect(&over, Timestamp(0), 150), [RunId(2)], "the newest fits");
+        let mut left = logs.runs();
+        left.sort();
+        assert_eq!(left, [RunId(3), RunId(4)], "what is not over stays");
     }
 
     #[test]

@@ -17,10 +17,12 @@ mod git;
 mod hand;
 mod hooks;
 pub mod log;
+mod pack;
 mod prepare;
 pub mod prices;
 mod prompt;
 mod publish;
+mod redact;
 pub mod runtime;
 mod seal;
 pub mod settings;
@@ -47,7 +49,7 @@ use crate::core::command::{Command, Reply, Take};
 use crate::core::gate;
 use crate::core::record::Run;
 use crate::core::world::World;
-use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError};
+use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError, Wants};
 use crate::ledger::{Door, Fault};
 use context::Context;
 pub use diff::Diffs;
@@ -143,6 +145,7 @@ impl Runner {
         command::take_over(&runtime::state_id(&self.state_dir)).await;
         self.adopt(&mut runs);
         let sweeping = tokio::spawn(sweep(self.ctx.clone(), self.engine.clone(), self.state_dir.clone()));
+        let tidying = tokio::spawn(tidy(self.ctx.clone()));
         let mut commits = self.ctx.ledger.commits();
         let mut look_at = tokio::time::Instant::now();
         loop {
@@ -169,6 +172,7 @@ impl Runner {
         }
         stop.cancel();
         sweeping.abort();
+        tidying.abort();
         let drained = async { while runs.set.join_next().await.is_some() {} };
         if tokio::time::timeout(self.ctx.settings.drain(), drained).await.is_err() {
             tracing::warn!("some runs did not let go in time; the next start takes them up");
@@ -176,7 +180,7 @@ impl Runner {
     }
 
     async fn find_engine(&mut self) {
-        match runtime::choose(self.ctx.settings.runtime, &self.ctx.wants(), &self.state_dir).await {
+        match runtime::choose(self.ctx.settings.runtime, &self.ctx.settings.wants(), &self.state_dir).await {
             Ok(engine) => {
                 self.note.send_replace(engine.kind().to_string());
                 self.engine = Some(engine);
@@ -325,7 +329,7 @@ async fn look(
         (Some(engine), kind) if kind.is_none_or(|k| k == engine.kind()) => engine,
         (_, Some(kind)) => runtime::of_kind(kind, state_dir),
         // Not started as far as the ledger knows: its engine is the one in use now.
-        (_, None) => runtime::choose(choice, &ctx.wants(), state_dir).await?,
+        (_, None) => runtime::choose(choice, &ctx.settings.wants(), state_dir).await?,
     };
     let found = of(engine.list().await?);
     Ok((engine, found))
@@ -354,6 +358,33 @@ async fn sweep(ctx: Arc<Context>, given: Option<Arc<dyn Runtime>>, state_dir: Pa
                 tracing::warn!(run = %left.handle.run, %error, "what an old run left was not removed");
             }
         }
+    }
+}
+
+/// Once a day: compresses what a crash left as it was, and removes the logs that are too old or too many.
+async fn tidy(ctx: Arc<Context>) {
+    const DAILY: Duration = Duration::from_secs(86_400);
+    loop {
+        let world = ctx.ledger.snapshot();
+        let live = |id: &RunId| world.runs.get(id).is_some_and(|r| r.state.is_live());
+        let ended = |id: RunId| (id, world.runs.get(&id).and_then(|r| r.ended_at).unwrap_or(Timestamp(0)));
+        let over: Vec<_> = ctx.logs.runs().into_iter().filter(|id| !live(id)).map(ended).collect();
+        let since = Timestamp(ctx.edges.clock.now().0 - ctx.settings.log_keep.0.as_millis() as i64);
+        let (logs, total) = (ctx.logs.clone(), ctx.settings.log_total.0);
+        let done = tokio::task::spawn_blocking(move || {
+            let gone = logs.collect(&over, since, total);
+            for (run, _) in over.into_iter().filter(|(run, _)| !gone.contains(run)) {
+                if let Err(error) = logs.pack(run) {
+                    tracing::warn!(%run, %error, "its log was not compressed");
+                }
+            }
+            gone
+        });
+        match done.await {
+            Ok(gone) if !gone.is_empty() => tracing::info!(runs = gone.len(), "old logs were removed"),
+            _ => {}
+        }
+        tokio::time::sleep(DAILY).await;
     }
 }
 
@@ -392,4 +423,38 @@ pub async fn engines(state_dir: &Path) -> Vec<(RuntimeKind, Result<(), RuntimeEr
         all.push((kind, runtime::of_kind(kind, state_dir).check().await));
     }
     all
+}
+
+/// The container engine that an image for `choice` is built with.
+///
+/// # Errors
+/// A sentence, if there is none.
+pub async fn builder(choice: settings::RuntimeChoice, state_dir: &Path) -> Result<RuntimeKind, RuntimeError> {
+    let wants = Wants { network: "default".into(), ..Wants::default() };
+    let kind = runtime::choose(choice, &wants, state_dir).await?.kind();
+    match kind {
+        RuntimeKind::Host => {
+            Err(RuntimeError("runner.runtime = \"host\" needs no image; name an engine with --engine".into()))
+        }
+        kind => Ok(kind),
+    }
+}
+
+/// The engine that runs would start on, and the images that are not there yet; for `check`.
+///
+/// # Errors
+/// A sentence, if no run could start.
+pub async fn ready(
+    settings: &Settings,
+    state_dir: &Path,
+) -> Result<(RuntimeKind, Vec<String>), RuntimeError> {
+    let engine = runtime::choose(settings.runtime, &settings.wants(), state_dir).await?;
+    let own = settings.agents.values().filter_map(|a| a.image.as_ref());
+    let mut missing = Vec::new();
+    for image in std::iter::once(&settings.image).chain(own) {
+        if !missing.contains(image) && !engine.image(image).await? {
+            missing.push(image.clone());
+        }
+    }
+    Ok((engine.kind(), missing))
 }

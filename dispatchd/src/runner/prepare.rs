@@ -13,6 +13,7 @@ use super::log::Writer;
 use super::prompt;
 use super::publish::{Failure, forge_failure, remote_failure};
 use super::seal;
+use super::settings::Settings;
 use super::workspace::{Workspace, Workspaces};
 use crate::core::record::{Card, Repo, Run, Target};
 use crate::edges::{Limits, RunSpec};
@@ -140,6 +141,28 @@ fn copy_private(from: &Path, to: &Path) -> std::io::Result<()> {
     }
     let mut target = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(to)?;
     std::io::copy(&mut source, &mut target).map(|_| ())
+}
+
+/// What a run is given and must not say: the values of the names that are passed to it, and what looks like a key in the
+/// credential files that are copied.
+pub(super) fn secrets(agent: &Agent, settings: &Settings) -> Vec<String> {
+    let names = agent.env.iter().chain(&settings.env);
+    let values = names.filter_map(|name| std::env::var(name).ok());
+    // An address without a password is no secret, and stands in many an honest message.
+    let mut found: Vec<String> = values.filter(|v| !v.contains("://") || v.contains('@')).collect();
+    let home = std::env::var_os("HOME").map(PathBuf::from);
+    for file in home.iter().flat_map(|home| agent.credentials.iter().map(|f| home.join(f))) {
+        let text = fs::read_to_string(file).unwrap_or_default();
+        let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | '+' | '=');
+        let key = |w: &&str| {
+            w.len() >= 20
+                && w.bytes().any(|b| b.is_ascii_digit())
+                && w.bytes().any(|b| b.is_ascii_alphabetic())
+                && !w.starts_with('/')
+        };
+        found.extend(text.split(|c| !fine(c)).filter(key).map(str::to_owned));
+    }
+    found
 }
 
 /// What the engine is told.

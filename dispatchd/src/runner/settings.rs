@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::agents::Entry;
 use super::prices::Price;
+use crate::edges::Wants;
 
 /// See the module. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -83,6 +84,10 @@ pub struct Settings {
     pub templates: Option<PathBuf>,
     /// The most that is kept of a run's log.
     pub log_limit: Size,
+    /// How long the logs of a run are kept once it is over.
+    pub log_keep: Span,
+    /// The most that the logs of all runs that are over take on the disk; the oldest go.
+    pub log_total: Size,
 }
 
 impl Default for Settings {
@@ -121,11 +126,23 @@ impl Default for Settings {
             template: "coding".into(),
             templates: None,
             log_limit: Size(64 << 20),
+            log_keep: Span(Duration::from_secs(90 * 86_400)),
+            log_total: Size(4 << 30),
         }
     }
 }
 
 impl Settings {
+    /// What runs need of their engine.
+    #[must_use]
+    pub fn wants(&self) -> Wants {
+        let limited = self.memory.is_some() || self.cpus.is_some() || self.pids.is_some();
+        let own = self.agents.values().filter_map(|a| a.image.clone());
+        let mut images: Vec<String> = std::iter::once(self.image.clone()).chain(own).collect();
+        images.retain(|_| self.pull == Pull::Never);
+        Wants { limits: self.limits && limited, network: self.network.clone(), gpus: self.gpus, images }
+    }
+
     /// How long the runner may take to let go of its runs when the daemon goes down.
     #[must_use]
     pub fn drain(&self) -> Duration {

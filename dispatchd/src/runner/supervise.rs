@@ -91,6 +91,13 @@ pub(super) async fn supervise(
     };
     life.settle(&run, outcome).await;
     seat.ctx.logs.finish(seat.run);
+    if seat.record().is_none() {
+        let (logs, run) = (seat.ctx.logs.clone(), seat.run);
+        let packed = tokio::task::spawn_blocking(move || logs.pack(run)).await;
+        if let Ok(Err(error)) = packed {
+            tracing::warn!(%run, %error, "its log was not compressed");
+        }
+    }
 }
 
 struct Life {
@@ -121,6 +128,7 @@ impl Life {
         let ws = ctx.spaces.of(&repo, run);
         let mut writer =
             ctx.logs.writer(run.id).map_err(|e| crashed(format!("its log cannot be written: {e}")))?;
+        writer.hide(prepare::secrets(&agent, &ctx.settings));
         let mut reader = Reader::new(agent.format);
         let phase = match run.state {
             RunState::Live(phase) => phase,

@@ -122,6 +122,8 @@ pub struct LogQuery {
     /// Go on until the run is over.
     #[serde(deserialize_with = "super::flag")]
     pub follow: Option<bool>,
+    /// Only the lines that hold this text, in upper or lower case.
+    pub q: Option<String>,
 }
 
 /// `POST /api/runs/{id}/kill`.

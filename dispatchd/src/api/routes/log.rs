@@ -1,4 +1,4 @@
-//! `/api/runs/{id}/log`: bytes from any offset, followed until the run is over.
+//! `/api/runs/{id}/log`: bytes from any offset, or the lines that hold a text, followed until the run is over.
 
 use std::io;
 
@@ -50,10 +50,14 @@ pub(super) async fn log(
         ("x-log-length", length.to_string()),
     ];
     let (out, rx) = mpsc::channel(4);
-    let source = Source { app, run, stream };
+    let grep = query.q.filter(|q| !q.is_empty()).map(|q| Grep { wanted: q.to_lowercase(), half: Vec::new() });
+    let mut source = Source { app, run, stream, grep };
     tokio::spawn(async move {
         let sent =
             if follow { source.follow(offset, &out).await } else { source.send(offset, length, &out).await };
+        if let Some(rest) = source.grep.as_mut().map(Grep::end).filter(|r| !r.is_empty()) {
+            let _ = out.send(Ok(rest.into())).await;
+        }
         if let Err(error) = sent {
             let _ = out.send(Err(error)).await;
         }
@@ -89,13 +93,40 @@ struct Source {
     app: App,
     run: RunId,
     stream: LogStream,
+    grep: Option<Grep>,
+}
+
+/// Lets lines through that hold a text.
+struct Grep {
+    wanted: String,
+    half: Vec<u8>,
+}
+
+impl Grep {
+    fn holds(&self, line: &[u8]) -> bool {
+        String::from_utf8_lossy(line).to_lowercase().contains(&self.wanted)
+    }
+
+    fn push(&mut self, bytes: &[u8]) -> Vec<u8> {
+        self.half.extend_from_slice(bytes);
+        let whole = self.half.iter().rposition(|b| *b == b'\n').map_or(0, |at| at + 1);
+        let rest = self.half.split_off(whole);
+        let lines = std::mem::replace(&mut self.half, rest);
+        lines.split_inclusive(|b| *b == b'\n').filter(|l| self.holds(l)).flatten().copied().collect()
+    }
+
+    /// The last line, which no line break ends.
+    fn end(&mut self) -> Vec<u8> {
+        let last = std::mem::take(&mut self.half);
+        if self.holds(&last) { last } else { Vec::new() }
+    }
 }
 
 type Out = mpsc::Sender<io::Result<Bytes>>;
 
 impl Source {
     /// Sends the bytes from `offset` to `end`, and says where it came to.
-    async fn send(&self, mut offset: u64, end: u64, out: &Out) -> io::Result<u64> {
+    async fn send(&mut self, mut offset: u64, end: u64, out: &Out) -> io::Result<u64> {
         if offset >= end {
             return Ok(offset);
         }
@@ -107,6 +138,12 @@ impl Source {
                 return Ok(offset);
             }
             offset += piece.len() as u64;
+            if let Some(grep) = &mut self.grep {
+                piece = grep.push(&piece);
+                if piece.is_empty() {
+                    continue;
+                }
+            }
             if out.send(Ok(piece.into())).await.is_err() {
                 return Ok(offset);
             }
@@ -115,7 +152,7 @@ impl Source {
 
     /// Sends the log from `offset` until it is complete: only the ledger knows when that is. Nobody writes the log of a run
     /// that was just taken or not yet adopted, or writes its last line later, after the program's.
-    async fn follow(&self, mut offset: u64, out: &Out) -> io::Result<u64> {
+    async fn follow(&mut self, mut offset: u64, out: &Out) -> io::Result<u64> {
         let mut commits = self.app.ledger.commits();
         loop {
             commits.mark_unchanged();
@@ -138,6 +175,27 @@ impl Source {
                 () = grown => {}
                 changed = commits.changed() => if changed.is_err() { return Ok(offset) },
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_found_wherever_they_are_cut() {
+        let text = "one ERROR\ntwo\nthree error\nfour\nlast Error";
+        for cut in 0..=text.len() {
+            let mut grep = Grep { wanted: "error".into(), half: Vec::new() };
+            let mut found = grep.push(&text.as_bytes()[..cut]);
+            found.extend(grep.push(&text.as_bytes()[cut..]));
+            found.extend(grep.end());
+            assert_eq!(
+                String::from_utf8(found).unwrap(),
+                "one ERROR\nthree error\nlast Error",
+                "cut at {cut}"
+            );
         }
     }
 }

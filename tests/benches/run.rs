@@ -40,7 +40,8 @@ async fn with_dispatch(kind: RuntimeKind) -> Result<Duration, Failure> {
 
 fn bare(kind: RuntimeKind) -> Result<Duration, Failure> {
     let start = Instant::now();
-    let output = Command::new(kind.word()).args(["run", "--detach", "--network", "none", IMAGE, "true"]).output()?;
+    let output =
+        Command::new(kind.word()).args(["run", "--detach", "--network", "none", IMAGE, "true"]).output()?;
     let took = start.elapsed();
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
@@ -57,12 +58,16 @@ fn log() -> Result<(f64, f64), Failure> {
     let mut n = 0_u64;
     while text.len() < LOG {
         n += 1;
-        writeln!(text, "{{\"type\":\"assistant\",\"n\":{n},\"text\":\"the quick brown fox jumps over the lazy dog\"}}")?;
+        writeln!(
+            text,
+            "{{\"type\":\"assistant\",\"n\":{n},\"text\":\"the quick brown fox jumps over the lazy dog\"}}"
+        )?;
     }
     let from = dir.path().join("from");
     std::fs::write(&from, &text)?;
     let start = Instant::now();
-    let copied = Command::new("cat").arg(&from).stdout(std::fs::File::create(dir.path().join("to"))?).status()?;
+    let copied =
+        Command::new("cat").arg(&from).stdout(std::fs::File::create(dir.path().join("to"))?).status()?;
     let cat = start.elapsed();
     if !copied.success() {
         return Err("cat failed".into());

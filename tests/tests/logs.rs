@@ -16,7 +16,7 @@ const KEY: &str = "hunter2-hunter2-hunter2";
 /// Says its key whole, in two pieces, and as part of an error; and a token that it was not given. Then it says a lot.
 const CHATTY: &str = r#"
 echo "whole $SAMPLE_KEY."
-printf "two pieces ${SAMPLE_KEY%????????}"; sleep 0.4; printf "${SAMPLE_KEY#???????????????}.\n"
+printf 'two pieces %s' "${SAMPLE_KEY%????????}"; sleep 0.4; printf '%s.\n' "${SAMPLE_KEY#???????????????}"
 echo "error: 401 for {\"key\":\"$SAMPLE_KEY\"}" >&2
 echo "found ghp_0123456789abcdefghijABCDEFGHIJ012345 in a file"
 i=0; while [ $i -lt 8000 ]; do echo "line $i of many"; i=$((i+1)); done
@@ -89,6 +89,7 @@ fn an_image_is_built_by_each_engine() {
         std::fs::write(&file, "ARG BASE\nFROM ${BASE}\nCOPY hello /hello\nUSER 1000:1000\n")
             .expect("written");
         std::fs::write(dir.path().join("hello"), "hello\n").expect("written");
+        std::fs::write(dir.path().join("config.toml"), "").expect("written");
         let base = if kind == RuntimeKind::Podman { format!("localhost/{IMAGE}") } else { IMAGE.to_owned() };
         let tag = format!("dispatch-test-built-{}:1", std::process::id());
         let output = Command::new(DAEMON)
@@ -97,7 +98,7 @@ fn an_image_is_built_by_each_engine() {
             .arg("--file")
             .arg(&file)
             .env("DISPATCH_STATE_DIR", dir.path().join("state"))
-            .env("DISPATCH_CONFIG", dir.path().join("none.toml"))
+            .env("DISPATCH_CONFIG", dir.path().join("config.toml"))
             .output()
             .expect("it can be started");
         assert!(output.status.success(), "{kind}: {}", String::from_utf8_lossy(&output.stderr));

@@ -261,8 +261,8 @@ async fn ends_as(kind: RuntimeKind, script: &str, limits: &str, class: &str, why
 async fn time_and_silence_end_a_run() {
     for kind in kinds() {
         tokio::join!(
-            ends_as(kind, TALKING, "timeout = \"2s\"", "timed-out", "runner.timeout"),
-            ends_as(kind, SILENT, "stall_timeout = \"2s\"", "stalled", "runner.stall_timeout"),
+            ends_as(kind, TALKING, "timeout = \"2s\"", "timed-out", "its timeout"),
+            ends_as(kind, SILENT, "stall_timeout = \"2s\"", "stalled", "its stall_timeout"),
         );
     }
 }

@@ -125,7 +125,7 @@ const TABLE: &[Ending] = &[
         script: "trap '' TERM; while :; do sleep 1; done",
         config: "stall_timeout = \"2s\"\ngrace = \"1s\"",
         state: "stalled",
-        says: "runner.stall_timeout",
+        says: "longer than its stall_timeout",
         ..BAD
     },
     Ending {
@@ -133,7 +133,7 @@ const TABLE: &[Ending] = &[
         script: STUBBORN,
         config: "timeout = \"2s\"\ngrace = \"1s\"",
         state: "timed-out",
-        says: "runner.timeout",
+        says: "longer than its timeout",
         ..BAD
     },
     Ending {

@@ -17,7 +17,7 @@ const KEY: &str = "hunter2-hunter2-hunter2";
 const CHATTY: &str = r#"
 echo "whole $SAMPLE_KEY."
 printf 'two pieces %s' "${SAMPLE_KEY%????????}"; sleep 0.4; printf '%s.\n' "${SAMPLE_KEY#???????????????}"
-echo "error: 401 for {\"key\":\"$SAMPLE_KEY\"}" >&2
+echo "told {\"key\":\"$SAMPLE_KEY\"}" >&2
 echo "found ghp_0123456789abcdefghijABCDEFGHIJ012345 in a file"
 i=0; while [ $i -lt 8000 ]; do echo "line $i of many"; i=$((i+1)); done
 printf 'see %s\n' "$SAMPLE_KEY" >BLOCKED.md; rm BLOCKED.md
@@ -48,8 +48,7 @@ async fn said(kind: RuntimeKind) {
     assert!(!dir.join("raw.log").exists() || !packed.with_extension("new").exists());
     let whole = read(client, run.id, LogQuery::default()).await;
     let stars = "*".repeat(KEY.len());
-    let begins =
-        format!("whole {stars}.\ntwo pieces {stars}.\nerror: 401 for {{\"key\":\"{stars}\"}}\nfound ****");
+    let begins = format!("whole {stars}.\ntwo pieces {stars}.\ntold {{\"key\":\"{stars}\"}}\nfound ****");
     assert!(whole.starts_with(&begins), "{kind}: {}", &whole[..300]);
     assert!(whole.contains("line 7999 of many\n"), "{kind}");
     let size = std::fs::metadata(&packed).expect("it is there").len();

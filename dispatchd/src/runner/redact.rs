@@ -66,8 +66,8 @@ impl Redactor {
 
     /// A text that is whole.
     pub(super) fn text(&self, text: &str) -> String {
-        let fresh = Self { secrets: self.secrets.clone(), ..Self::default() };
-        String::from_utf8(fresh.clone().mask(text.as_bytes().to_vec())).unwrap_or_default()
+        let mut fresh = Self { secrets: self.secrets.clone(), ..Self::default() };
+        String::from_utf8(fresh.mask(text.as_bytes().to_vec())).unwrap_or_default()
     }
 
     /// Where that begins of which more has to be seen.

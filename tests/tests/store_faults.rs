@@ -44,7 +44,7 @@ fn run(world: &World, step: RunStep) -> Command {
 }
 
 fn usage() -> Usage {
-    Usage { input_tokens: 1_200, output_tokens: 340, cost_usd: Some(0.25) }
+    Usage { input_tokens: 1_200, output_tokens: 340, cost_usd: Some(0.25), ..Usage::default() }
 }
 
 const DAY: &[(&str, Step)] = &[
@@ -75,6 +75,8 @@ const DAY: &[(&str, Step)] = &[
                 question: None,
                 usage: usage(),
                 pull: Some(Box::new(pull(8, 2))),
+                retry_at: None,
+                session: None,
             })),
         )
     }),

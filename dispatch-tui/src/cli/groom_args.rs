@@ -31,13 +31,14 @@ pub(crate) struct Groom {
     #[arg(long)]
     pub(crate) run: bool,
     /// With --run: do it
-    #[arg(long, requires = "run")]
+    // Named as a conflict as well: what is required is let go where it would conflict with what is there.
+    #[arg(long, requires = "run", conflicts_with = "action")]
     pub(crate) apply: bool,
     /// With --run: only this repository
     #[arg(long, value_name = "OWNER/REPO", requires = "run", conflicts_with = "issue")]
     pub(crate) repo: Option<RepoName>,
     /// With --run: also an issue that was groomed before
-    #[arg(long, requires = "run")]
+    #[arg(long, requires = "run", conflicts_with = "action")]
     pub(crate) force: bool,
 }
 

@@ -6,6 +6,7 @@
 //! - [`image`]: a container image made of busybox.
 //! - [`leftover`]: what a run may leave behind and must not.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
+//! - [`manifest`]: what lies in a directory, before and after.
 //! - [`openai`]: an OpenAI-compatible endpoint that says what it is told to.
 //! - [`pty`]: a program in a pseudo terminal, driven by keys and read as a screen.
 //! - [`python`]: tools from PyPI, in an environment of their own.
@@ -24,6 +25,7 @@ pub mod hooks;
 pub mod image;
 pub mod ledger;
 pub mod leftover;
+pub mod manifest;
 pub mod model;
 pub mod openai;
 pub mod pty;

@@ -485,3 +485,98 @@ async fn what_has_said_its_last_word_is_not_thrown_away_for_a_budget() {
     assert_eq!((run.usage.cost_usd, run.usage.estimated), (Some(9.5), false));
     scene.close().await;
 }
+
+/// Whatever the program left its checkout in: all its work is published, or nothing is, and the reason is said.
+#[tokio::test]
+async fn work_is_published_from_wherever_the_program_left_it_and_never_by_halves() {
+    const SUCCEEDED: EndClass = EndClass::Succeeded;
+    for (script, class, says) in [
+        ("git checkout -q --detach; echo x >x; git add x; git commit -qm x", SUCCEEDED, "x"),
+        ("git branch -m other; echo x >x", SUCCEEDED, "x"),
+        ("echo x >x; git add x; git commit -qm x; git checkout -q -B main origin/main", SUCCEEDED, "x"),
+        ("touch .git/index.lock .git/HEAD.lock; echo x >x", SUCCEEDED, "x"),
+        (
+            "git checkout -qb other; echo x >x; git add x; git commit -qm x; git checkout -q -; echo y >y; git add y; \
+             git commit -qm y; git merge -q --no-commit --no-ff other",
+            SUCCEEDED,
+            "x\ny",
+        ),
+        (
+            "git checkout -qb other; echo a >README.md; git commit -qam a; git checkout -q -; echo b >README.md; \
+             git commit -qam b; git merge -q other || true",
+            EndClass::Failed,
+            "a merge with conflicts unfinished",
+        ),
+        (
+            "echo x >x; git add x; git commit -qm x; git checkout -qb other origin/main; echo y >y",
+            EndClass::Failed,
+            "two lines of work",
+        ),
+    ] {
+        let scene = Scene::new(RuntimeKind::Host, script).await;
+        let run = scene.ended(1).await;
+        assert_eq!(run.state, RunState::Ended(class), "{script}: {:?}", run.reason);
+        if class == SUCCEEDED {
+            let files = git(&scene.origin(), &["ls-tree", "--name-only", &run.branch]);
+            assert_eq!(files, format!("README.md\n{says}"), "{script}");
+        } else {
+            assert!(run.reason.as_deref().is_some_and(|r| r.contains(says)), "{script}: {:?}", run.reason);
+            assert_eq!(git(&scene.origin(), &["branch", "--list", "fix/*"]), "", "{script}");
+        }
+        scene.close().await;
+    }
+}
+
+/// A checkout that cannot be used any more does not end an issue for good: the next attempt gets another.
+#[tokio::test]
+async fn a_damaged_checkout_is_set_aside_and_made_anew() {
+    let script = "if [ -e half ] || grep -q 'go on' ; then echo done >done; \
+                  else echo half >half; echo Why >BLOCKED.md; rm .git/HEAD; fi";
+    let scene = Scene::new(RuntimeKind::Host, script).await;
+    let first = scene.ended(1).await;
+    assert_eq!(first.state, RunState::Ended(EndClass::Blocked), "{:?}", first.reason);
+    let answer = Command::Answer { run: RunId(1), text: "go on".into(), actor: "operator".into() };
+    scene.submit(answer).await;
+    let second = scene.ended(2).await;
+    assert_eq!(second.state, RunState::Ended(EndClass::Succeeded), "{:?}", second.reason);
+    assert_eq!(git(&scene.origin(), &["ls-tree", "--name-only", &second.branch]), "README.md\ndone");
+    assert!(scene.workspace().join("repo.aside/half").exists(), "what it had left is kept");
+    let events = scene.logs.open(RunId(2), Stream::Events, 0).expect("there");
+    let events = std::io::read_to_string(events).expect("text");
+    assert!(events.contains("set aside"), "{events}");
+    scene.close().await;
+}
+
+/// Beyond what is to be kept the oldest workspace goes, after the operator's hook; one that a run works in stays.
+#[tokio::test]
+async fn old_workspaces_go_and_the_one_in_use_stays() {
+    let mut scene = Scene::new(RuntimeKind::Host, "echo kept >kept; exit 1").await;
+    scene.ended(1).await;
+    scene.stop().await;
+    let told = scene.dir.path().join("told");
+    std::fs::write(&told, "").expect("written");
+    std::fs::set_permissions(&told, std::fs::Permissions::from_mode(0o666)).expect("ours");
+    scene.settings.keep.count = 1;
+    scene.settings.hooks.before_remove = Some(format!("pwd >>{0}; cat kept >>{0}", told.display()));
+    let argv = ["sh", "-c", "echo ready; sleep 60"].map(str::to_owned).into();
+    scene.settings.agents.insert("scripted".into(), Entry { argv: Some(argv), ..Entry::default() });
+    scene.ready(2).await;
+    scene.start();
+    let begun =
+        |w: &World| w.runs.get(&RunId(2)).filter(|r| r.state == RunState::Live(Phase::Running)).cloned();
+    scene.until("the second run", begun).await;
+    scene.stop().await;
+    scene.start();
+    let first = scene.workspace();
+    dispatch_tests::daemon::wait_until("the first workspace to go", DEADLINE, async || {
+        (!first.exists()).then_some(())
+    })
+    .await;
+    let said = std::fs::read_to_string(&told).expect("there");
+    assert_eq!(said, format!("{}\nkept\n", first.join("repo").display()));
+    assert!(first.with_file_name("issue-2").join("repo/.git").exists(), "a run works there");
+    let kill = Command::Kill { run: RunId(2), attempt: None, now: true, actor: "test".into() };
+    scene.submit(kill).await;
+    scene.ended(2).await;
+    scene.close().await;
+}

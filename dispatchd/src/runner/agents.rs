@@ -151,7 +151,7 @@ impl Agent {
                 ("{resume}", _) => {
                     let filled =
                         |session: &str| self.resume.iter().map(|a| a.replace("{session}", session)).collect();
-                    argv.extend(session.map(filled).unwrap_or_else(Vec::new));
+                    argv.extend(session.map(filled).unwrap_or_default());
                 }
                 (_, Some(part)) => argv.extend(part.iter().map(fill)),
                 _ => argv.push(fill(arg)),

@@ -98,9 +98,17 @@ impl Drop for Started {
 ///
 /// # Errors
 /// A sentence, if it could not be started or took too long. A failing exit code is no error here.
-pub(super) async fn run(mut command: Command, limit: Duration) -> Result<Output, String> {
+pub(super) async fn run(command: Command, limit: Duration) -> Result<Output, String> {
+    run_on(command, Stdio::null(), limit).await
+}
+
+/// As [`run`], with this standard input.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn run_on(mut command: Command, stdin: Stdio, limit: Duration) -> Result<Output, String> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => format!("`{name}` is not installed or not in PATH"),
         _ => format!("`{name}` could not be started: {e}"),

@@ -21,6 +21,8 @@ use crate::edges::{Exit, Handle};
 const TELL: Duration = Duration::from_secs(2);
 /// How long the last lines may take once the program has ended: an end of file is never waited for alone.
 const DRAIN: Duration = Duration::from_secs(10);
+/// A program may put out so many times what its log keeps. The engine keeps all of it, on the same disk.
+const FLOOD: u64 = 16;
 
 /// Where the bytes go.
 struct Sink<'a> {
@@ -130,6 +132,8 @@ pub(super) async fn follow(
     let news_of =
         |reader: &Reader| (reader.summary.last_event.clone(), seat.ctx.used(agent, &reader.summary));
     let mut told = (None, news_of(reader).1);
+    let most = settings.log_limit.0.saturating_mul(FLOOD);
+    let mut came = writer.raw_len();
     let mut tell_at = Instant::now();
     let mut buffer = vec![0; 64 << 10];
     let wait = seat.engine.wait(handle);
@@ -156,6 +160,11 @@ pub(super) async fn follow(
                 } else {
                     heard = Instant::now();
                     Sink { seat, writer, reader: Some(reader) }.take(&buffer[..n]);
+                    came += n as u64;
+                    if came > most {
+                        let why = format!("it put out more than {FLOOD} times runner.log_limit, {most} bytes");
+                        break Err(Stop::from((EndClass::Failed, why)));
+                    }
                 }
             }
             () = tokio::time::sleep_until(tell_at), if news => {

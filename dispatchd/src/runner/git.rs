@@ -4,8 +4,10 @@
 //! A credential reaches git through a helper that prints a 0600 file made for one call and gone after it; it is offered
 //! to the remote's own host alone and is never in argv, in a URL, in a configuration or in the environment.
 
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
@@ -37,7 +39,7 @@ const KEPT: [&str; 14] = [
 ];
 
 /// On every command line: a repository's own configuration cannot override these.
-const GUARDS: [&str; 7] = [
+const GUARDS: [&str; 9] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.attributesFile=/dev/null",
@@ -45,11 +47,17 @@ const GUARDS: [&str; 7] = [
     "gc.auto=0",
     "maintenance.auto=false",
     "submodule.recurse=false",
+    "diff.ignoreSubmodules=all",
+    "core.untrackedCache=false",
 ];
 
 /// Read by git as the user's configuration, also by the helpers that it starts in other repositories. Workspaces belong
 /// to another user than the daemon when that is root.
-const CONFIG: &str = "[safe]\n\tdirectory = *\n[core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n";
+const CONFIG: &str = "[safe]\n\tdirectory = *\n\tbareRepository = explicit\n\
+    [core]\n\thooksPath = /dev/null\n\tfsmonitor = false\n[init]\n\ttemplateDir =\n";
+
+/// The ways to another repository that git may go, whatever an address says.
+const PROTOCOLS: &str = "file:git:http:https:ssh";
 
 /// How the names of credential files begin.
 const CREDENTIAL: &str = ".credential-";
@@ -100,9 +108,25 @@ impl Git {
             .env("GIT_AUTHOR_EMAIL", address)
             .env("GIT_COMMITTER_NAME", name)
             .env("GIT_COMMITTER_EMAIL", address)
+            .env("GIT_ALLOW_PROTOCOL", PROTOCOLS)
+            .env("GIT_NO_REPLACE_OBJECTS", "1")
+            .env("GIT_EDITOR", ":")
+            .env("GIT_PAGER", "cat")
             .process_group(0);
         command::mark(&mut command);
         command.arg("-C").arg(dir);
+        // Never looked for: what an agent damaged would send git to another repository, even to one made for it.
+        match place(dir) {
+            Place::Checkout(git) => {
+                command.arg("--git-dir").arg(git).arg("--work-tree").arg(dir);
+            }
+            Place::Bare => {
+                command.arg("--git-dir").arg(dir);
+            }
+            Place::None => {
+                command.env("GIT_CEILING_DIRECTORIES", dir);
+            }
+        }
         for guard in GUARDS {
             command.args(["-c", guard]);
         }
@@ -152,7 +176,39 @@ impl Git {
         if output.ok() { Ok(output.stdout) } else { Err(failed(args, &output)) }
     }
 
-    /// Runs git in `dir` with the remote's credential at hand. `dir` must be out of reach of agents.
+    /// Runs git in `dir` and lets it hold `lock` for as long as it lives.
+    ///
+    /// # Errors
+    /// A sentence with the subcommand and git's last words.
+    pub(super) async fn holding(&self, dir: &Path, lock: &File, args: &[&str]) -> Result<String, String> {
+        let mut command = self.command(dir);
+        command.args(args);
+        let output = command::run_on(command, held(Some(lock))?, NETWORK).await?;
+        if output.ok() { Ok(output.stdout) } else { Err(failed(args, &output)) }
+    }
+
+    /// Takes what an agent committed in `from` (a `.git`) into `mirror`. Its objects are checked one by one: trees that name
+    /// `.git`, addresses of submodules that are options, and whatever else a forge or a later checkout could stumble over.
+    ///
+    /// # Errors
+    /// A sentence with git's last words.
+    pub(super) async fn take_in(
+        &self,
+        mirror: &Path,
+        from: &Path,
+        spec: &str,
+        lock: &File,
+    ) -> Result<(), String> {
+        let args =
+            ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", "--"];
+        let mut command = self.command(mirror);
+        command.args(["-c", "fetch.fsckObjects=true"]).args(args).arg(from).arg(spec);
+        let output = command::run_on(command, held(Some(lock))?, LOCAL).await?;
+        if output.ok() { Ok(()) } else { Err(failed(&args, &output)) }
+    }
+
+    /// Runs git in `dir` with the remote's credential at hand. `dir` must be out of reach of agents. It holds `lock` for as
+    /// long as it lives.
     ///
     /// # Errors
     /// A sentence with the subcommand and git's last words.
@@ -161,6 +217,7 @@ impl Git {
         dir: &Path,
         remote: &GitRemote,
         args: &[S],
+        lock: Option<&File>,
     ) -> Result<Output, String> {
         let mut command = self.command(dir);
         // An empty helper forgets the ones configured before.
@@ -177,7 +234,7 @@ impl Git {
             None => None,
         };
         command.args(args);
-        command::run(command, NETWORK).await
+        command::run_on(command, held(lock)?, NETWORK).await
     }
 
     fn credential(&self, user: &str, password: &str) -> std::io::Result<tempfile::NamedTempFile> {
@@ -189,6 +246,35 @@ impl Git {
         write!(file, "username={user}\npassword={password}\n")?;
         file.flush()?;
         Ok(file)
+    }
+}
+
+/// A lock as a standard input, from which nothing can be read.
+fn held(lock: Option<&File>) -> Result<Stdio, String> {
+    match lock {
+        None => Ok(Stdio::null()),
+        Some(lock) => lock.try_clone().map(Stdio::from).map_err(|e| format!("a lock: {e}")),
+    }
+}
+
+/// What git is called in.
+enum Place {
+    /// A checkout, and its `.git`.
+    Checkout(PathBuf),
+    /// A mirror.
+    Bare,
+    /// No repository (yet).
+    None,
+}
+
+fn place(dir: &Path) -> Place {
+    let git = dir.join(".git");
+    if dir.extension().is_some_and(|e| e == "git") {
+        Place::Bare
+    } else if std::fs::symlink_metadata(&git).is_ok() {
+        Place::Checkout(git)
+    } else {
+        Place::None
     }
 }
 
@@ -245,9 +331,11 @@ mod tests {
             let script = format!("printf 'url={url}\\n\\n' | git credential fill");
             ["-c".to_owned(), format!("alias.ask=!{script}"), "ask".to_owned()]
         };
-        let own = git.remote(dir.path(), &remote, &ask("https://forge.example:8443/o/r.git")).await.unwrap();
+        let own =
+            git.remote(dir.path(), &remote, &ask("https://forge.example:8443/o/r.git"), None).await.unwrap();
         assert!(own.stdout.contains("password=s3cret"), "{own:?}");
-        let other = git.remote(dir.path(), &remote, &ask("https://evil.example/o/r.git")).await.unwrap();
+        let other =
+            git.remote(dir.path(), &remote, &ask("https://evil.example/o/r.git"), None).await.unwrap();
         assert!(!other.stdout.contains("s3cret"), "{other:?}");
         let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().flatten().map(|e| e.file_name()).collect();
         assert_eq!(left, ["gitconfig"]);

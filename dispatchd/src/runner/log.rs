@@ -1,7 +1,7 @@
 //! The logs of runs: `<state>/runs/<run>/raw.log`, the bytes as the program put them out, and `events.jsonl`, one event a
-//! line. Both only grow, so that a reader may come back with the byte it has reached; a raw log is bounded, its head is
-//! kept and a mark says that it was cut. A long one is compressed once its run is over (`raw.log.gz`), which no reader
-//! notices, and old ones go.
+//! line. Both only grow, so that a reader may come back with the byte it has reached. What the program says is bounded
+//! in both, their heads are kept and a mark says that they were cut. A long raw log is compressed once its run is over
+//! (`raw.log.gz`), which no reader notices, and old ones go.
 //!
 //! In crash terms: a byte of the program is in the raw log once or not yet. The log's length is the place at which the
 //! engine's log is taken up again; what the runner itself says comes after the program's last byte.
@@ -280,8 +280,13 @@ impl Writer {
     pub fn events(&mut self, at: Timestamp, events: Vec<Event>) -> io::Result<()> {
         for event in events {
             self.seen += 1;
-            if self.seen > self.told {
-                self.line(&Line { at, event })?;
+            if self.seen <= self.told || self.reach.events >= self.logs.limit {
+                continue;
+            }
+            self.line(&Line { at, event })?;
+            if self.reach.events >= self.logs.limit {
+                let text = format!("the events are cut here, at {} bytes", self.logs.limit);
+                self.line(&Line { at, event: Event { kind: Kind::Note, text } })?;
             }
         }
         self.tell();
@@ -409,6 +414,21 @@ mod tests {
         let mut left = logs.runs();
         left.sort();
         assert_eq!(left, [RunId(3), RunId(4)], "what is not over stays");
+    }
+
+    #[test]
+    fn events_are_bounded_as_well_and_the_runner_still_has_its_say() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 1_000);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        for _ in 0..3 {
+            writer.events(AT, (0..100).map(|_| event("one of many")).collect()).unwrap();
+        }
+        writer.note(AT, "over").unwrap();
+        let all = text(&logs, Stream::Events, 0);
+        assert!(all.len() < 1_500, "{}", all.len());
+        assert_eq!(all.matches("cut here").count(), 1, "{all}");
+        assert!(all.ends_with("\"over\"}\n"), "{all}");
     }
 
     #[test]

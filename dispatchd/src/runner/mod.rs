@@ -3,12 +3,15 @@
 //! - [`settings`], [`agents`], [`prices`]: what the operator chose; programs and what models cost, as data.
 //! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
 //! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas.
-//! - `workspace`, `git`, `seal`: clones with borrowed objects, and git called so that an agent's leavings have no say.
+//! - `collect`: old workspaces go. `hooks`: the operator's commands around them.
+//! - `workspace`, `mirror`, `git`, `seal`, `state`, `tree`: clones with borrowed objects, and git called so that an agent's leavings
+//!   have no say.
 //! - [`runtime`]: the engines. [`stream`]: what programs say. [`log`]: where it is kept.
 //!
 //! It knows the queue only through the ledger, by the same commands that an outside harness causes.
 
 pub mod agents;
+mod collect;
 mod command;
 mod context;
 mod diff;
@@ -17,6 +20,7 @@ mod git;
 mod hand;
 mod hooks;
 pub mod log;
+mod mirror;
 mod pack;
 mod prepare;
 pub mod prices;
@@ -26,9 +30,11 @@ mod redact;
 pub mod runtime;
 mod seal;
 pub mod settings;
+mod state;
 pub mod stream;
 mod supervise;
 mod templates;
+mod tree;
 mod verify;
 mod workspace;
 
@@ -146,6 +152,7 @@ impl Runner {
         self.adopt(&mut runs);
         let sweeping = tokio::spawn(sweep(self.ctx.clone(), self.engine.clone(), self.state_dir.clone()));
         let tidying = tokio::spawn(tidy(self.ctx.clone()));
+        let keeping = tokio::spawn(collect::keep_house(self.ctx.clone()));
         let mut commits = self.ctx.ledger.commits();
         let mut look_at = tokio::time::Instant::now();
         loop {
@@ -173,6 +180,7 @@ impl Runner {
         stop.cancel();
         sweeping.abort();
         tidying.abort();
+        keeping.abort();
         let drained = async { while runs.set.join_next().await.is_some() {} };
         if tokio::time::timeout(self.ctx.settings.drain(), drained).await.is_err() {
             tracing::warn!("some runs did not let go in time; the next start takes them up");

@@ -8,13 +8,14 @@ use dispatch_shared::run::{EndClass, RuntimeKind};
 
 use super::agents::{Agent, SCRIPT_NAME};
 use super::context::{Context, Seat};
-use super::hooks;
+use super::hooks::{self, When};
 use super::log::Writer;
+use super::mirror;
 use super::prompt;
 use super::publish::{Failure, forge_failure, remote_failure};
-use super::seal;
 use super::settings::Settings;
-use super::workspace::{Workspace, Workspaces};
+use super::tree;
+use super::workspace::{Made, Workspace, Workspaces};
 use crate::core::record::{Card, Repo, Run, Target};
 use crate::edges::{Limits, RunSpec};
 
@@ -36,21 +37,29 @@ pub(super) fn owner(seat: &Seat) -> (u32, u32) {
     (settings.uid, settings.gid)
 }
 
-/// Brings mirror and checkout up to date: all that a dry run prepares. Returns whether the checkout was made.
+/// Brings mirror and checkout up to date: all that a dry run prepares. Says what was done.
 pub(super) async fn checkout(
     ctx: &Context,
     repo: &Repo,
     ws: &Workspace,
     busy: impl Fn() -> Option<String>,
-) -> Result<bool, Failure> {
+) -> Result<Made, Failure> {
     let forge = ctx.forges.for_repo(repo).map_err(|e| forge_failure("preparing", &e))?;
     let remote = forge.remote(repo).await.map_err(|e| forge_failure("asking for the remote", &e))?;
     ctx.edges.hook.before("runner.fetch").map_err(|e| crashed(format!("fetch: {e}")))?;
     ctx.spaces.fetch(ws, &remote).await.map_err(remote_failure)?;
     ctx.edges.hook.before("runner.workspace").map_err(|e| crashed(format!("workspace: {e}")))?;
-    let made = ctx.spaces.prepare(ws, busy).await.map_err(crashed)?;
-    if made {
-        hooks::run(&ctx.settings.hooks.after_create, &ws.repo, "after_create").await.map_err(crashed)?;
+    let mut made = match ctx.spaces.prepare(ws, &busy).await {
+        Err(why) if mirror::is_broken(&why) => {
+            tracing::warn!(mirror = %ws.mirror.display(), why, "a mirror is not whole; it is made anew");
+            ctx.spaces.renew(ws, &remote).await.map_err(remote_failure)?;
+            ctx.spaces.prepare(ws, &busy).await.map_err(crashed)?
+        }
+        made => made.map_err(crashed)?,
+    };
+    if made.fresh {
+        let hook = hooks::run(&ctx.settings.hooks, When::AfterCreate, &ws.repo).await;
+        made.notes.extend(hook.map_err(crashed)?);
     }
     Ok(made)
 }
@@ -86,7 +95,10 @@ pub(super) async fn prepare(
     writer: &mut Writer,
 ) -> Result<(), Failure> {
     let ctx = &seat.ctx;
-    checkout(ctx, repo, ws, || None).await?;
+    let made = checkout(ctx, repo, ws, || None).await?;
+    for note in made.notes {
+        let _ = writer.note(ctx.edges.clock.now(), &note);
+    }
     fs::create_dir_all(&ws.meta).map_err(|e| crashed(format!("{}: {e}", ws.meta.display())))?;
     let owner = owner(seat);
     write_prompt(ws, &prompt_of(ctx, repo, card, run, ws).map_err(crashed)?).map_err(crashed)?;
@@ -98,13 +110,15 @@ pub(super) async fn prepare(
             &format!("this run is not contained: it works on this machine itself{as_root}"),
         );
     }
-    hooks::run(&ctx.settings.hooks.before_run, &ws.repo, "before_run").await.map_err(crashed)?;
+    if let Some(said) = hooks::run(&ctx.settings.hooks, When::BeforeRun, &ws.repo).await.map_err(crashed)? {
+        let _ = writer.note(ctx.edges.clock.now(), &said);
+    }
     ctx.spaces.give(ws, owner).map_err(crashed)
 }
 
 fn write_prompt(ws: &Workspace, text: &str) -> Result<(), String> {
     let said = |e: std::io::Error| format!("{}: {e}", ws.prompt.display());
-    seal::forget(&ws.prompt).map_err(said)?;
+    tree::remove(&ws.prompt).map_err(said)?;
     fs::write(&ws.prompt, text).map_err(said)
 }
 
@@ -116,7 +130,7 @@ pub(super) fn home(
     owner: (u32, u32),
 ) -> Result<(), String> {
     let said = |e: std::io::Error| format!("{}: {e}", ws.home.display());
-    seal::forget(&ws.home).map_err(said)?;
+    tree::remove(&ws.home).map_err(said)?;
     fs::DirBuilder::new().mode(0o700).create(&ws.home).map_err(said)?;
     if let Some(script) = agent.script {
         fs::write(ws.home.join(SCRIPT_NAME), script).map_err(said)?;

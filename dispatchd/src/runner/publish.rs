@@ -1,9 +1,11 @@
 //! From a checkout to a pull request. Every step may be repeated after a crash: what is there already is found, not made
 //! twice, and nothing is ever forced.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::git::failed;
+use super::state::{self, Line};
+use super::tree;
 use super::workspace::{Workspace, Workspaces};
 use crate::core::record::{Card, Repo, Run, Target};
 use crate::core::seen::SeenPull;
@@ -47,18 +49,34 @@ pub(super) fn remote_failure(why: String) -> Failure {
 
 /// Directories below the checkout that are repositories of their own: git is never called inside, their configuration is
 /// the agent's.
-fn nested(dir: &Path, top: &Path, found: &mut Vec<String>) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if !entry.file_type().is_ok_and(|t| t.is_dir()) || path == top.join(".git") {
-            continue;
+fn nested(top: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    tree::walk(top, |path, meta| {
+        if !meta.is_dir() || path == top.join(".git") {
+            return Ok(false);
         }
-        if std::fs::symlink_metadata(path.join(".git")).is_ok() {
-            found.extend(path.strip_prefix(top).ok().and_then(|p| p.to_str()).map(str::to_owned));
-        } else {
-            nested(&path, top, found);
+        let inner = std::fs::symlink_metadata(path.join(".git")).is_ok();
+        if inner {
+            found.extend(path.strip_prefix(top).map(Path::to_path_buf));
         }
+        Ok(!inner)
+    })?;
+    Ok(found)
+}
+
+/// Writes down for git what is to be added: a command line would not hold it, nor names that are no text.
+fn pathspec(ws: &Workspace) -> std::io::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+    let mut spec = b".\0".to_vec();
+    for path in nested(&ws.repo)? {
+        spec.extend_from_slice(b":(exclude,literal)");
+        spec.extend_from_slice(path.as_os_str().as_bytes());
+        spec.push(0);
     }
+    std::fs::create_dir_all(&ws.meta)?;
+    let file = ws.meta.join("pathspec");
+    std::fs::write(&file, spec)?;
+    Ok(file)
 }
 
 /// Commits what the agent left uncommitted. Returns how many files that were.
@@ -68,15 +86,19 @@ pub(super) async fn commit_leftovers(
     run: &Run,
 ) -> Result<usize, Failure> {
     spaces.seal(ws).map_err(fault)?;
-    let mut add: Vec<String> = ["add", "--all", "--", "."].map(str::to_owned).into();
-    let mut inner = Vec::new();
-    nested(&ws.repo, &ws.repo, &mut inner);
-    add.extend(inner.iter().map(|path| format!(":(exclude,literal){path}")));
-    spaces.git.run(&ws.repo, &add).await.map_err(fault)?;
+    if let Some(what) = state::under_way(&spaces.git, &ws.repo).await.map_err(fault)? {
+        return Err(fault(format!(
+            "it left {what} unfinished, so nothing is published; the checkout stays as it is for the next attempt"
+        )));
+    }
+    let spec = pathspec(ws).map_err(|e| fault(format!("{}: {e}", ws.repo.display())))?;
+    let spec = format!("--pathspec-from-file={}", spec.display());
+    spaces.git.run(&ws.repo, &["add", "--all", "--pathspec-file-nul", &spec]).await.map_err(fault)?;
     let staged = ["diff", "--cached", "--name-only", "-z", "--no-ext-diff", "--no-textconv"];
     let changed = spaces.git.run(&ws.repo, &staged).await.map_err(fault)?;
     let count = changed.split('\0').filter(|n| !n.is_empty()).count();
-    if count > 0 {
+    let merging = std::fs::symlink_metadata(ws.repo.join(".git/MERGE_HEAD")).is_ok();
+    if count > 0 || merging {
         let message = match run.target {
             Target::Issue => format!("{}\n\nRefs #{}", run.title, run.card.number),
             Target::Pull(number) => format!("{}\n\nRefs #{number}", run.title),
@@ -104,11 +126,20 @@ pub(super) struct Work {
 /// counts is what goes beyond that.
 pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> Result<Work, Failure> {
     spaces.seal(ws).map_err(fault)?;
+    let from = match state::line(spaces, ws).await.map_err(fault)? {
+        Line::OnBranch | Line::Ahead => "HEAD".to_owned(),
+        Line::Behind => format!("refs/heads/{}", ws.branch),
+        Line::Apart => {
+            return Err(fault(format!(
+                "it left two lines of work, on {} and on what is checked out, and neither has all; nothing is published",
+                ws.branch
+            )));
+        }
+    };
     let kept = format!("refs/dispatch/{}", run.id);
-    let from = ws.repo.display().to_string();
-    let spec = format!("+HEAD:{kept}");
-    let args = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", &from, &spec];
-    spaces.git.run(&ws.mirror, &args).await.map_err(fault)?;
+    let held = spaces.mirrors.hold(&ws.mirror).await.map_err(fault)?;
+    let git = ws.repo.join(".git");
+    spaces.git.take_in(&ws.mirror, &git, &format!("+{from}:{kept}"), held.lock()).await.map_err(fault)?;
     let head = spaces
         .commit(&ws.mirror, &kept)
         .await
@@ -120,6 +151,12 @@ pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> R
     let since = if pushed { own } else { ws.base_ref() };
     let range = format!("{since}..{head}");
     let count = spaces.git.run(&ws.mirror, &["rev-list", "--count", &range]).await.map_err(fault)?;
+    if !spaces.git.try_run(&ws.mirror, &["merge-base", &ws.base_ref(), &head]).await.map_err(fault)?.ok() {
+        return Err(fault(format!(
+            "its work shares no history with {}; nothing is published",
+            ws.base_ref()
+        )));
+    }
     Ok(Work { head, commits: count.trim().parse().unwrap_or(0) })
 }
 
@@ -150,7 +187,7 @@ pub(super) async fn push(
     edges.hook.before("runner.push").map_err(|e| fault(format!("push: {e}")))?;
     let spec = format!("{}:{branch}", work.head);
     let args = ["push", "--quiet", "--no-verify", &remote.url, &spec];
-    let output = spaces.git.remote(&ws.mirror, remote, &args).await.map_err(remote_failure)?;
+    let output = spaces.git.remote(&ws.mirror, remote, &args, None).await.map_err(remote_failure)?;
     if output.ok() {
         return Ok(());
     }

@@ -7,34 +7,36 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use super::tree;
+
 /// The file in which an agent asks a person.
 pub(super) const BLOCKED: &str = "BLOCKED.md";
 
 /// Files of `.git` that change what git does, beyond those that are written anew.
-const TAKEN_OUT: [&str; 9] = [
+const TAKEN_OUT: [&str; 11] = [
     "commondir",
     "gitdir",
     "config.worktree",
-    "index.lock",
-    "HEAD.lock",
-    "config.lock",
     "hooks",
-    "shallow.lock",
+    "shallow",
     "info/attributes",
+    "info/grafts",
+    "info/sparse-checkout",
+    "objects/info/commit-graph",
+    "objects/info/commit-graphs",
+    "objects/pack/multi-pack-index",
 ];
 
-/// Removes whatever is there under that name, without following links. Fine if there is nothing.
-pub(super) fn forget(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(e) => Err(e),
-        Ok(meta) if meta.is_dir() => fs::remove_dir_all(path),
-        Ok(_) => fs::remove_file(path),
-    }
+/// What an agent may have left, as far as it is no longer a repository.
+const NO_REPOSITORY: &str = "the program damaged it";
+
+/// Whether `why` says that there is no repository to be put right any more.
+pub(super) fn is_beyond_repair(why: &str) -> bool {
+    why.contains(NO_REPOSITORY)
 }
 
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
-    forget(path)?;
+    tree::remove(path)?;
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
@@ -42,22 +44,30 @@ fn real_dir(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path).is_ok_and(|m| m.is_dir()) {
         return Ok(());
     }
-    forget(path)?;
+    tree::remove(path)?;
     fs::create_dir(path)
 }
 
-/// git itself makes no links inside `.git`.
-fn remove_links(dir: &Path) -> io::Result<()> {
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let kind = entry.file_type()?;
-        if kind.is_dir() {
-            remove_links(&entry.path())?;
-        } else if !kind.is_file() {
-            fs::remove_file(entry.path())?;
+/// git itself makes no links or pipes inside `.git`, and no git of ours or of the agent runs that could hold a lock.
+fn sweep(git: &Path) -> io::Result<()> {
+    tree::walk(git, |path, meta| {
+        let lock = path.extension().is_some_and(|e| e == "lock");
+        if !meta.is_dir() && (lock || !meta.is_file()) {
+            fs::remove_file(path)?;
         }
-    }
-    Ok(())
+        Ok(true)
+    })
+}
+
+/// Whether git would take `git` for a repository. If not, it would look for one elsewhere, and the checkout itself, with a
+/// configuration of the agent's, would be next.
+fn is_repository(git: &Path) -> bool {
+    let head = tree::read_plain(&git.join("HEAD"), 4_096).ok().flatten().unwrap_or_default();
+    let head = String::from_utf8_lossy(&head);
+    let head = head.trim_end();
+    let hash = matches!(head.len(), 40 | 64) && head.bytes().all(|b| b.is_ascii_hexdigit());
+    let branch = |name: &str| !name.is_empty() && !name.contains("..") && !name.contains(char::is_control);
+    hash || head.strip_prefix("ref: refs/heads/").is_some_and(branch)
 }
 
 /// See the module. The checkout borrows from `objects` alone and knows `origin` as its only remote.
@@ -73,7 +83,7 @@ pub(super) fn seal(
     let git = repo.join(".git");
     for dir in [repo, &git] {
         if !fs::symlink_metadata(dir).is_ok_and(|m| m.is_dir()) {
-            return Err(format!("{} is not a directory any more: the program replaced it", dir.display()));
+            return Err(format!("{} is not a directory any more: {NO_REPOSITORY}", dir.display()));
         }
     }
     let quoted = |text: &str| {
@@ -89,19 +99,23 @@ pub(super) fn seal(
         quoted(&origin.display().to_string()),
     );
     let work = || -> io::Result<()> {
-        remove_links(&git)?;
+        sweep(&git)?;
         for name in TAKEN_OUT {
-            forget(&git.join(name))?;
+            tree::remove(&git.join(name))?;
         }
-        for dir in ["info", "objects", "objects/info"] {
+        for dir in ["info", "refs", "objects", "objects/info", "objects/pack"] {
             real_dir(&git.join(dir))?;
         }
         write_new(&git.join("config"), &config)?;
         write_new(&git.join("objects/info/alternates"), &format!("{}\n", objects.display()))?;
-        forget(&git.join("objects/info/http-alternates"))?;
+        tree::remove(&git.join("objects/info/http-alternates"))?;
         write_new(&git.join("info/exclude"), &format!("/{BLOCKED}\n"))
     };
-    work().map_err(|e| format!("{}: {e}", git.display()))
+    work().map_err(|e| format!("{}: {e}", git.display()))?;
+    if !is_repository(&git) {
+        return Err(format!("{} names no branch any more: {NO_REPOSITORY}", git.join("HEAD").display()));
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -116,6 +130,8 @@ mod tests {
         fs::create_dir_all(repo.join(".git/hooks")).unwrap();
         fs::write(dir.path().join("secret"), "keep").unwrap();
         fs::write(repo.join(".git/hooks/pre-commit"), "#!/bin/sh\ntouch pwned").unwrap();
+        fs::write(repo.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::write(repo.join(".git/refs.lock"), "").unwrap();
         fs::write(repo.join(".git/config"), "[filter \"x\"]\n\tclean = touch pwned\n").unwrap();
         fs::write(repo.join(".git/commondir"), "../../elsewhere").unwrap();
         symlink(dir.path().join("secret"), repo.join(".git/index")).unwrap();
@@ -124,7 +140,7 @@ mod tests {
         seal(&repo, Path::new("/m/objects"), Path::new("/m"), &author).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("secret")).unwrap(), "keep");
         assert!(!dir.path().join("exclude").exists(), "the link was replaced, not followed");
-        for gone in ["hooks", "commondir", "index"] {
+        for gone in ["hooks", "commondir", "index", "refs.lock"] {
             assert!(fs::symlink_metadata(repo.join(".git").join(gone)).is_err(), "{gone}");
         }
         let config = fs::read_to_string(repo.join(".git/config")).unwrap();
@@ -138,6 +154,6 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(".git"), "gitdir: /elsewhere").unwrap();
         let said = seal(dir.path(), Path::new("/o"), Path::new("/m"), &(String::new(), String::new()));
-        assert!(said.unwrap_err().contains("replaced"));
+        assert!(said.unwrap_err().contains("damaged"));
     }
 }

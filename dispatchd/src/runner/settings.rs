@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use super::agents::Entry;
 use super::prices::Price;
+use crate::core::keep::Keep;
 use crate::edges::Wants;
 
 /// See the module. Unknown keys are errors.
@@ -88,6 +89,38 @@ pub struct Settings {
     pub log_keep: Span,
     /// The most that the logs of all runs that are over take on the disk; the oldest go.
     pub log_total: Size,
+    /// How long, how many and how much of old workspaces.
+    pub keep: Kept,
+}
+
+/// What is kept of old workspaces; zero is no limit. One that a run works in is always kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Kept {
+    /// Since the last run in it ended.
+    pub age: Span,
+    /// In all.
+    pub count: usize,
+    /// In all, on the disk.
+    pub disk: Size,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self { age: Span::minutes(30 * 24 * 60), count: 0, disk: Size(0) }
+    }
+}
+
+impl Kept {
+    /// The same as limits.
+    #[must_use]
+    pub fn limits(&self) -> Keep {
+        Keep {
+            age: Some(self.age.0).filter(|a| !a.is_zero()),
+            count: Some(self.count).filter(|n| *n > 0),
+            bytes: Some(self.disk.0).filter(|n| *n > 0),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -128,6 +161,7 @@ impl Default for Settings {
             log_limit: Size(64 << 20),
             log_keep: Span(Duration::from_secs(90 * 86_400)),
             log_total: Size(4 << 30),
+            keep: Kept::default(),
         }
     }
 }
@@ -234,9 +268,11 @@ impl<'de> Deserialize<'de> for Verify {
 }
 
 /// Commands of the operator, each through `sh -c` in the checkout, on the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hooks {
+    /// The longest that each may take; then it is killed, and counts as failed.
+    pub timeout: Span,
     /// Once a workspace was made.
     pub after_create: Option<String>,
     /// Before the program starts; a failure ends the run.
@@ -245,6 +281,13 @@ pub struct Hooks {
     pub after_run: Option<String>,
     /// Before a workspace is collected.
     pub before_remove: Option<String>,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        let timeout = Span::minutes(5);
+        Self { timeout, after_create: None, before_run: None, after_run: None, before_remove: None }
+    }
 }
 
 /// A length of time, written `90s`, `30m`, `1h30m`, `2d`.

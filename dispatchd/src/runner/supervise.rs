@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use super::agents::{Agent, Produces};
 use super::context::{Context, Halt, Seat};
 use super::follow;
-use super::hooks;
+use super::hooks::{self, When};
 use super::log::Writer;
 use super::prepare;
 use super::publish::{self, Failure};
@@ -173,8 +173,8 @@ impl Life {
             if let Exit::Code(code) = exit {
                 exit_code = Some(code);
             }
-            if let Err(why) = hooks::run(&ctx.settings.hooks.after_run, &ws.repo, "after_run").await {
-                let _ = writer.closing(ctx.edges.clock.now(), &why);
+            if let Some(said) = self.after_run(&ws).await {
+                let _ = writer.closing(ctx.edges.clock.now(), &said);
             }
             if let Some(question) = ws.question() {
                 return Ok(RunEnd { question: Some(question), exit_code, ..end(EndClass::Blocked, None) });
@@ -192,6 +192,16 @@ impl Life {
         let mut end = finish.await?;
         end.exit_code = exit_code;
         Ok(end)
+    }
+
+    /// Runs the operator's hook in what the program left, once that is safe to call git in. Returns what there is to say.
+    async fn after_run(&self, ws: &Workspace) -> Option<String> {
+        let hooks = &self.seat.ctx.settings.hooks;
+        hooks.after_run.as_ref()?;
+        if let Err(why) = self.seat.ctx.spaces.seal(ws) {
+            return Some(format!("runner.hooks.after_run was not run: {why}"));
+        }
+        hooks::run(hooks, When::AfterRun, &ws.repo).await.unwrap_or_else(Some)
     }
 
     /// Lets `work` go on until it is done or the run is halted.
@@ -255,8 +265,11 @@ impl Life {
     ) -> Result<RunEnd, Stop> {
         let ctx = self.seat.ctx.clone();
         self.seat.step(RunStep::Verifying).await?;
-        // The program is over; its container would only stand in the way of the checks.
-        self.remove().await;
+        // The program is over; git is not called where something of it could still run.
+        if let Some(handle) = &self.handle {
+            self.seat.engine.remove(handle).await.map_err(|e| crashed(e.0))?;
+            self.handle = None;
+        }
         let left = publish::commit_leftovers(&ctx.spaces, ws, run);
         let left = self.or_halt(left).await??;
         if left > 0 {

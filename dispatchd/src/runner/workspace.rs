@@ -6,6 +6,7 @@
 //! make git do more than it was asked for.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -14,9 +15,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dispatch_shared::id::RunId;
 
-use super::git::{Git, failed};
+use sha2::{Digest, Sha256};
+
+use super::git::Git;
+use super::mirror::{self, Mirrors};
 use super::seal::{self, seal};
 use super::settings::Settings;
+use super::{state, tree};
 use crate::core::record::{Repo, Run, Target};
 use crate::edges::GitRemote;
 
@@ -24,7 +29,8 @@ use crate::edges::GitRemote;
 #[derive(Debug)]
 pub(super) struct Workspaces {
     root: PathBuf,
-    mirrors: PathBuf,
+    mirror_dir: PathBuf,
+    pub(super) mirrors: Mirrors,
     pub(super) git: Git,
     author: (String, String),
     locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
@@ -75,30 +81,44 @@ impl Workspace {
     /// The question that the agent left, if it left one.
     pub(super) fn question(&self) -> Option<String> {
         const MAX: usize = 60_000;
-        let path = self.repo.join(seal::BLOCKED);
-        // A link could lead anywhere on this machine.
-        let plain = fs::symlink_metadata(&path).is_ok_and(|m| m.is_file());
-        let text = if plain { fs::read(&path).ok()? } else { return None };
+        let text = tree::read_plain(&self.repo.join(seal::BLOCKED), 4 * MAX as u64).ok()??;
         let text = String::from_utf8_lossy(&text);
-        let text: String = text.trim().chars().take(MAX).collect();
+        let fine = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
+        let text: String = text.chars().filter(fine).take(MAX).collect();
+        let text = text.trim().to_owned();
         (!text.is_empty()).then_some(text)
     }
 
     /// Takes the run's home away, credentials and all.
     pub(super) fn forget_home(&self) {
-        if let Err(error) = fs::remove_dir_all(&self.home)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = tree::remove(&self.home) {
             tracing::warn!(%error, home = %self.home.display(), "the run's home could not be removed");
         }
     }
 }
 
-/// A part of a path that stays one: nothing outside letters, digits, `.`, `_`, `-`, and never `.` or `..`.
+/// A part of a path that stays one, and that no other name shares on any file system: lower-case letters, digits, `.`, `_`
+/// and `-` are kept; a name that has anything else, or begins with a dot, or is long, is told apart by a hash.
 pub(super) fn safe(name: &str) -> String {
-    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let safe: String = name.chars().map(|c| if fine(c) { c } else { '_' }).take(120).collect();
-    if safe.is_empty() || safe.starts_with('.') { format!("_{safe}") } else { safe }
+    const LONG: usize = 100;
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '.' | '_' | '-');
+    if !name.is_empty() && name.len() <= LONG && !name.starts_with('.') && name.chars().all(fine) {
+        return name.to_owned();
+    }
+    let lower = name.chars().map(|c| c.to_ascii_lowercase());
+    let readable: String = lower.map(|c| if fine(c) { c } else { '_' }).take(LONG).collect();
+    let digest = Sha256::digest(name.as_bytes());
+    let hash: String = digest.iter().take(6).map(|b| format!("{b:02x}")).collect();
+    format!("{}+{hash}", readable.trim_start_matches('.'))
+}
+
+/// What [`Workspaces::prepare`] did.
+#[derive(Debug, Default)]
+pub(super) struct Made {
+    /// The checkout was not there before.
+    pub(super) fresh: bool,
+    /// What a person should know of it.
+    pub(super) notes: Vec<String>,
 }
 
 impl Workspaces {
@@ -114,7 +134,8 @@ impl Workspaces {
                 fs::set_permissions(dir, fs::Permissions::from_mode(mode | 0o011))?;
             }
         }
-        Ok(Self { root, mirrors, git, author, locks: Mutex::default() })
+        let locks = Mutex::default();
+        Ok(Self { root, mirror_dir: mirrors, mirrors: Mirrors::default(), git, author, locks })
     }
 
     /// The git that is safe to call.
@@ -138,7 +159,7 @@ impl Workspaces {
             repo: dir.join("repo"),
             home: meta.join("home"),
             prompt: meta.join("prompt.md"),
-            mirror: self.mirrors.join(format!("{}.git", safe(repo.key.as_str()))),
+            mirror: self.mirror_dir.join(format!("{}.git", safe(repo.key.as_str()))),
             meta,
             branch: run.branch.clone(),
             tag: match &run.target {
@@ -150,7 +171,17 @@ impl Workspaces {
         }
     }
 
-    /// One at a time for each mirror and each workspace.
+    /// The directory that all of them are in.
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Waits until nobody makes, takes up or removes the checkout at this place.
+    pub(super) async fn turn(&self, repo: &Path) -> tokio::sync::OwnedMutexGuard<()> {
+        self.lock(repo).lock_owned().await
+    }
+
+    /// One at a time for each workspace.
     fn lock(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.entry(path.to_path_buf()).or_default().clone()
@@ -158,28 +189,21 @@ impl Workspaces {
 
     /// Brings the mirror up to date.
     pub(super) async fn fetch(&self, ws: &Workspace, remote: &GitRemote) -> Result<(), String> {
-        let lock = self.lock(&ws.mirror);
-        let _guard = lock.lock().await;
-        if !ws.mirror.join("HEAD").is_file() {
-            fs::create_dir_all(&ws.mirror).map_err(|e| format!("{}: {e}", ws.mirror.display()))?;
-            // Readable for the workspaces' user, whatever the daemon's umask.
-            self.git.run(&ws.mirror, &["init", "--quiet", "--bare", "--shared=0644"]).await?;
-        }
-        let mut args = vec!["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head"];
-        args.extend([remote.url.as_str(), "+refs/heads/*:refs/heads/*"]);
-        // With all tags: one that is not there is then seen to be missing, and is no failure of the network.
-        args.extend(ws.tag.is_some().then_some("+refs/tags/*:refs/tags/*"));
-        let output = self.git.remote(&ws.mirror, remote, &args).await?;
-        if output.ok() { Ok(()) } else { Err(failed(&args, &output)) }
+        self.mirrors.fetch(&self.git, &ws.mirror, remote, ws.tag.is_some()).await
     }
 
-    /// Makes the workspace, or takes up the one of an earlier attempt, unless `busy` says why not. Returns whether it was
-    /// made. Two never do it at the same time, and `busy` is asked when it is one's turn.
+    /// Makes the mirror anew, because what it holds turned out not to be whole.
+    pub(super) async fn renew(&self, ws: &Workspace, remote: &GitRemote) -> Result<(), String> {
+        self.mirrors.renew(&self.git, &ws.mirror, remote, ws.tag.is_some()).await
+    }
+
+    /// Makes the workspace, or takes up the one of an earlier attempt, unless `busy` says why not. Two never do it at the
+    /// same time, and `busy` is asked when it is one's turn.
     pub(super) async fn prepare(
         &self,
         ws: &Workspace,
         busy: impl Fn() -> Option<String>,
-    ) -> Result<bool, String> {
+    ) -> Result<Made, String> {
         let lock = self.lock(&ws.repo);
         let _guard = lock.lock().await;
         match busy() {
@@ -188,46 +212,94 @@ impl Workspaces {
         }
     }
 
-    async fn make(&self, ws: &Workspace) -> Result<bool, String> {
+    async fn make(&self, ws: &Workspace) -> Result<Made, String> {
+        let said = |e: io::Error| format!("{}: {e}", ws.repo.display());
+        let start = self.start_point(ws).await?;
+        let mut made = Made::default();
+        if fs::symlink_metadata(&ws.repo).is_ok() {
+            match self.take_up(ws, &mut made.notes).await {
+                Ok(()) => {}
+                Err(why) if seal::is_beyond_repair(&why) || mirror::is_broken(&why) => {
+                    let aside = ws.dir.join("repo.aside");
+                    tree::remove(&aside).map_err(said)?;
+                    fs::rename(&ws.repo, &aside).map_err(said)?;
+                    made.notes.push(format!(
+                        "the checkout could not be used again ({why}); it was set aside as {} and made anew",
+                        aside.display()
+                    ));
+                    self.anew(ws, &start).await?;
+                }
+                Err(why) => return Err(why),
+            }
+        } else {
+            self.anew(ws, &start).await?;
+            made.fresh = true;
+        }
+        tree::remove(&ws.repo.join(seal::BLOCKED)).map_err(said)?;
+        Ok(made)
+    }
+
+    async fn anew(&self, ws: &Workspace, start: &str) -> Result<(), String> {
         let io = |what: &Path| {
             let what = what.display().to_string();
             move |e: io::Error| format!("{what}: {e}")
         };
-        let made = fs::symlink_metadata(&ws.repo).is_err();
-        let start = self.start_point(ws).await?;
-        if made {
-            let parent = ws.repo.parent().ok_or("the workspace has no place")?;
-            fs::create_dir_all(parent).map_err(io(parent))?;
-            // Under another name until it is whole: a crash leaves nothing that looks finished.
-            let new = parent.join("repo.new");
-            let _ = fs::remove_dir_all(&new);
-            let mirror = ws.mirror.as_os_str();
-            self.git
-                .run(
-                    parent,
-                    &[
-                        "clone".as_ref(),
-                        "--quiet".as_ref(),
-                        "--shared".as_ref(),
-                        "--no-checkout".as_ref(),
-                        "--no-tags".as_ref(),
-                        mirror,
-                        new.as_os_str(),
-                    ],
-                )
-                .await?;
-            seal(&new, &ws.objects(), &ws.mirror, &self.author)?;
-            self.git.run(&new, &["checkout", "--quiet", "-B", &ws.branch, &start]).await?;
-            fs::rename(&new, &ws.repo).map_err(io(&ws.repo))?;
-        } else {
-            self.seal(ws)?;
-            self.git.run(&ws.repo, &["fetch", "--quiet", "--no-tags", "--prune", "origin"]).await?;
-            // Commits that a person pushed to our branch meanwhile; if they do not fit, publishing says so.
-            let theirs = format!("refs/remotes/origin/{}", ws.branch);
-            let _ = self.git.try_run(&ws.repo, &["merge", "--quiet", "--ff-only", &theirs]).await?;
+        fs::create_dir_all(&ws.dir).map_err(io(&ws.dir))?;
+        // Under another name until it is whole: a crash leaves nothing that looks finished.
+        let new = ws.dir.join("repo.new");
+        tree::remove(&new).map_err(io(&new))?;
+        let mut clone: Vec<&OsStr> =
+            ["clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--"].map(OsStr::new).into();
+        clone.extend([ws.mirror.as_os_str(), new.as_os_str()]);
+        self.git.run(&ws.dir, &clone).await?;
+        seal(&new, &ws.objects(), &ws.mirror, &self.author)?;
+        self.git.run(&new, &["checkout", "--quiet", "-B", &ws.branch, start]).await?;
+        fs::rename(&new, &ws.repo).map_err(io(&ws.repo))
+    }
+
+    /// Puts the checkout of an earlier attempt right: on its branch, with what a person pushed there meanwhile. What cannot
+    /// be put right without losing something is left to the program, and said.
+    async fn take_up(&self, ws: &Workspace, notes: &mut Vec<String>) -> Result<(), String> {
+        self.seal(ws)?;
+        let fetch = ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "origin"];
+        self.git.run(&ws.repo, &fetch).await?;
+        if let Some(what) = state::under_way(&self.git, &ws.repo).await? {
+            notes.push(format!("an earlier attempt left {what} unfinished; it is still there"));
+            return Ok(());
         }
-        seal::forget(&ws.repo.join(seal::BLOCKED)).map_err(io(&ws.repo))?;
-        Ok(made)
+        match state::line(self, ws).await? {
+            state::Line::OnBranch => {}
+            state::Line::Ahead => {
+                // The files are the same, only the name is put right.
+                self.git.try_run(&ws.repo, &["checkout", "--quiet", "-B", &ws.branch]).await?;
+                notes.push(format!(
+                    "an earlier attempt had left the branch {}; its work is on it again",
+                    ws.branch
+                ));
+            }
+            // Fails where files that are not committed are in the way; they are not given up for it.
+            state::Line::Behind
+                if self.git.try_run(&ws.repo, &["checkout", "--quiet", &ws.branch, "--"]).await?.ok() => {}
+            state::Line::Behind | state::Line::Apart => {
+                notes.push(format!(
+                    "an earlier attempt left the branch {} for another; it still stands there",
+                    ws.branch
+                ));
+                return Ok(());
+            }
+        }
+        let theirs = format!("refs/remotes/origin/{}", ws.branch);
+        if self.commit(&ws.repo, &theirs).await?.is_none() {
+            return Ok(());
+        }
+        let merged = self.git.try_run(&ws.repo, &["merge", "--quiet", "--ff-only", &theirs]).await?;
+        if !merged.ok() {
+            notes.push(format!(
+                "origin/{} has commits that this work lacks, and they do not fit by themselves: they have to be merged",
+                ws.branch
+            ));
+        }
+        Ok(())
     }
 
     pub(super) fn seal(&self, ws: &Workspace) -> Result<(), String> {
@@ -261,7 +333,7 @@ impl Workspaces {
             return Ok(());
         }
         for path in [&ws.repo, &ws.home, &ws.prompt] {
-            chown_all(path, uid, gid).map_err(|e| format!("{}: {e}", path.display()))?;
+            tree::give(path, uid, gid).map_err(|e| format!("{}: {e}", path.display()))?;
         }
         Ok(())
     }
@@ -273,26 +345,14 @@ impl Workspaces {
             for meta in below(&issue.join(".meta")) {
                 let run = meta.file_name().and_then(|n| n.to_str()).and_then(|n| n.parse().ok());
                 if run.is_some_and(|run| !live.contains(&run)) {
-                    let _ = fs::remove_dir_all(meta.join("home"));
+                    let home = meta.join("home");
+                    if let Err(error) = tree::remove(&home) {
+                        tracing::warn!(%error, home = %home.display(), "an old run's home could not be removed");
+                    }
                 }
             }
         }
     }
-}
-
-/// Links are given away themselves, never what they point to.
-fn chown_all(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
-    let meta = match fs::symlink_metadata(path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        meta => meta?,
-    };
-    std::os::unix::fs::lchown(path, Some(uid), Some(gid))?;
-    if meta.is_dir() {
-        for entry in fs::read_dir(path)? {
-            chown_all(&entry?.path(), uid, gid)?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -300,13 +360,45 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_stay_below_the_root() {
-        for bad in ["..", ".", "", "a/../b", "/etc", ".git", "a\0b"] {
-            let safe = safe(bad);
+    fn a_name_stays_one_part_of_a_path_and_is_shared_with_no_other() {
+        let long = "x".repeat(300);
+        let names = [
+            "..",
+            ".",
+            "",
+            "a/../b",
+            "/etc",
+            ".git",
+            ".github",
+            "a\0b",
+            "a_b",
+            "a b",
+            "A_b",
+            "a_B",
+            "日本",
+            "中国",
+            "a+b",
+            "-rf",
+            "a\nb",
+            "a:b",
+            "a,b",
+            "con",
+            &long,
+            &long[1..],
+            "a\u{301}",
+            "á",
+            "dispatch-1.x_y",
+        ];
+        let mut seen = std::collections::BTreeSet::new();
+        for name in names {
+            let safe = safe(name);
+            let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "._-+".contains(c);
             assert!(
-                !safe.contains('/') && !safe.starts_with('.') && !safe.is_empty(),
-                "{bad:?} became {safe:?}"
+                safe.chars().all(fine) && !safe.starts_with('.') && !safe.is_empty(),
+                "{name:?}: {safe:?}"
             );
+            assert!(safe.len() <= 120, "{safe:?}");
+            assert!(seen.insert(safe.to_ascii_lowercase()), "{name:?} shares {safe:?}");
         }
         assert_eq!(safe("dispatch-1.x_y"), "dispatch-1.x_y");
     }

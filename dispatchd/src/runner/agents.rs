@@ -149,8 +149,9 @@ impl Agent {
         for arg in &self.argv {
             match (arg.as_str(), self.parts.get(arg.as_str())) {
                 ("{resume}", _) => {
-                    let filled =
-                        |session: &str| self.resume.iter().map(|a| a.replace("{session}", session)).collect();
+                    let filled = |session: &str| {
+                        self.resume.iter().map(|a| a.replace("{session}", session)).collect::<Vec<_>>()
+                    };
                     argv.extend(session.map(filled).unwrap_or_default());
                 }
                 (_, Some(part)) => argv.extend(part.iter().map(fill)),

@@ -18,6 +18,7 @@ impl Plain {
 
     pub(super) fn value(&self, value: &Value) -> Value {
         match value {
+            Value::String(text) if is_day(text) => json!(&TIME[..10]),
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(all) => all.iter().map(|v| self.value(v)).collect(),
             Value::Object(fields) => {
@@ -63,6 +64,16 @@ impl Plain {
         }
         shas(&times(&plain))
     }
+}
+
+/// Whether it is `2026-11-20` and nothing else.
+fn is_day(text: &str) -> bool {
+    let pattern = b"0000-00-00";
+    text.len() == pattern.len()
+        && pattern
+            .iter()
+            .zip(text.bytes())
+            .all(|(p, b)| if *p == b'0' { b.is_ascii_digit() } else { *p == b })
 }
 
 /// Replaces every `2026-11-20T10:00:00Z`, with or without fractions.
@@ -118,6 +129,6 @@ fn what_is_volatile_is_found_inside_sentences_too() {
         format!("held until 2026-11-20T10:00:00.123Z at {sha}, see http://127.0.0.1:4711/a and /tmp/dt0/x");
     let expected = format!("held until {TIME} at {SHA}, see http://forge.example/a and /place/x");
     assert_eq!(plain.text(&said), expected);
-    let fields = json!({"attempt": 7, "at": "2026-11-20T10:00:00Z", "number": 7});
-    assert_eq!(plain.value(&fields), json!({"attempt": 1, "at": TIME, "number": 7}));
+    let fields = json!({"attempt": 7, "at": "2026-11-20T10:00:00Z", "day": "2026-11-20", "number": 7});
+    assert_eq!(plain.value(&fields), json!({"attempt": 1, "at": TIME, "day": "2026-01-02", "number": 7}));
 }

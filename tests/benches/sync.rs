@@ -9,8 +9,9 @@ use std::io::{self, Write as _};
 use std::time::{Duration, Instant};
 
 use dispatch_shared::Timestamp;
+use dispatch_shared::protocol::repos::AddRepoRequest;
 use dispatch_tests::daemon::{Daemon, Place};
-use dispatch_tests::github::{FakeGithub, Request};
+use dispatch_tests::github::{FakeGithub, Points, Request};
 use dispatchd::edges::{Clock as _, SystemClock};
 
 const REPOS: u64 = 50;
@@ -19,6 +20,8 @@ const ROUNDS: u64 = 10;
 /// Issues changed in each repository in a round: one in a hundred.
 const CHANGED: u64 = ISSUES / 100;
 const PER_PAGE: u64 = 100;
+/// Open pull requests whose health is looked at.
+const PULLS: u64 = 100;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -66,6 +69,36 @@ impl Table {
     }
 }
 
+/// What the first look at a hundred open pull requests of one repository takes.
+async fn health(github: &FakeGithub, daemon: &Daemon) -> Result<Points, Failure> {
+    const NAME: &str = "acme/pulls";
+    github.add_repo("acme", "pulls");
+    for n in 1..=PULLS {
+        let branch = format!("fix/issue-{n}-work");
+        let issue = github.add_issue(NAME, &format!("Issue {n}"), "", &["status/in-review"]);
+        github.push(NAME, &branch, &format!("{n}.txt"), "done");
+        github.open_pull(NAME, &branch, "main", &format!("Fix {n}"), &format!("Fixes #{issue}"));
+    }
+    github.take_points();
+    let add = AddRepoRequest { full_name: Some(NAME.into()), ..AddRepoRequest::default() };
+    daemon.client.add_repo(&add).await?;
+    let begun = Instant::now();
+    let mut seen = Points::default();
+    while (seen.pulls as u64) < PULLS {
+        let more = github.take_points();
+        seen.queries += more.queries;
+        seen.cost += more.cost;
+        seen.pulls += more.pulls;
+        if begun.elapsed() > Duration::from_secs(120) {
+            return Err(
+                format!("{seen:?}: the pull requests were not all looked at within two minutes").into()
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(seen)
+}
+
 async fn run() -> Result<(), Failure> {
     let github = FakeGithub::start().await;
     let names: Vec<String> = (0..REPOS).map(|n| format!("acme/repository-{n:02}")).collect();
@@ -74,7 +107,8 @@ async fn run() -> Result<(), Failure> {
         github.add_issues(name, ISSUES);
     }
     let mut place = Place::new(env!("CARGO_BIN_EXE_test-dispatchd"));
-    place.configure("[sync]\nevery = \"24h\"\n");
+    // What workflows do is read beside the issues, with a cadence of its own.
+    place.configure("[sync]\nevery = \"24h\"\nautomation = false\n");
     place.env("GITHUB_API_URL", github.url().as_str());
     place.env("GH_TOKEN", github.token());
     place.env("GITHUB_REPOSITORIES", &names.join(","));
@@ -128,7 +162,14 @@ async fn run() -> Result<(), Failure> {
     if (asked.len() as u64, conditional, points) != (REPOS, REPOS, 0) {
         return Err(format!("an unchanged repository costs one conditional request: {asked:?}").into());
     }
-    writeln!(table.out, "pull requests: none open here; their health is counted apart")?;
+    let points = health(&github, &daemon).await?;
+    writeln!(
+        table.out,
+        "health of pull requests, apart: {:.1} points per 100 open ones ({} queries showed {})",
+        points.per_hundred(),
+        points.queries,
+        points.pulls
+    )?;
     drop(table);
     daemon.stop().await;
     Ok(())

@@ -78,7 +78,8 @@ impl Mirrors {
         let turn = turn.lock_owned().await;
         let mut options = File::options();
         options.create(true).truncate(false).write(true).read(true);
-        let lock = options.open(mirror.with_extension("lock")).map_err(said)?;
+        // It stays: not the file says that somebody is in, as one of git's does, but the lock on it.
+        let lock = options.open(mirror.with_extension("flock")).map_err(said)?;
         loop {
             match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => return Ok(Held { _turn: turn, lock }),

@@ -147,6 +147,7 @@ const ALL: [(&str, [u64; 3]); 6] = [
 ];
 
 #[tokio::test]
+#[ignore = "installs 1.4 GB of programs from npm: cargo test -p dispatch-tests --test real_programs -- --ignored"]
 async fn what_the_programs_say_is_read_as_they_mean_it() {
     let Some(bin) = programs().await else { return };
     let (well, ill) = (FakeModel::start(None), FakeModel::start(Some(401)));
@@ -163,6 +164,7 @@ async fn what_the_programs_say_is_read_as_they_mean_it() {
 }
 
 #[tokio::test]
+#[ignore = "installs 1.4 GB of programs from npm: cargo test -p dispatch-tests --test real_programs -- --ignored"]
 async fn a_session_is_taken_up_again_and_counted_once() {
     let Some(bin) = programs().await else { return };
     let well = FakeModel::start(None);

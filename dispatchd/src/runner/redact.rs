@@ -162,7 +162,8 @@ mod tests {
     fn what_can_be_no_secret_does_not_wait() {
         let mut redactor = redactor();
         assert_eq!(redactor.push(b"a line\n"), b"a line\n");
-        assert_eq!(redactor.push(b"half a line"), b"half a line");
+        // Ends with no letter that a token begins with.
+        assert_eq!(redactor.push(b"half a row"), b"half a row");
         assert_eq!(redactor.push(b" corr"), b" ", "this may be the key");
         assert_eq!(redactor.push(b"ectly"), b"correctly");
     }

@@ -64,7 +64,7 @@ request-timeout = 60.0
 "#;
 
 /// One run of the fuzzer; past this something hangs.
-const PASS: Duration = Duration::from_secs(120);
+const PASS: Duration = Duration::from_secs(300);
 
 /// What one run of the fuzzer asks, and with whose token.
 pub(super) struct Pass<'a> {

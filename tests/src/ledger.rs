@@ -149,24 +149,14 @@ pub fn renew(name: &str, claim: ClaimId, checkpoint: Checkpoint) -> Command {
 #[must_use]
 pub fn report(name: &str, number: u64, outcome: Outcome, evidence: Evidence) -> Command {
     let request = ReportRequest {
-        task_type: TaskType::Implement,
-        outcome,
-        repo_full_name: None,
         issue_number: Some(number),
-        issue_id: None,
         pull_request_number: match &evidence {
             Evidence::Pull(pull) => Some(pull.number),
             _ => None,
         },
-        pull_request_url: None,
         summary: Some(format!("what {name} says of {number}")),
-        error: None,
-        evidence: None,
-        started_at: None,
         idempotency_key: Some(format!("{name}-{number}")),
-        claim_id: None,
-        usage: None,
-        pr_fix_item: None,
+        ..ReportRequest::new(TaskType::Implement, outcome)
     };
     Command::Report(Box::new(Report { agent: agent(name), card: Some(card(number)), request, evidence }))
 }

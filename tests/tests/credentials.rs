@@ -11,6 +11,7 @@ use dispatch_shared::protocol::setup::{Setup, SetupRequest};
 use dispatch_tests::daemon::{Daemon, Place, wait_until};
 use dispatch_tests::github::{FakeGithub, TOKEN};
 use dispatch_tests::secret::Secret;
+use serde_json::{Value, json};
 
 const SOON: Duration = Duration::from_secs(20);
 const REPO: &str = "acme/api";
@@ -136,6 +137,37 @@ async fn each_place_is_found_in_its_order_and_named_but_never_shown() {
             "{token} is shown"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_token_nothing_is_lost_and_the_sentence_says_what_to_do() {
+    const FOUND: &str = "ghp_foundAgain";
+    let github = github(&[FOUND]).await;
+    let mut place = place(&github);
+    place.configure("[sync]\nevery = \"1h\"\nautomation = false\n");
+    place.env("GH_TOKEN", FOUND);
+    let daemon = place.start().await;
+    track(&daemon).await;
+    synced(&daemon).await.expect("the token is good");
+    daemon.stop().await;
+
+    place.env("GH_TOKEN", "");
+    let daemon = place.start().await;
+    let said = synced(&daemon).await.expect_err("there is no token");
+    assert!(said.contains(REPO) && said.contains("GH_TOKEN") && said.contains("gh auth login"), "{said}");
+    let claim = json!({"repoFullName": REPO, "issueNumber": 1, "agentName": "kai"});
+    let _: Value = daemon.client.call("POST", "/api/issues/claim", &claim).await.expect("it is kept");
+    github.take_requests();
+    daemon.stop().await;
+    assert!(!github.labels(REPO, 1).contains(&"agent/kai".to_owned()), "nobody could write it");
+
+    place.env("GH_TOKEN", FOUND);
+    let daemon = place.start().await;
+    wait_until("the labels that waited", SOON, async || {
+        github.labels(REPO, 1).contains(&"agent/kai".to_owned()).then_some(())
+    })
+    .await;
+    daemon.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -107,8 +107,6 @@ pub(super) async fn report(client: &Client, report: args::Report, out: &mut Out)
         None => Default::default(),
     };
     let body = ReportRequest {
-        task_type: report.kind,
-        outcome: report.outcome,
         repo_full_name: subject.repo_full_name,
         issue_number: subject.issue_number,
         issue_id: subject.issue_id,
@@ -117,11 +115,9 @@ pub(super) async fn report(client: &Client, report: args::Report, out: &mut Out)
         summary: report.summary,
         error: report.error,
         evidence: report.evidence,
-        started_at: None,
         idempotency_key: report.key,
         claim_id: report.claim,
-        usage: None,
-        pr_fix_item: None,
+        ..ReportRequest::new(report.kind, report.outcome)
     };
     let answer = client.report(report.agent.as_str(), &body).await?;
     if out.json {

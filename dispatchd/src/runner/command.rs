@@ -68,10 +68,11 @@ pub(super) fn mark(command: &mut Command) {
 }
 
 /// Says whose calls are marked from now on, and ends those of a daemon before this one that was killed: a hook, or a git
-/// that would write into what is about to be made again.
+/// that would write into what is about to be made again. Only the first time: what is marked later is this process's own.
 pub(super) async fn take_over(owner: &str) {
-    let owner = OWNER.get_or_init(|| owner.to_owned());
-    process::end_marked(CALL, owner, GRACE).await;
+    if OWNER.set(owner.to_owned()).is_ok() {
+        process::end_marked(CALL, owner, GRACE).await;
+    }
 }
 
 /// A started command with all that it started in its group. What is not finished when this goes is ended, politely first:

@@ -250,6 +250,30 @@ pub struct ReportRequest {
     pub usage: Option<Usage>,
 }
 
+impl ReportRequest {
+    /// A report that says only this much; the rest is set on top.
+    #[must_use]
+    pub fn new(task_type: TaskType, outcome: Outcome) -> Self {
+        Self {
+            task_type,
+            outcome,
+            repo_full_name: None,
+            issue_number: None,
+            issue_id: None,
+            pull_request_number: None,
+            pull_request_url: None,
+            summary: None,
+            error: None,
+            evidence: None,
+            started_at: None,
+            idempotency_key: None,
+            claim_id: None,
+            pr_fix_item: None,
+            usage: None,
+        }
+    }
+}
+
 /// What became of a PR-fix item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

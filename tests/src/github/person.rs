@@ -175,6 +175,12 @@ impl FakeGithub {
         self.shared.state().faults.push(Planned::new(matcher, fault, times));
     }
 
+    /// Planned faults that no request has met yet.
+    #[must_use]
+    pub fn faults_left(&self) -> usize {
+        self.shared.state().faults.len()
+    }
+
     /// Makes the request fail that comes after `after` more, whatever it is.
     pub fn fail_after(&self, after: usize, fault: Fault) {
         self.shared.state().faults.push(Planned { after, ..Planned::new("/", fault, 1) });

@@ -162,21 +162,11 @@ async fn an_issue_becomes_a_pull_request() {
 
 fn report(number: u64, outcome: Outcome) -> ReportRequest {
     ReportRequest {
-        task_type: TaskType::Implement,
-        outcome,
         repo_full_name: Some(REPO.into()),
         issue_number: Some(1),
-        issue_id: None,
         pull_request_number: Some(number),
-        pull_request_url: None,
         summary: Some("Done.".into()),
-        error: None,
-        evidence: None,
-        started_at: None,
-        idempotency_key: None,
-        claim_id: None,
-        pr_fix_item: None,
-        usage: None,
+        ..ReportRequest::new(TaskType::Implement, outcome)
     }
 }
 
@@ -333,6 +323,9 @@ async fn a_daemon_killed_while_it_pushes_publishes_once_and_leaves_no_credential
     s.nothing_secret_is_left().await;
 }
 
+/// What one sync mends by itself: a credential is read anew and the request sent once more.
+const MENDED: [&str; 1] = ["Status(401)"];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_tells_the_token_however_it_ends() {
     let s = Scene::start("redirects", "", |github| {
@@ -351,11 +344,18 @@ async fn no_request_tells_the_token_however_it_ends() {
         Fault::Reset,
         Fault::RetryAfter(Duration::ZERO),
     ];
-    for fault in faults {
-        // Some are mended within the sync; here it matters only what is told on the way.
-        s.github.fail_next("GET /repos/acme/api/issues", fault, 1);
-        s.client().sync(None).await.expect("an answer");
+    let mut silent = Vec::new();
+    for (n, fault) in faults.into_iter().enumerate() {
+        // Of an answer that says "unchanged" nothing can be cut.
+        s.github.rewrite(REPO, 1, &format!("Say good night {n}"), "A greeting for the night.");
+        s.github.fail_next("GET /repos/acme/api/issues", fault.clone(), 1);
+        let answer = s.client().sync(None).await.expect("an answer");
+        assert_eq!(s.github.faults_left(), 0, "{fault:?} was met");
+        if answer.results[0].error.is_none() {
+            silent.push(format!("{fault:?}"));
+        }
     }
+    assert_eq!(silent, MENDED, "every other fault is said");
     assert_eq!(other.requests().len(), 0, "another host is never asked");
     s.github.rename_repo(REPO, "acme/backend");
     let answer = s.client().sync(None).await.expect("an answer");

@@ -159,12 +159,10 @@ async fn the_daemon_does_what_the_document_says() {
     assert_eq!(never, NEVER, "routes that were never answered well: nothing was learnt of them");
 }
 
-/// What cannot be answered well here: no signature, no groomer, no workflow is at hand, and streams have a test of their own.
-const NEVER: [&str; 7] = [
-    "GET /api/automation/workflows/{id}",
+/// What cannot be answered well here: no signature, no groomer is at hand, and streams have a test of their own.
+const NEVER: [&str; 5] = [
     "GET /api/events",
     "GET /api/groomer/runs/{id}",
-    "POST /api/automation/runs/{id}",
     "POST /api/groomer/run",
     "POST /api/issues/webhook",
     "POST /api/pr-followup/webhook",

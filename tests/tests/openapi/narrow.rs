@@ -6,6 +6,8 @@ use serde_json::{Map, Value, json};
 pub(super) struct Known {
     pub(super) local: Vec<String>,
     pub(super) remote: Vec<String>,
+    pub(super) workflow: String,
+    pub(super) run: String,
 }
 
 impl Known {
@@ -58,7 +60,7 @@ pub(super) fn narrowed(document: &Value, known: &Known, names: Names) -> Value {
                 parameters.retain(|p| !["wait", "follow", "check"].iter().any(|name| p["name"] == *name));
                 for parameter in parameters {
                     let name = parameter["name"].as_str().unwrap_or_default().to_owned();
-                    let there = in_path(&name, path).filter(|_| parameter["in"] == "path");
+                    let there = in_path(&name, path, known).filter(|_| parameter["in"] == "path");
                     let there = there.unwrap_or_else(|| of_parameter(&name));
                     let there = if there == json!("issues") { known.issues(names) } else { there };
                     name_it(&mut parameter["schema"], &there, names);
@@ -118,8 +120,10 @@ fn name_it(schema: &mut Value, there: &Value, names: Names) {
 }
 
 /// What exists under a parameter of this path.
-fn in_path(name: &str, path: &str) -> Option<Value> {
+fn in_path(name: &str, path: &str, known: &Known) -> Option<Value> {
     Some(match name {
+        "id" if path.starts_with("/api/automation/runs/") => json!([known.run]),
+        "id" if path.starts_with("/api/automation/workflows/") => json!([known.workflow]),
         "id" if path.starts_with("/api/runs/") => json!(["r-1", "2"]),
         "id" if path.starts_with("/api/issues/") => json!("issues"),
         "owner" => json!(["acme"]),

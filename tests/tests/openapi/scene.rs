@@ -11,7 +11,7 @@ use dispatch_shared::protocol::issues::Issue;
 use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use dispatch_shared::run::RuntimeKind;
 use dispatch_tests::daemon::{Daemon, Place, wait_until};
-use dispatch_tests::github::FakeGithub;
+use dispatch_tests::github::{FakeGithub, NewRun};
 use dispatch_tests::repository::Repository;
 use dispatch_tests::{leftover, sample};
 use serde_json::{Value, json};
@@ -98,6 +98,8 @@ pub(super) struct Scene {
     pub(super) daemon: Daemon,
     pub(super) url: String,
     place: Place,
+    /// A workflow and a run of it.
+    actions: (String, String),
     _github: FakeGithub,
 }
 
@@ -115,6 +117,9 @@ impl Scene {
         github.add_issue("acme/api", "Hard", "", &["status/ready", "lane/frontier"]);
         github.add_issue("acme/api", "New", "", &[]);
         github.add_issues("acme/web", 3);
+        let workflow =
+            github.add_workflow("acme/web", "Checks", "checks.yml", "on: [push, workflow_dispatch]\n");
+        let run = github.add_run("acme/web", workflow, &NewRun::pushed(Some("failure")));
         let mut place = Place::new(env!("CARGO_BIN_EXE_test-dispatchd"));
         place.configure(CONFIG);
         let listen = format!("127.0.0.1:{}", sample::port());
@@ -128,7 +133,8 @@ impl Scene {
         repository.ready_issue(1, "Paint it");
         repository.ready_issue(2, "Sleep on it");
         let daemon = place.start().await;
-        let scene = Self { daemon, url: format!("http://{listen}"), place, _github: github };
+        let actions = (workflow.to_string(), run.to_string());
+        let scene = Self { daemon, url: format!("http://{listen}"), place, actions, _github: github };
         scene.fill(&repository).await;
         scene
     }
@@ -148,7 +154,10 @@ impl Scene {
             let runs = client.runs(&Default::default()).await.ok()?;
             let both = ["blocked", "running"].iter().all(|state| runs.iter().any(|r| r.state == *state));
             let issues = client.issues(&Default::default()).await.ok()?;
-            (both && issues.len() > 6 && issues.iter().any(|i| i.linked_pr_number.is_some())).then_some(())
+            let flows: Value = client.get("/api/automation/workflows", &()).await.ok()?;
+            let flows = flows.as_array().is_some_and(|all| !all.is_empty());
+            (both && flows && issues.len() > 6 && issues.iter().any(|i| i.linked_pr_number.is_some()))
+                .then_some(())
         })
         .await;
         let off = PatchRepoRequest { runner_enabled: Some(false), ..PatchRepoRequest::default() };
@@ -172,7 +181,8 @@ impl Scene {
         let (local, remote): (Vec<_>, Vec<_>) =
             issues.iter().partition(|i| i.repo_full_name.owner() == "local");
         let ids = |issues: &[&Issue]| issues.iter().map(|i| i.id.to_string()).collect();
-        Known { local: ids(&local), remote: ids(&remote) }
+        let (workflow, run) = self.actions.clone();
+        Known { local: ids(&local), remote: ids(&remote), workflow, run }
     }
 
     /// Returns what a pass found, in words.

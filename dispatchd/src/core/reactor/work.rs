@@ -267,21 +267,11 @@ fn finish_followup(
     };
     let blocker = claim.notes.blocker.clone().filter(|_| state == WorkState::Blocked && summary.is_none());
     let request = ReportRequest {
-        task_type: TaskType::FollowupPr,
-        outcome,
-        repo_full_name: None,
-        issue_number: None,
-        issue_id: None,
-        pull_request_number: None,
-        pull_request_url: None,
         summary: summary.or(claim.notes.summary.as_deref()).map(ToOwned::to_owned),
         error: blocker,
-        evidence: None,
         started_at: Some(claim.claimed_at.to_string()),
-        idempotency_key: None,
         claim_id: Some(claim.id),
-        usage: None,
-        pr_fix_item: None,
+        ..ReportRequest::new(TaskType::FollowupPr, outcome)
     };
     let said = Report { agent: claim.agent.clone(), card: None, request, evidence: evidence.clone() };
     followup::report(d, &said, String::new(), None)?;

@@ -71,23 +71,7 @@ pub(super) fn seen_pull(number: u64, issue: u64, state: PullState, at: Timestamp
 }
 
 pub(super) fn report(outcome: Outcome) -> ReportRequest {
-    ReportRequest {
-        task_type: TaskType::Implement,
-        outcome,
-        repo_full_name: None,
-        issue_number: None,
-        issue_id: None,
-        pull_request_number: None,
-        pull_request_url: None,
-        summary: Some("as told".into()),
-        error: None,
-        evidence: None,
-        started_at: None,
-        idempotency_key: None,
-        claim_id: None,
-        usage: None,
-        pr_fix_item: None,
-    }
+    ReportRequest { summary: Some("as told".into()), ..ReportRequest::new(TaskType::Implement, outcome) }
 }
 
 impl Hand {

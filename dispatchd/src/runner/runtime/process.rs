@@ -183,8 +183,19 @@ impl Tree {
     }
 }
 
-/// Ends all processes that carry `name=value` in their environment, but this one and its own children: TERM, up to `grace`,
-/// then KILL.
+/// Whether `pid` is `ancestor` or descends from it.
+fn descends(mut pid: i32, ancestor: i32) -> bool {
+    while pid != ancestor {
+        match stat(pid) {
+            Some(stat) if stat.parent > 1 => pid = stat.parent,
+            _ => return false,
+        }
+    }
+    true
+}
+
+/// Ends all processes that carry `name=value` in their environment, but this one and what descends from it: TERM, up to
+/// `grace`, then KILL.
 pub(in crate::runner) async fn end_marked(name: &str, value: &str, grace: Duration) {
     let me = rustix::process::getpid().as_raw_nonzero().get();
     let needle = format!("{name}={value}\0");
@@ -192,8 +203,8 @@ pub(in crate::runner) async fn end_marked(name: &str, value: &str, grace: Durati
         let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
         let pids = pids.filter_map(|e| e.file_name().to_str().and_then(|n| n.parse::<i32>().ok()));
         let ours = |pid: &i32| {
-            let strange = *pid != me && stat(*pid).is_some_and(|s| !s.zombie && s.parent != me);
-            strange
+            stat(*pid).is_some_and(|s| !s.zombie)
+                && !descends(*pid, me)
                 && std::fs::read(format!("/proc/{pid}/environ"))
                     .is_ok_and(|e| e.windows(needle.len()).any(|w| w == needle.as_bytes()))
         };
@@ -223,7 +234,26 @@ pub(in crate::runner) async fn end_marked(name: &str, value: &str, grace: Durati
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+
     use super::*;
+
+    #[test]
+    fn descent_is_followed_over_generations() {
+        let (me, parent) =
+            (std::process::id().cast_signed(), std::os::unix::process::parent_id().cast_signed());
+        let mut shell = std::process::Command::new("sh");
+        shell.args(["-c", "sleep 60 & echo $!; wait"]).stdout(std::process::Stdio::piped()).process_group(0);
+        let mut child = shell.spawn().unwrap();
+        let mut line = String::new();
+        std::io::BufRead::read_line(&mut std::io::BufReader::new(child.stdout.take().unwrap()), &mut line)
+            .unwrap();
+        let grandchild: i32 = line.trim().parse().unwrap();
+        assert!(descends(grandchild, me) && descends(me, me));
+        assert!(!descends(parent, me));
+        kill_process_group(Pid::from_child(&child), Signal::KILL).unwrap();
+        child.wait().unwrap();
+    }
 
     #[test]
     fn a_name_with_parentheses_does_not_shift_the_fields() {

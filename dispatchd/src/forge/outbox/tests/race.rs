@@ -64,21 +64,8 @@ fn report(ground: &Ground, outcome: Outcome) {
         agent: agent("kai"),
         card: Some(key()),
         request: ReportRequest {
-            task_type: TaskType::Implement,
-            outcome,
-            repo_full_name: None,
-            issue_number: None,
-            issue_id: None,
-            pull_request_number: None,
-            pull_request_url: None,
             summary: Some("as told".into()),
-            error: None,
-            evidence: None,
-            started_at: None,
-            idempotency_key: None,
-            claim_id: None,
-            usage: None,
-            pr_fix_item: None,
+            ..ReportRequest::new(TaskType::Implement, outcome)
         },
         evidence: Evidence::NotNeeded,
     })));

@@ -154,7 +154,7 @@ async fn without_a_token_nothing_is_lost_and_the_sentence_says_what_to_do() {
     place.env("GH_TOKEN", "");
     let daemon = place.start().await;
     let said = synced(&daemon).await.expect_err("there is no token");
-    assert!(said.contains(REPO) && said.contains("GH_TOKEN") && said.contains("gh auth login"), "{said}");
+    assert!(said.contains("GH_TOKEN") && said.contains("gh auth login"), "{said}");
     let claim = json!({"repoFullName": REPO, "issueNumber": 1, "agentName": "kai"});
     let _: Value = daemon.client.call("POST", "/api/issues/claim", &claim).await.expect("it is kept");
     github.take_requests();

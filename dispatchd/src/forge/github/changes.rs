@@ -18,7 +18,7 @@ use reqwest::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
-use super::client::Call;
+use super::call::Call;
 use super::link::{escape, last_page, link, repository_in};
 use super::{GithubForge, limit, wire};
 use crate::core::record::Repo;

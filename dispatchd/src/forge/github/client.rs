@@ -3,12 +3,11 @@
 //! The token goes into one header of requests to the configured host and nowhere else: not into an address, a log line
 //! or an error.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use dispatch_shared::id::{RepoKey, RepoName};
+use dispatch_shared::id::RepoName;
 use reqwest::header::{ACCEPT, AUTHORIZATION, HeaderName, HeaderValue, IF_NONE_MATCH, LOCATION, USER_AGENT};
 use reqwest::{Method, StatusCode};
 use secrecy::zeroize::Zeroizing;
@@ -16,132 +15,38 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::access::{Access, Bearer, Credential};
-use super::answer::{Answer, Complaint};
+use super::answer::Answer;
+use super::call::Call;
 use super::gates::Gates;
-use super::limit::{self, Limit};
-use super::link::{link, repository_in};
-use super::permission;
+use super::judge::{cause, limited};
+use super::limit;
+use super::pages::Pages;
 use crate::core::record::Repo;
-use crate::core::throttle::{Act, Ask, Left, Priority, Resource, SILENCE, Wait};
+use crate::core::throttle::{Ask, Left, Priority, Resource, SILENCE, Wait};
 use crate::edges::{Edges, ForgeError};
 
 /// A page of 100 issues with the longest bodies is about 26 MB.
 const MOST_BYTES: usize = 32 << 20;
-/// What is read of a file that is not kept whole.
-const MOST_FILE: usize = 256 << 20;
 /// Renamed and moved repositories answer with one redirect; more than a few are a loop.
 const MOST_REDIRECTS: usize = 5;
-const AGENT: &str = concat!("dispatchd/", env!("CARGO_PKG_VERSION"));
+pub(super) const AGENT: &str = concat!("dispatchd/", env!("CARGO_PKG_VERSION"));
 const JSON: &str = "application/vnd.github+json";
 const VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("x-github-api-version"), HeaderValue::from_static("2022-11-28"));
 
-/// One request. `what` completes the sentences "… was refused", "… failed".
-pub(super) struct Call<'a> {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) what: &'a str,
-    /// The repository that must answer; `None` takes whichever GitHub redirects to.
-    pub(super) home: Option<&'a RepoKey>,
-    /// The repository that it is about: says whose token goes out.
-    pub(super) repo: Option<&'a RepoName>,
-    pub(super) etag: Option<&'a str>,
-    pub(super) body: Option<serde_json::Value>,
-    /// What it is counted by.
-    pub(super) resource: Resource,
-    /// What it does, for the pace of writes.
-    pub(super) act: Act,
-}
-
-impl<'a> Call<'a> {
-    pub(super) fn get(url: Url, what: &'a str) -> Self {
-        let (resource, act) = (Resource::Core, Act::Read);
-        Self { method: Method::GET, url, what, home: None, repo: None, etag: None, body: None, resource, act }
-    }
-
-    pub(super) fn write(method: Method, url: Url, what: &'a str) -> Self {
-        const CONTENT: [&str; 4] = ["issues", "comments", "pulls", "reviews"];
-        let last = url.path_segments().and_then(|mut s| s.next_back());
-        let creates = method == Method::POST && last.is_some_and(|l| CONTENT.contains(&l));
-        let act = if creates { Act::Create } else { Act::Write };
-        Self {
-            method,
-            url,
-            what,
-            home: None,
-            repo: None,
-            etag: None,
-            body: None,
-            resource: Resource::Core,
-            act,
-        }
-    }
-
-    /// A GraphQL query: posted, but it changes nothing.
-    pub(super) fn query(url: Url, what: &'a str, body: serde_json::Value) -> Self {
-        let (resource, act) = (Resource::Graphql, Act::Read);
-        Self {
-            method: Method::POST,
-            url,
-            what,
-            home: None,
-            repo: None,
-            etag: None,
-            body: Some(body),
-            resource,
-            act,
-        }
-    }
-
-    /// Refuses to be redirected out of this repository: an issue that was transferred is another one there.
-    pub(super) fn of(self, repo: &'a Repo) -> Self {
-        let home = Some(&repo.key).filter(|k| !k.as_str().is_empty());
-        Self { home, repo: Some(&repo.name), ..self }
-    }
-
-    fn stays_home(&self, to: &Url) -> bool {
-        let id = repository_in(to.as_str());
-        self.home.is_none_or(|home| id.is_none_or(|id| home.as_str() == format!("gh{id}")))
-    }
-}
-
 /// See the module. Clones share the connections, the credential and the gates.
 #[derive(Clone)]
 pub(super) struct Client {
-    http: reqwest::Client,
-    api: Url,
+    pub(super) http: reqwest::Client,
+    pub(super) api: Url,
     pub(super) access: Arc<Access>,
-    timeout: Duration,
+    pub(super) timeout: Duration,
     pub(super) edges: Edges,
-    gates: Arc<Gates>,
-    pages: Arc<Pages>,
+    pub(super) gates: Arc<Gates>,
+    pub(super) pages: Arc<Pages>,
     /// Whose installation questions about no repository go to.
     speaks_for: Option<RepoName>,
     priority: Priority,
-}
-
-/// Small pages that are read again and again, with their validators, by address. One client has one token and one
-/// `Accept`, so these need not be named.
-#[derive(Default)]
-struct Pages(Mutex<HashMap<Url, (String, Answer)>>);
-
-impl Pages {
-    /// Pages kept, and the largest.
-    const MOST: usize = 2_000;
-    const LARGEST: usize = 64 << 10;
-
-    fn get(&self, url: &Url) -> Option<(String, Answer)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(url).cloned()
-    }
-
-    fn put(&self, url: Url, answer: &Answer) {
-        let Some(etag) = answer.etag().filter(|_| answer.body.len() <= Self::LARGEST) else { return };
-        let mut pages = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if pages.len() >= Self::MOST {
-            pages.clear();
-        }
-        pages.insert(url, (etag.to_owned(), answer.clone()));
-    }
 }
 
 impl std::fmt::Debug for Client {
@@ -299,44 +204,6 @@ impl Client {
         self.call(Call::get(url, what).of(repo)).await?.json(what)
     }
 
-    /// Reads JSON that is asked for often: with the validator of the last time, so that an unchanged page costs nothing.
-    /// Only what was understood is remembered: a page that is not must come again.
-    pub(super) async fn remembered<T: DeserializeOwned>(
-        &self,
-        repo: &Repo,
-        url: Url,
-        what: &str,
-    ) -> Result<T, ForgeError> {
-        self.recall(Call::get(url, what).of(repo)).await.map(|(got, _)| got)
-    }
-
-    /// The same of one page of a list about `repo`; also where the next one is.
-    pub(super) async fn remembered_page<T: DeserializeOwned>(
-        &self,
-        repo: &Repo,
-        url: Url,
-        what: &str,
-    ) -> Result<(T, Option<Url>), ForgeError> {
-        let (got, answer) = self.recall(Call::get(url, what).of(repo)).await?;
-        let next = link(&answer.headers, "next").map(|next| self.given(&next, what)).transpose()?;
-        Ok((got, next))
-    }
-
-    async fn recall<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<(T, Answer), ForgeError> {
-        let (url, what) = (call.url.clone(), call.what);
-        let known = self.pages.get(&url);
-        let etag = known.as_ref().map(|(etag, _)| etag.as_str());
-        let answer = self.call(Call { etag, ..call }).await?;
-        match known {
-            Some((_, known)) if answer.status == StatusCode::NOT_MODIFIED => Ok((known.json(what)?, known)),
-            _ => {
-                let got = answer.json(what)?;
-                self.pages.put(url, &answer);
-                Ok((got, answer))
-            }
-        }
-    }
-
     /// Sends a request and follows redirects. An answer is 2xx, or 304 if `etag` was given.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answer, ForgeError> {
         let (answer, bearer) = self.ask(&call).await?;
@@ -382,59 +249,6 @@ impl Client {
             }
         }
         Err(ForgeError::Unreachable(format!("{} failed: GitHub redirects in a circle", call.what)))
-    }
-
-    /// Reads a file to which GitHub redirects, wherever that is, in pieces; false if it is longer than is read. Only the
-    /// first request carries the token: the address that it gives is signed by itself.
-    pub(super) async fn download(
-        &self,
-        call: Call<'_>,
-        mut take: impl FnMut(&[u8]) + Send,
-    ) -> Result<bool, ForgeError> {
-        let bearer = self.bearer(call.repo, call.what).await?;
-        let answer = self.send(&call, &call.url, &bearer).await?;
-        if !answer.status.is_redirection() {
-            let answer = self.judge(answer, &call, &bearer)?;
-            take(&answer.body);
-            return Ok(true);
-        }
-        let to = answer.headers.get(LOCATION).and_then(|l| l.to_str().ok()).unwrap_or_default();
-        let url = self.api.join(to).map_err(|e| {
-            ForgeError::Unreachable(format!("{} failed: GitHub pointed to no address: {e}", call.what))
-        })?;
-        if url.scheme() != self.api.scheme() {
-            let why =
-                format!("{} failed: GitHub pointed to {}://, which is not followed", call.what, url.scheme());
-            return Err(ForgeError::Unreachable(why));
-        }
-        // Of a file the whole takes long, not the single request.
-        let request = self.http.get(url.clone()).header(USER_AGENT, AGENT).timeout(self.timeout * 10);
-        let mut response = request.send().await.map_err(|e| self.broken(&e, call.what))?;
-        let status = response.status();
-        // The query is the signature: whoever reads it may read the file.
-        tracing::debug!(host = url.host_str(), status = status.as_u16(), "a file of GitHub's");
-        match status {
-            StatusCode::OK => {}
-            StatusCode::NOT_FOUND | StatusCode::GONE => {
-                return Err(ForgeError::NotFound(format!(
-                    "{} failed: the file is not there any more",
-                    call.what
-                )));
-            }
-            other => {
-                let why = format!("{} failed: the host of the file answered {other}", call.what);
-                return Err(ForgeError::Unreachable(why));
-            }
-        }
-        let mut read = 0;
-        while let Some(chunk) = response.chunk().await.map_err(|e| self.broken(&e, call.what))? {
-            take(&chunk);
-            read += chunk.len();
-            if read > MOST_FILE {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 
     /// One request with this bearer, nothing followed or judged.
@@ -501,79 +315,6 @@ impl Client {
         );
         Ok(Answer { status, headers, body: body.freeze(), moved: false })
     }
-
-    fn broken(&self, error: &reqwest::Error, what: &str) -> ForgeError {
-        let why = if error.is_timeout() {
-            format!("GitHub did not answer within {} s", self.timeout.as_secs_f32())
-        } else if error.is_connect() {
-            format!("{} cannot be reached: {}", self.api.host_str().unwrap_or("GitHub"), cause(error))
-        } else {
-            format!("the answer broke off: {}", cause(error))
-        };
-        ForgeError::Unreachable(format!("{what} failed: {why}; it will be tried again"))
-    }
-
-    pub(super) fn judge(
-        &self,
-        answer: Answer,
-        call: &Call<'_>,
-        bearer: &Bearer,
-    ) -> Result<Answer, ForgeError> {
-        let status = answer.status;
-        let gate = self.gates.of(&bearer.who);
-        if status.is_success() || status == StatusCode::NOT_MODIFIED {
-            gate.went_well();
-            self.access.went_well(&bearer.who);
-            return Ok(answer);
-        }
-        let complaint = answer.complaint();
-        let said = complaint.as_ref().map(Complaint::sentence).unwrap_or_default();
-        let now = self.edges.clock.now();
-        let until = match limit::met(status, &answer.headers, &said, now) {
-            Some(Limit::Primary(reset)) => gate.exhausted(call.resource, reset.unwrap_or(now + SILENCE)),
-            Some(Limit::Secondary(until)) => gate.silence(until),
-            None if status == StatusCode::UNAUTHORIZED && complaint.is_some() => {
-                let refused = self.access.refuse(bearer, &said, now);
-                return Err(ForgeError::Unauthorized(format!("{} failed: {refused}", call.what)));
-            }
-            None => {
-                let repo = call.repo.map(ToString::to_string);
-                let lacks = (status == StatusCode::FORBIDDEN && complaint.is_some()).then(|| {
-                    let (headers, web) = (&answer.headers, self.web());
-                    permission::refusal(
-                        headers,
-                        &said,
-                        &call.method,
-                        &call.url,
-                        repo.as_deref(),
-                        bearer,
-                        &web,
-                    )
-                });
-                return Err(match lacks.flatten() {
-                    Some(lacks) => {
-                        let text = format!("{} was refused: {lacks} (GitHub said: {said})", call.what);
-                        ForgeError::Refused(text)
-                    }
-                    None => answer.error(complaint.is_some(), &said, call.what),
-                });
-            }
-        };
-        Err(limited(until, call.what, &said))
-    }
-}
-
-fn limited(until: dispatch_shared::Timestamp, what: &str, said: &str) -> ForgeError {
-    ForgeError::RateLimited { until, what: format!("{what} met GitHub's limit: {said}") }
-}
-
-/// The innermost cause, without the address: what a person can act on.
-fn cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
 }
 
 #[cfg(test)]

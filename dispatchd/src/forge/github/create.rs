@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use super::client::Call;
+use super::call::Call;
 use super::link::link;
 use super::{GithubForge, wire};
 use crate::core::record::Repo;

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::assemble::{Checks, Ran, cut};
-use super::client::Call;
+use super::call::Call;
 use super::link::link;
 use super::{GithubForge, wire};
 use crate::core::fix::health::{Health, Remark};

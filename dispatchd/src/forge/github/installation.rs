@@ -12,7 +12,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::access::{App, Bearer};
-use super::client::{Call, Client};
+use super::call::Call;
+use super::client::Client;
 use super::jwt;
 use crate::edges::{ForgeError, Source, Token};
 use crate::secret::Secret;

@@ -5,7 +5,7 @@ use dispatch_shared::id::RepoKey;
 use reqwest::Method;
 use serde_json::json;
 
-use super::client::Call;
+use super::call::Call;
 use super::link::{escape, link};
 use super::{GithubForge, wire};
 use crate::core::record::Repo;

@@ -5,7 +5,7 @@ use dispatch_shared::Timestamp;
 use serde::Deserialize;
 
 use super::GithubForge;
-use super::client::Call;
+use super::call::Call;
 use crate::core::fix::excerpt::{Excerpt, Step};
 use crate::core::fix::signal;
 use crate::core::record::Repo;

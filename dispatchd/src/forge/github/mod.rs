@@ -1,6 +1,7 @@
 //! github.com and GitHub Enterprise.
 //!
-//! - `client`: one request: headers, redirects, bounds; `answer`: what came back, and what it means as an error.
+//! - `call`: a request before it is sent; `client`: sending it: headers, redirects, bounds; `pages`: what is asked for again and
+//!   again; `download`: files; `answer`: what came back; `judge`: what it means if it is not a yes.
 //! - `access`: what requests go out with, read anew when it is not accepted; `installation`, `jwt`: a GitHub App's tokens;
 //!   `permission`, `permissions`: what a token lacks, in words.
 //! - `gate`: the one way out, where requests wait for their turn; `gates`: one for each identity; `limit`: what GitHub says of its rate limits.
@@ -17,9 +18,11 @@ mod access;
 mod actions;
 mod answer;
 mod assemble;
+mod call;
 mod changes;
 mod client;
 mod create;
+mod download;
 mod gate;
 mod gates;
 mod graph;
@@ -28,10 +31,12 @@ mod health_rest;
 mod installation;
 mod issues;
 mod jobs;
+mod judge;
 mod jwt;
 mod labels;
 mod limit;
 mod link;
+mod pages;
 mod permission;
 mod permissions;
 mod pulls;

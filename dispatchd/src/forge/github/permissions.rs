@@ -8,7 +8,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 
 use super::GithubForge;
-use super::client::Call;
+use super::call::Call;
 use super::permission::{self, Kind, Need};
 use crate::core::record::Repo;
 use crate::edges::ForgeError;

@@ -13,7 +13,7 @@ use crate::core::automation::{Facts, OTHERS_KEPT, Part, WORKFLOWS_KEPT, rates};
 use crate::core::record::Repo;
 use crate::edges::{AutomationRead, ForgeError};
 use crate::forge::github::GithubForge;
-use crate::forge::github::client::Call;
+use crate::forge::github::call::Call;
 use crate::forge::github::link::escape;
 
 /// The page of runs once the newest are known; the first one is full.

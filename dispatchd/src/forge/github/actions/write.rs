@@ -8,7 +8,7 @@ use crate::core::automation::rates::{self, Verdict};
 use crate::core::record::Repo;
 use crate::edges::{ForgeError, Rerun};
 use crate::forge::github::GithubForge;
-use crate::forge::github::client::Call;
+use crate::forge::github::call::Call;
 use crate::forge::github::link::escape;
 
 impl GithubForge {

@@ -9,7 +9,7 @@ use dispatch_shared::followup::PullState;
 use dispatch_shared::id::RepoKey;
 use dispatch_shared::issue::IssueState;
 use dispatch_tests::github::fault::Fault;
-use dispatch_tests::github::{FakeGithub, TOKEN};
+use dispatch_tests::github::{FakeGithub, TOKEN, tracked};
 use dispatchd::core::record::Repo;
 use dispatchd::core::seen::{SeenIssue, SeenPull, SyncCursor};
 use dispatchd::core::throttle::Priority;
@@ -42,15 +42,6 @@ struct Scene {
     repo: Repo,
 }
 
-fn repo(key: &str, name: &str) -> Repo {
-    Repo {
-        key: RepoKey::new(key),
-        default_branch: "main".into(),
-        tracked: true,
-        ..Repo::unknown(name.parse().expect("the test names a repository"))
-    }
-}
-
 fn forge(github: &FakeGithub, token: &str, edges: Edges) -> GithubForge {
     GithubForge::with_timeout(github.url(), Some(Secret::new(token)), edges, Duration::from_secs(2))
         .expect("a client can be made")
@@ -62,7 +53,7 @@ async fn scene() -> Scene {
     let clock = Arc::new(Shifted::default());
     let edges = Edges { clock: clock.clone(), hook: Arc::new(NoHook) };
     let forge = forge(&github, TOKEN, edges);
-    Scene { github, forge, clock, repo: repo(&format!("gh{id}"), NAME) }
+    Scene { github, forge, clock, repo: tracked(id, NAME) }
 }
 
 /// One whole read, as the sync does it.
@@ -378,7 +369,7 @@ async fn a_renamed_repository_is_followed_and_another_one_is_not() {
     let error = s.forge.repository(&s.repo).await.unwrap_err();
     assert_eq!(kind(&error), "not-found");
     assert!(error.to_string().contains(&format!("gh{other}")), "{error}");
-    let untracked = repo("", NAME);
+    let untracked = Repo { key: RepoKey::new(""), ..tracked(0, NAME) };
     assert_eq!(s.forge.repository(&untracked).await.unwrap().key, RepoKey::new(format!("gh{other}")));
 }
 
@@ -527,7 +518,7 @@ async fn an_enterprise_server_is_served_below_its_own_path() {
     github.add_issues(NAME, 120);
     let edges = Edges::default();
     let forge = forge(&github, TOKEN, edges);
-    let mut s = Scene { github, forge, clock: Arc::default(), repo: repo(&format!("gh{id}"), NAME) };
+    let mut s = Scene { github, forge, clock: Arc::default(), repo: tracked(id, NAME) };
     assert_eq!(s.read().await.unwrap().numbers(), (1..=120).collect::<Vec<_>>());
     s.github.label(NAME, 3, &["bug"], &[]);
     assert_eq!(

@@ -6,8 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
-use dispatch_shared::id::RepoKey;
-use dispatch_tests::github::{Exchange, FakeGithub, NewRun, TOKEN};
+use dispatch_tests::github::{Exchange, FakeGithub, NewRun, TOKEN, tracked};
 use dispatch_tests::{hooks, schemas};
 use dispatchd::core::automation::cadence::Urgency;
 use dispatchd::core::automation::{Facts, Part};
@@ -33,19 +32,9 @@ impl Story {
         let github = FakeGithub::start().await;
         github.record();
         let id = github.add_repo("acme", "api");
-        let repo = Repo {
-            key: RepoKey::new(format!("gh{id}")),
-            default_branch: "main".into(),
-            tracked: true,
-            ..Repo::unknown(NAME.parse().expect("a name"))
-        };
-        let forge = GithubForge::with_timeout(
-            github.url(),
-            Some(Secret::new(TOKEN)),
-            Edges::default(),
-            Duration::from_secs(10),
-        );
-        Self { github, forge: forge.expect("a client can be made"), repo }
+        let repo = tracked(id, NAME);
+        let forge = github.forge(Edges::default(), Duration::from_secs(10));
+        Self { github, forge, repo }
     }
 
     /// Reads what changed, page by page.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::RepoKey;
 use dispatch_tests::github::fault::Fault;
-use dispatch_tests::github::{FakeGithub, GraphFault, TOKEN};
+use dispatch_tests::github::{FakeGithub, GraphFault, TOKEN, tracked};
 use dispatchd::core::fix::health::Health;
 use dispatchd::core::record::Repo;
 use dispatchd::edges::{Clock as _, Edges, Forge, ForgeError, HealthAsk, HealthLook, SystemClock};
@@ -25,19 +25,9 @@ struct Scene {
 async fn scene() -> Scene {
     let github = FakeGithub::start().await;
     let id = github.add_repo("acme", "api");
-    let repo = Arc::new(Repo {
-        key: RepoKey::new(format!("gh{id}")),
-        default_branch: "main".into(),
-        tracked: true,
-        ..Repo::unknown(NAME.parse().expect("a name"))
-    });
-    let forge = GithubForge::with_timeout(
-        github.url(),
-        Some(Secret::new(TOKEN)),
-        Edges::default(),
-        Duration::from_secs(5),
-    );
-    let forge = forge.expect("a client can be made").masking(vec![Secret::new("webhook-hunter2")]);
+    let repo = Arc::new(tracked(id, NAME));
+    let forge = github.forge(Edges::default(), Duration::from_secs(5));
+    let forge = forge.masking(vec![Secret::new("webhook-hunter2")]);
     Scene { github, forge, repo }
 }
 

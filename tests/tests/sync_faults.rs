@@ -14,7 +14,7 @@ use dispatch_shared::issue::IssueState;
 use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::repos::SyncResult;
 use dispatch_tests::github::fault::Fault;
-use dispatch_tests::github::{FakeGithub, IssueView, TOKEN};
+use dispatch_tests::github::{FakeGithub, IssueView};
 use dispatchd::core::command::{Command, Reply, Track};
 use dispatchd::core::record::{CardKey, Event, ForgeKind, Source};
 use dispatchd::core::seen::SeenRepo;
@@ -22,11 +22,9 @@ use dispatchd::core::standing::Standing;
 use dispatchd::core::world::World;
 use dispatchd::edges::{Clock, Edges, NoHook, SystemClock};
 use dispatchd::forge::Forges;
-use dispatchd::forge::github::GithubForge;
 use dispatchd::forge::local::LocalForge;
 use dispatchd::forge::sync::{SyncSettings, Syncer};
 use dispatchd::ledger::{AuditFilter, Fault as LedgerFault, Ledger, ReadFault};
-use dispatchd::secret::Secret;
 use dispatchd::store::Store;
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -125,9 +123,7 @@ const RARELY: Duration = Duration::from_secs(1_000_000_000);
 
 fn syncer(ledger: &Arc<Watched>, clock: &Arc<Shifted>, sweep: Duration) -> Syncer {
     let edges = Edges { clock: clock.clone(), hook: Arc::new(NoHook) };
-    let token = Some(Secret::new(TOKEN));
-    let forge = GithubForge::with_timeout(ledger.github.url(), token, edges.clone(), TIMEOUT);
-    let forge = Arc::new(forge.expect("a client can be made"));
+    let forge = Arc::new(ledger.github.forge(edges.clone(), TIMEOUT));
     let forges = Forges { github: Some(forge), local: Arc::new(LocalForge::new(edges.clone())) };
     let settings = SyncSettings { sweep, ..SyncSettings::default() };
     Syncer::new(ledger.clone(), Arc::new(forges), edges, settings)

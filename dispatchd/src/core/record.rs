@@ -23,7 +23,7 @@ use super::link;
 pub use super::pool::Pool;
 pub use super::seen::{SeenPull, SyncCursor};
 pub use super::standing::{Access, Standing};
-pub use claim::{Claim, ClaimState, HandOut};
+pub use claim::{Claim, ClaimState, HandOut, Taking};
 pub use intent::{Intent, IntentState, Wish};
 pub use run::{Hand, Kill, Run, Target};
 

@@ -3,7 +3,7 @@
 //!
 //! - `state`: what it knows; `person`: what people do to it behind Dispatch's back; `look`: what a test may look at.
 //! - `serve`: accepts, authenticates, counts, logs, fails on demand; `routes`, `issues`, `pulls`, `actions`: the answers.
-//! - `health`: checks, reviews, threads, jobs and their logs, over REST and over `graphql`; `review`: what people and checks do
+//! - `health`: checks, reviews, threads, jobs and their logs, over REST and (`health_graph`) over `graphql`; `review`: what people and checks do
 //!   there.
 //! - `dependencies`: which issues block which.
 //! - `app`: GitHub Apps, and what tokens may.
@@ -14,7 +14,13 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use dispatch_shared::id::RepoKey;
+use dispatchd::core::record::Repo;
+use dispatchd::edges::Edges;
+use dispatchd::forge::github::GithubForge;
+use dispatchd::secret::Secret;
 use reqwest::Url;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +33,7 @@ pub mod fault;
 mod git;
 mod graphql;
 mod health;
+mod health_graph;
 mod issues;
 mod look;
 mod page;
@@ -46,6 +53,20 @@ use self::state::State;
 
 /// The token that the fake accepts from the start.
 pub const TOKEN: &str = "ghp_fakeFAKEfake0123456789";
+
+/// The daemon's side of the repository `name`, which the fake calls `id`, as it stands once it is tracked.
+///
+/// # Panics
+/// If `name` is not `owner/name`.
+#[must_use]
+pub fn tracked(id: impl std::fmt::Display, name: &str) -> Repo {
+    Repo {
+        key: RepoKey::new(format!("gh{id}")),
+        default_branch: "main".into(),
+        tracked: true,
+        ..Repo::unknown(name.parse().expect("the test names a repository"))
+    }
+}
 
 struct Shared {
     /// Scheme, host and port.
@@ -97,6 +118,16 @@ impl FakeGithub {
     /// The same as an Enterprise server: its API is below `/api/v3`, GraphQL at `/api/graphql`, nothing else answers.
     pub async fn start_enterprise() -> Self {
         Self::mounted("/api/v3").await
+    }
+
+    /// Dispatch's client of this fake, with the token that it accepts.
+    ///
+    /// # Panics
+    /// If no client can be made on this machine.
+    #[must_use]
+    pub fn forge(&self, edges: Edges, timeout: Duration) -> GithubForge {
+        let token = Some(Secret::new(TOKEN));
+        GithubForge::with_timeout(self.url(), token, edges, timeout).expect("a client can be made")
     }
 
     async fn mounted(mount: &'static str) -> Self {

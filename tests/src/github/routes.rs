@@ -3,7 +3,7 @@
 use dispatch_shared::Timestamp;
 use serde_json::json;
 
-use super::health;
+use super::health_graph;
 use super::page::{Asked, Said, complaint, not_found, said};
 use super::state::{LIMIT, Repo};
 use super::{Shared, actions, shape};
@@ -15,7 +15,7 @@ pub(super) fn answer(shared: &Shared, asked: &Asked) -> Said {
     match (method, segments.as_slice()) {
         ("GET", ["rate_limit"]) => limits(shared),
         ("GET", ["user"]) => said(200, shape::bot()),
-        ("POST", ["graphql"]) => health::graphql(shared, asked),
+        ("POST", ["graphql"]) => health_graph::graphql(shared, asked),
         (_, ["repos", owner, name, rest @ ..]) => {
             let full = format!("{owner}/{name}");
             if let Some(id) = moved(shared, &full) {

@@ -14,9 +14,8 @@ use crate::core::command::{Refusal, Reply};
 use crate::core::dispatch::{self, Dispatch};
 use crate::core::draft::Draft;
 use crate::core::fix::{Fix, FixKey};
-use crate::core::record::{Card, CardKey, Claim, ClaimState, Repo, Run, Target};
+use crate::core::record::{Card, CardKey, Claim, Repo, Run, Taking, Target};
 use crate::core::seen::SeenPull;
-use crate::core::work::Notes;
 
 pub(super) fn dispatch(d: &mut Draft, ask: &Dispatch) -> Result<Reply, Refusal> {
     let Some(repo) = d.world.repos.get(&ask.repo).filter(|r| r.tracked).cloned() else {
@@ -211,26 +210,19 @@ fn held_pull(
     attempt: Attempt,
     seen: &SeenPull,
 ) -> Claim {
-    let lease = d.world.policy.runner_lease;
-    Claim {
+    let taking = Taking {
         id,
-        issue_seen: d.world.cards.get(&card).map_or(d.now, |c| c.updated_at),
-        card,
         agent: runner(d),
         kind: TaskType::FollowupPr,
         attempt,
-        claimed_at: d.now,
-        expires_at: d.now + lease,
-        lease,
-        state: ClaimState::Held,
-        ended_at: None,
-        checkpoint: None,
-        run: None,
-        idempotency_key: None,
-        fix: None,
+        lease: d.world.policy.runner_lease,
+        card: card.clone(),
+    };
+    Claim {
+        issue_seen: d.world.cards.get(&card).map_or(d.now, |c| c.updated_at),
         ranking: Some(format!("started by hand by {}", ask.hand.by)),
-        notes: Notes::default(),
         head_seen: Some(seen.head_sha.clone()),
+        ..Claim::taken(taking, d.now)
     }
 }
 

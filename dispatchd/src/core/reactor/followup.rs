@@ -13,7 +13,7 @@ use crate::core::command::{Evidence, Refusal, Reply, Report};
 use crate::core::draft::Draft;
 use crate::core::fix::ask::By;
 use crate::core::fix::{Fix, FixKey, pick, reported, rules};
-use crate::core::record::{Claim, ClaimState, HandOut};
+use crate::core::record::{Claim, HandOut, Taking};
 use crate::core::transition::ClaimEvent;
 
 /// Hands an item out by name: an agent that reads the queue itself says so before it works.
@@ -73,25 +73,14 @@ pub(super) fn hand_out(
     let lease = d.world.policy.lease_of(agent.as_str(), false);
     rules::hand_out(&mut fix, agent, id);
     rules::note(&mut fix, d.now, agent.as_str(), "hand_out", Some(id.to_string()));
+    let (agent_name, kind) = (agent.clone(), TaskType::FollowupPr);
+    let taking = Taking { id, card: subject, agent: agent_name, kind, attempt, lease };
     let claim = Claim {
-        id,
-        card: subject,
-        agent: agent.clone(),
-        kind: TaskType::FollowupPr,
-        attempt,
-        claimed_at: d.now,
-        expires_at: d.now + lease,
-        lease,
-        state: ClaimState::Held,
-        ended_at: None,
-        checkpoint: None,
-        run: None,
         idempotency_key,
         issue_seen,
-        ranking: None,
         fix: Some(HandOut { pr: key.pr, generation: fix.generation }),
         head_seen: pick::pull(&d.world, key).map(|p| p.seen.head_sha.clone()).or_else(|| fix.head.clone()),
-        notes: crate::core::work::Notes::default(),
+        ..Claim::taken(taking, d.now)
     };
     let notes = format!("{id}, attempt {}", attempt.ordinal());
     d.audit(items::row(d, agent.as_str(), "claim_pr_fix", &fix, Some(&notes)));

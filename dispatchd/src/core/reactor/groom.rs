@@ -10,7 +10,7 @@ use super::settle::{self, AgentLabel, Relabel};
 use crate::core::command::{Refusal, Reply, Take};
 use crate::core::draft::Draft;
 use crate::core::grooming::{self, Groom, LaneNote, SetLane};
-use crate::core::record::{Card, CardKey, Claim, ClaimState, Wish};
+use crate::core::record::{Card, CardKey, Claim, Taking, Wish};
 use crate::core::transition::CardEvent;
 use crate::core::{lane, limits, retry};
 use dispatch_shared::protocol::activity::AuditRow;
@@ -74,25 +74,11 @@ pub(super) fn take(d: &mut Draft, take: &Take, lane: Option<&str>) -> Result<Rep
     let id = d.next_claim();
     card.attempt = card.attempt.next(d.world.meta.epoch);
     let lease = d.world.policy.lease_of(take.agent.as_str(), false);
+    let (agent, kind, attempt) = (take.agent.clone(), TaskType::Groom, card.attempt);
     let claim = Claim {
-        id,
-        card: key.clone(),
-        agent: take.agent.clone(),
-        kind: TaskType::Groom,
-        attempt: card.attempt,
-        claimed_at: d.now,
-        expires_at: d.now + lease,
-        lease,
-        state: ClaimState::Held,
-        ended_at: None,
-        checkpoint: None,
-        ranking: None,
-        fix: None,
-        run: None,
         idempotency_key: take.idempotency_key.clone(),
         issue_seen: card.updated_at,
-        head_seen: None,
-        notes: crate::core::work::Notes::default(),
+        ..Claim::taken(Taking { id, card: key.clone(), agent, kind, attempt, lease }, d.now)
     };
     d.card(card);
     d.claim(claim);

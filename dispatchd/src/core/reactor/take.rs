@@ -17,7 +17,7 @@ use crate::core::draft::Draft;
 use crate::core::fix::pick;
 use crate::core::limits;
 use crate::core::rank::{self, Ask};
-use crate::core::record::{Card, CardKey, Claim, ClaimState, Run, Target};
+use crate::core::record::{Card, CardKey, Claim, ClaimState, Run, Taking, Target};
 use crate::core::transition::{CardEvent, ClaimEvent};
 use crate::core::work::Notes;
 
@@ -128,26 +128,22 @@ pub(super) fn make(
         card.last_run = Some(run);
     }
     let lease = d.world.policy.lease_of(maker.agent.as_str(), maker.runner);
-    let claim = Claim {
+    let taking = Taking {
         id,
         card: card.key.clone(),
         agent: maker.agent.clone(),
         kind: TaskType::Implement,
         attempt: card.attempt,
-        claimed_at: d.now,
-        expires_at: d.now + lease,
         lease,
-        state: ClaimState::Held,
-        ended_at: None,
-        checkpoint: None,
+    };
+    let claim = Claim {
         run,
         idempotency_key: maker.key.clone(),
         issue_seen: card.updated_at,
-        fix: None,
-        notes: Notes::default(),
         // The card is about to get the label of whoever takes it, and to begin another column.
         ranking: Some(rank::reason(&card, d.now, maker.agent)),
         head_seen: d.world.linked_pull(&card).map(|p| p.seen.head_sha.clone()),
+        ..Claim::taken(taking, d.now)
     };
     if let Some(run) = run {
         let record = new_run(d, &card, &claim, run);

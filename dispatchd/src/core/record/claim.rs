@@ -78,7 +78,50 @@ pub struct Claim {
     pub notes: crate::core::work::Notes,
 }
 
+/// Who takes what, for how long: what every claim begins with.
+#[derive(Clone, Debug)]
+pub struct Taking {
+    /// Its id.
+    pub id: ClaimId,
+    /// The card.
+    pub card: CardKey,
+    /// Who takes it.
+    pub agent: AgentName,
+    /// What kind of work.
+    pub kind: TaskType,
+    /// The fence.
+    pub attempt: Attempt,
+    /// How long it is held unless renewed.
+    pub lease: Duration,
+}
+
 impl Claim {
+    /// A claim that is held from `now` on, without anything told yet.
+    #[must_use]
+    pub fn taken(taking: Taking, now: Timestamp) -> Self {
+        let Taking { id, card, agent, kind, attempt, lease } = taking;
+        Self {
+            id,
+            card,
+            agent,
+            kind,
+            attempt,
+            lease,
+            claimed_at: now,
+            expires_at: now + lease,
+            state: ClaimState::Held,
+            ended_at: None,
+            checkpoint: None,
+            run: None,
+            idempotency_key: None,
+            issue_seen: now,
+            fix: None,
+            head_seen: None,
+            ranking: None,
+            notes: crate::core::work::Notes::default(),
+        }
+    }
+
     /// Whether it is live.
     #[must_use]
     pub fn is_held(&self) -> bool {

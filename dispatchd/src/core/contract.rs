@@ -1,8 +1,10 @@
 //! What a worker is told: the task with its limits, its branch, its acceptance criteria, and where to report.
 
 mod groom;
+mod related;
 
 pub use groom::groom;
+pub use related::related;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::AgentName;
@@ -109,6 +111,8 @@ pub(super) fn bare(kind: TaskType, agent: &AgentName) -> Task {
         reasons: Vec::new(),
         feedback_items: Vec::new(),
         head_sha: None,
+        related: Vec::new(),
+        answer: None,
     }
 }
 
@@ -169,6 +173,8 @@ fn about(
         lane: Some(world.lane_of(card).to_owned()),
         issue: world.repos.get(&card.key.repo).map(|r| issue(r, card, body)),
         stop_after: "Stop after reporting one outcome for this issue. Do not look for more work.".to_owned(),
+        related: related(world, &card.key, body, None),
+        answer: card.answer.clone(),
         task_id: claim.map(|c| c.id.to_string()),
         report_to: Some(report_to(agent)),
         claim: claim.map(view::claim),

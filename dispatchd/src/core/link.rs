@@ -27,6 +27,20 @@ pub fn closing(text: &str, own: &str) -> Vec<u64> {
     found
 }
 
+/// The issues and pull requests of the repository `own` that `text` names in any way, in order of appearance.
+#[must_use]
+pub fn mentioned(text: &str, own: &str) -> Vec<u64> {
+    let mut found = Vec::new();
+    for word in prose(text).split(|c: char| c.is_whitespace() || matches!(c, '(' | ')' | '[' | ']' | ',')) {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric() && c != '#');
+        let named = reference(bare).filter(|n| n.repo.is_none_or(|repo| repo.eq_ignore_ascii_case(own)));
+        if let Some(named) = named.filter(|n| !found.contains(&n.number)) {
+            found.push(named.number);
+        }
+    }
+    found
+}
+
 /// The issue that a branch names: `fix/issue-12-slow`, `issue-12`, `kai/issue/12`. A bare number names none: it may be a
 /// year, a version, or anybody's guess.
 #[must_use]
@@ -143,6 +157,12 @@ fn without_spans(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_text_names_is_found_once_and_not_in_code() {
+        let text = "Like #4 (see #5, #4), **#6**. GH-7; https://x.y/a/b/issues/8 but c/d#9, `#10` and\n```\n#11\n```\n# 12";
+        assert_eq!(mentioned(text, "a/b"), [4, 5, 6, 7, 8]);
+    }
 
     #[test]
     fn closing_references_are_found_as_github_finds_them() {

@@ -95,6 +95,31 @@ pub struct ReportTo {
     pub path: String,
 }
 
+/// What something related is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RelatedKind {
+    /// An issue.
+    Issue,
+    /// A pull request.
+    PullRequest,
+}
+
+/// Something else that touches a task, as far as Dispatch knows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Related {
+    /// What it is.
+    pub kind: RelatedKind,
+    /// Its number in the task's repository.
+    pub number: u64,
+    /// One line. Untrusted input.
+    pub title: String,
+    /// Where a person reads it.
+    pub url: String,
+    /// How it touches the task, in words.
+    pub why: String,
+}
+
 /// How many cards are withheld for one reason.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Withheld {
@@ -161,6 +186,12 @@ pub struct Task {
     /// Check-list items and the acceptance section of the issue.
     #[serde(default)]
     pub acceptance_criteria: Vec<String>,
+    /// Open pull requests and issues that touch the task; bounded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub related: Vec<Related>,
+    /// What an operator answered to the question that was asked about the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// Names the task across calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,

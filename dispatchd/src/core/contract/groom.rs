@@ -25,8 +25,11 @@ pub fn groom(world: &World, agent: &AgentName, card: &Card, body: &str, claim: O
         ),
         allowed_actions: vec![
             format!("read {name} and its issues"),
-            format!("POST /api/issues/groom with the decision about #{number}"),
-            format!("POST /api/issues/{}/lane with a configured lane", card.key.id()),
+            format!(
+                "POST /api/issues/groom with the decision about #{number}: promote_to_ready, escalate, mark_not_ready, \
+                 mark_needs_info or mark_blocked"
+            ),
+            format!("POST /api/issues/{}/lane with one of the lanes {}", card.key.id(), lanes.join(", ")),
             format!("add labels priority/p0 to priority/p4 and type/… to #{number}"),
         ],
         base_branch: repo.map(|r| r.default_branch.clone()),

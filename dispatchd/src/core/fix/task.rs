@@ -60,6 +60,8 @@ pub fn followup(
             format!("push {on} without force, which updates pull request #{pr}"),
             "report blocked with a question if a person has to decide".to_owned(),
         ],
+        related: contract::related(world, &pick::subject(world, fix), body, Some(pr)),
+        answer: card.and_then(|c| c.answer.clone()),
         acceptance_criteria: contract::acceptance_criteria(body),
         task_id: claim.map(|c| c.id.to_string()),
         report_to: Some(contract::report_to(agent)),

@@ -8,6 +8,8 @@
 //!   stable error codes.
 //! - **client** (`endpoint`, `client/`, feature `client`): where the daemon is found, and a typed client for it.
 //!
+//! Beside the client, behind the feature `prompt`: [`prompt`], which writes a task down for a program.
+//!
 //! What is deliberately absent: policy. Which issue is next, who may claim it, and what a report does to a card is
 //! decided by the daemon's core alone.
 
@@ -20,6 +22,8 @@ pub mod event;
 pub mod followup;
 pub mod id;
 pub mod issue;
+#[cfg(feature = "prompt")]
+pub mod prompt;
 pub mod protocol;
 pub mod run;
 pub mod task;

@@ -212,7 +212,8 @@ pub(crate) struct Next {
     /// Print a prompt ready to pipe into a harness; nothing if there is no task
     #[arg(long)]
     pub(crate) prompt: bool,
-    /// With --prompt: worker, groomer, reviewer or a file (default: by the task's kind)
+    /// With --prompt: coding, conventions, security, review, reading, followup-pr, groom or a file (default: by the task's
+    /// kind)
     #[arg(long, value_name = "NAME or FILE", requires = "prompt")]
     pub(crate) template: Option<String>,
     /// Keep the task as JSON here, for `guard`

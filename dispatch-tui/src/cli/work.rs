@@ -80,7 +80,8 @@ fn source(template: Option<&str>) -> Result<prompt::Source, Failure> {
         Some(name) => match prompt::Source::named(name) {
             Some(source) => Ok(source),
             None => std::fs::read_to_string(name).map(prompt::Source::Text).map_err(|e| {
-                Failure::Said(format!("`{name}` is not worker, groomer or reviewer, and no file: {e}"))
+                let names = prompt::Source::names();
+                Failure::Said(format!("`{name}` is no template ({names}), and no file: {e}"))
             }),
         },
     }

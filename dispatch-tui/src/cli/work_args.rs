@@ -57,7 +57,8 @@ pub(crate) struct Run {
     /// Work from this tag; nothing is pushed
     #[arg(long, value_name = "NAME")]
     pub(crate) tag: Option<String>,
-    /// The prompt's template: coding, reading, or one of your own (default: the configured one)
+    /// The prompt's template: coding, conventions, security, review, reading, followup-pr, groom, or one of your own (default: the configured
+    /// one)
     #[arg(long)]
     pub(crate) template: Option<String>,
     /// Put a plan into the prompt: bug-fix, new-feature, refactor, port, or one of your own
@@ -82,7 +83,7 @@ pub(crate) struct Prompt {
     /// The task, as `next --save` kept it; `-` reads standard input
     #[arg(long, value_name = "FILE", default_value = "-")]
     pub(crate) task: PathBuf,
-    /// worker, groomer, reviewer or a file (default: by the task's kind)
+    /// coding, conventions, security, review, reading, followup-pr, groom or a file (default: by the task's kind)
     #[arg(long, value_name = "NAME or FILE")]
     pub(crate) template: Option<String>,
 }

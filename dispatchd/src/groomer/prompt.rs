@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use dispatch_shared::prompt::text;
 use dispatch_shared::protocol::events::Lane;
 use minijinja::{Environment, UndefinedBehavior, context};
 
@@ -56,29 +57,28 @@ pub(super) fn make(
     allowed: &[String],
     max: usize,
 ) -> Result<Prompt, String> {
-    let fence = fence(&format!("{} {body}", card.title));
+    let (title, labels) = (text::line(&card.title, 500), text::line(&card.labels.join(", "), 1_000));
+    let body = text::head(body, usize::MAX);
+    let fence = text::mark([title.as_str(), &labels, &body]);
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     let values = context! {
         repo => repo.name.to_string(),
-        fence => fence,
+        fence => fence.as_str(),
         lanes => policy.lanes.iter().map(lane).collect::<Vec<_>>().join("\n"),
         labels => allowed.iter().map(|l| format!("- {l}")).collect::<Vec<_>>().join("\n"),
     };
     let rules = env.render_str(RULES, values).map_err(|e| format!("the prompt cannot be made: {e:#}"))?;
     let head = format!(
-        "Issue #{} of {}\nLabels now: {}\n<issue-{fence}>\nTitle: {}\n\n",
-        card.key.number,
-        repo.name,
-        cut(&card.labels.join(", "), 1_000),
-        cut(&card.title.split_whitespace().collect::<Vec<_>>().join(" "), 500),
+        "Issue #{} of {}\n<issue-{fence}>\nTitle: {title}\nLabels now: {labels}\n\n",
+        card.key.number, repo.name,
     );
     let tail = format!("\n</issue-{fence}>\n");
     let room = max.checked_sub(rules.len() + head.len() + tail.len()).filter(|room| *room >= 256);
     let room = room.ok_or_else(|| {
         format!("{max} bytes are too few for the rules; raise DISPATCH_GROOMER_MAX_CONTEXT_BYTES")
     })?;
-    Ok(Prompt { rules, issue: format!("{head}{}{tail}", cut(body.trim(), room)) })
+    Ok(Prompt { rules, issue: format!("{head}{}{tail}", cut(&body, room)) })
 }
 
 fn lane(lane: &Lane) -> String {
@@ -99,11 +99,6 @@ fn cut(text: &str, max: usize) -> String {
     format!("{}{CUT}", &text[..end])
 }
 
-/// A number that makes the mark one that the text does not hold.
-fn fence(text: &str) -> u64 {
-    (1..).find(|n| !text.contains(&format!("issue-{n}>"))).unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -113,10 +108,5 @@ mod tests {
         assert_eq!(cut("short", 10), "short");
         let long = cut(&"ä".repeat(100), 51);
         assert!(long.len() <= 51 && long.ends_with("(cut)"), "{long}");
-    }
-
-    #[test]
-    fn an_issue_cannot_close_its_fence() {
-        assert_eq!(fence("</issue-1> Rules: <issue-2>"), 3);
     }
 }

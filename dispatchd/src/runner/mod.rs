@@ -2,7 +2,8 @@
 //!
 //! - [`settings`], [`agents`], [`prices`]: what the operator chose; programs and what models cost, as data.
 //! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
-//! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas.
+//! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas; `brief`: what a prompt
+//!   tells of the task.
 //! - `collect`: old workspaces go. `hooks`: the operator's commands around them.
 //! - `workspace`, `mirror`, `git`, `seal`, `state`, `tree`: clones with borrowed objects, and git called so that an agent's leavings
 //!   have no say.
@@ -11,6 +12,7 @@
 //! It knows the queue only through the ledger, by the same commands that an outside harness causes.
 
 pub mod agents;
+mod brief;
 mod collect;
 mod command;
 mod context;

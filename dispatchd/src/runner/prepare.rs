@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use dispatch_shared::run::{EndClass, RuntimeKind};
 
 use super::agents::{Agent, SCRIPT_NAME};
+use super::brief;
 use super::context::{Context, Seat};
 use super::hooks::{self, When};
 use super::log::Writer;
@@ -16,7 +17,7 @@ use super::publish::{Failure, forge_failure, remote_failure};
 use super::settings::Settings;
 use super::tree;
 use super::workspace::{Made, Workspace, Workspaces};
-use crate::core::record::{Card, Repo, Run, Target};
+use crate::core::record::{Card, Repo, Run};
 use crate::edges::{Limits, RunSpec};
 
 fn crashed(why: String) -> Failure {
@@ -65,23 +66,15 @@ pub(super) async fn checkout(
 }
 
 /// What the prompt for `run` says.
-pub(super) fn prompt_of(
+pub(super) async fn prompt_of(
     ctx: &Context,
     repo: &Repo,
     card: Option<&Card>,
     run: &Run,
     ws: &Workspace,
 ) -> Result<String, String> {
-    let body = match card {
-        Some(card) => ctx.ledger.body(&card.key).map_err(|e| e.to_string())?,
-        None => String::new(),
-    };
-    let pull = match run.target {
-        Target::Pull(number) => ctx.ledger.snapshot().pulls.get(&(run.card.repo.clone(), number)).cloned(),
-        _ => None,
-    };
-    let about = prompt::About { repo, card, body: &body, pull: pull.as_ref().map(|p| &p.seen), run, ws };
-    prompt::render(&ctx.templates, &ctx.settings.template, &about)
+    let facts = brief::facts(ctx, repo, card, run, ws).await?;
+    prompt::render(&ctx.templates, &ctx.settings.template, run.hand.as_ref(), &facts)
 }
 
 /// Makes all that the run needs.
@@ -101,7 +94,7 @@ pub(super) async fn prepare(
     }
     fs::create_dir_all(&ws.meta).map_err(|e| crashed(format!("{}: {e}", ws.meta.display())))?;
     let owner = owner(seat);
-    write_prompt(ws, &prompt_of(ctx, repo, card, run, ws).map_err(crashed)?).map_err(crashed)?;
+    write_prompt(ws, &prompt_of(ctx, repo, card, run, ws).await.map_err(crashed)?).map_err(crashed)?;
     home(ws, agent, &ctx.spaces, owner).map_err(crashed)?;
     if seat.engine.kind() == RuntimeKind::Host {
         let as_root = if owner.0 == 0 { ", with the rights of root" } else { "" };

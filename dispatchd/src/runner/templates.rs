@@ -4,16 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-macro_rules! built_in {
-    ($folder:literal: $($name:literal),*) => {
-        &[$(($name, include_str!(concat!("../../../assets/", $folder, "/", $name, ".md")))),*]
-    };
-}
+use dispatch_shared::prompt::{PERSONAS, PLANS, TEMPLATES};
 
-const PROMPTS: &[(&str, &str)] = built_in!("prompts": "coding", "reading");
-const PLANS: &[(&str, &str)] = built_in!("prompts/plans": "bug-fix", "new-feature", "refactor", "port");
-const PERSONAS: &[(&str, &str)] =
-    built_in!("personas": "engineer", "reviewer", "security", "tester", "writer");
 /// The longest file that is read.
 const LONGEST: u64 = 256 << 10;
 
@@ -28,7 +20,7 @@ pub(super) enum Kind {
 impl Kind {
     fn built_in(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Kind::Prompt => PROMPTS,
+            Kind::Prompt => TEMPLATES,
             Kind::Plan => PLANS,
             Kind::Persona => PERSONAS,
         }

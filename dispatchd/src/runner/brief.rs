@@ -1,0 +1,162 @@
+//! What a prompt tells of its task: from the store, the mirror and the logs of earlier runs. The forge is not asked.
+
+mod base;
+
+use std::io::Read as _;
+use std::sync::Arc;
+
+use dispatch_shared::followup::FixStatus;
+use dispatch_shared::prompt::{Earlier, Facts, Issue, Pull};
+use dispatch_shared::protocol::followup::FeedbackItem;
+use dispatch_shared::run::{EndClass, RunState};
+use dispatch_shared::task::{Forbid, TaskType};
+
+use self::base::Base;
+use super::context::Context;
+use super::log::{Line, RunLogs, Stream};
+use super::prompt;
+use super::stream::Kind;
+use super::workspace::Workspace;
+use crate::core::contract;
+use crate::core::fix::{Fix, FixKey};
+use crate::core::record::{Card, Repo, Run, Target};
+use crate::core::world::World;
+
+/// So much is read from the end of an earlier run's log.
+const TAIL: u64 = 64 << 10;
+
+/// All that the prompt for `run` is made of.
+///
+/// # Errors
+/// A sentence, if the store cannot be read.
+pub(super) async fn facts(
+    ctx: &Context,
+    repo: &Repo,
+    card: Option<&Card>,
+    run: &Run,
+    ws: &Workspace,
+) -> Result<Facts, String> {
+    let world = ctx.ledger.snapshot();
+    // A pull request's run may be for an issue too.
+    let linked = world.cards.get(&run.card).filter(|_| matches!(run.target, Target::Pull(_)));
+    let card = card.or(linked.map(Arc::as_ref));
+    let body = match card {
+        Some(card) => ctx.ledger.body(&card.key).map_err(|e| e.to_string())?,
+        None => String::new(),
+    };
+    let own = match run.target {
+        Target::Pull(number) => Some(number),
+        _ => None,
+    };
+    let pull = own.and_then(|n| world.pulls.get(&(run.card.repo.clone(), n)));
+    let fix = own.and_then(|pr| world.fixes.get(&FixKey { repo: run.card.repo.clone(), pr }));
+    let fix = fix.filter(|f| matches!(f.status, FixStatus::Queued | FixStatus::Blocked));
+    let base = Base { git: ctx.spaces.git(), mirror: &ws.mirror, name: &ws.base_ref() };
+    let (files, commits) = (base.files().await, base.commits().await);
+    let asked = before(&world, run).find(|r| r.state == RunState::Ended(EndClass::Blocked));
+    Ok(Facts {
+        repo: repo.name.to_string(),
+        kind: prompt::subject(&run.target),
+        issue: card.map(|c| Issue {
+            number: c.key.number,
+            url: c.url.clone(),
+            title: c.title.clone(),
+            labels: c.labels.clone(),
+            body: body.clone(),
+        }),
+        pull: own.map(|number| Pull {
+            number,
+            url: pull.map(|p| p.seen.url.clone()).unwrap_or_default(),
+            title: pull.map(|p| p.seen.title.clone()).unwrap_or_default(),
+        }),
+        branch: Some(ws.branch.clone()),
+        base: Some(ws.base.clone()),
+        tag: ws.tag.clone(),
+        head: pull.map(|p| p.seen.head_sha.clone()),
+        request: run.hand.as_ref().map(|h| h.task.clone()),
+        answer: run.answer.clone(),
+        question: asked.and_then(|r| r.question.clone()).filter(|_| run.answer.is_some()),
+        criteria: contract::acceptance_criteria(&body),
+        reasons: fix.map(|f| reasons(f)).unwrap_or_default(),
+        feedback: fix.map(|f| feedback(f)).unwrap_or_default(),
+        related: contract::related(&world, &run.card, &body, own),
+        commits,
+        files,
+        earlier: earlier(&ctx.logs, &world, run),
+        rules: rules(&run.target),
+        allowed: Vec::new(),
+        last_line: false,
+    })
+}
+
+fn reasons(fix: &Fix) -> Vec<String> {
+    let kept = fix.kept.iter().map(|n| n.reason.clone());
+    let seen = fix.observed.iter().flat_map(|o| o.reasons.iter().cloned());
+    let mut all: Vec<String> = Vec::new();
+    for reason in std::iter::once(fix.reason.clone()).chain(seen).chain(kept) {
+        if !reason.is_empty() && !all.contains(&reason) {
+            all.push(reason);
+        }
+    }
+    all
+}
+
+fn feedback(fix: &Fix) -> Vec<FeedbackItem> {
+    let mut all = fix.feedback.clone();
+    for item in fix.kept.iter().flat_map(|n| &n.feedback) {
+        if !all.contains(item) {
+            all.push(item.clone());
+        }
+    }
+    all
+}
+
+fn rules(target: &Target) -> Vec<String> {
+    let forbids = match target {
+        Target::Issue => TaskType::Implement.forbids(),
+        Target::Pull(_) => TaskType::FollowupPr.forbids(),
+        Target::Branch(_) | Target::Tag(_) => &[Forbid::MergePullRequest],
+    };
+    forbids.iter().map(|f| f.sentence().to_owned()).collect()
+}
+
+/// Earlier runs in the same workspace, newest first.
+fn before<'a>(world: &'a World, run: &'a Run) -> impl Iterator<Item = &'a Arc<Run>> {
+    let same = |r: &&Arc<Run>| r.id < run.id && r.card.repo == run.card.repo && r.place() == run.place();
+    world.runs.values().rev().filter(same)
+}
+
+/// How the attempt before this one ended, if it did not come to its good end: from the store as long as it knows, else as
+/// it was when this run was made.
+fn earlier(logs: &RunLogs, world: &World, run: &Run) -> Option<Earlier> {
+    match before(world, run).next() {
+        Some(last) => match last.state {
+            // A question is answered, and what was published is there.
+            RunState::Live(_) | RunState::Ended(EndClass::Succeeded | EndClass::Blocked) => None,
+            RunState::Ended(class) => {
+                let output = output(logs, last);
+                Some(Earlier { class: class.to_string(), reason: last.reason.clone(), output })
+            }
+        },
+        None => {
+            let previous = run.previous.as_ref()?;
+            let (class, reason) = match previous.split_once(": ") {
+                Some((class, reason)) => (class, Some(reason.to_owned())),
+                None => (previous.as_str(), None),
+            };
+            Some(Earlier { class: class.to_owned(), reason, output: None })
+        }
+    }
+}
+
+/// The end of what a run's program said and did, as its events tell it. No secret is in them.
+fn output(logs: &RunLogs, run: &Run) -> Option<String> {
+    let from = logs.len(run.id, Stream::Events).saturating_sub(TAIL);
+    let mut bytes = Vec::new();
+    logs.open(run.id, Stream::Events, from).ok()?.take(2 * TAIL).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    // The first line may be half of one, which is none.
+    let events = text.lines().filter_map(|l| serde_json::from_str::<Line>(l).ok()).map(|l| l.event);
+    let said: Vec<String> = events.filter(|e| e.kind != Kind::Note).map(|e| e.text).collect();
+    Some(said.join("\n")).filter(|t| !t.trim().is_empty())
+}

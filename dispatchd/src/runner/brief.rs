@@ -126,26 +126,40 @@ fn before<'a>(world: &'a World, run: &'a Run) -> impl Iterator<Item = &'a Arc<Ru
     world.runs.values().rev().filter(same)
 }
 
-/// How the attempt before this one ended, if it did not come to its good end: from the store as long as it knows, else as
-/// it was when this run was made.
+/// How the attempt before this one ended, if it did not come to its good end: as it was told when this run was made, else
+/// as the store knows it.
 fn earlier(logs: &RunLogs, world: &World, run: &Run) -> Option<Earlier> {
-    match before(world, run).next() {
-        Some(last) => match last.state {
-            // A question is answered, and what was published is there.
-            RunState::Live(_) | RunState::Ended(EndClass::Succeeded | EndClass::Blocked) => None,
-            RunState::Ended(class) => {
-                let output = output(logs, last);
-                Some(Earlier { class: class.to_string(), reason: last.reason.clone(), output })
-            }
-        },
-        None => {
-            let previous = run.previous.as_ref()?;
-            let (class, reason) = match previous.split_once(": ") {
-                Some((class, reason)) => (class, Some(reason.to_owned())),
-                None => (previous.as_str(), None),
-            };
-            Some(Earlier { class: class.to_owned(), reason, output: None })
+    let last = before(world, run).next();
+    if let Some(previous) = &run.previous {
+        let (class, reason) = apart(previous);
+        let same = last.filter(|r| r.state == RunState::Ended(class));
+        return Some(Earlier {
+            class: class.to_string(),
+            reason,
+            output: same.and_then(|last| output(logs, last)),
+        });
+    }
+    match last?.state {
+        // A question is answered, and what was published is there.
+        RunState::Live(_) | RunState::Ended(EndClass::Succeeded | EndClass::Blocked) => None,
+        RunState::Ended(class) => Some(Earlier {
+            class: class.to_string(),
+            reason: last?.reason.clone(),
+            output: output(logs, last?),
+        }),
+    }
+}
+
+/// Takes `class: reason` apart. What names no class is what checks said.
+fn apart(previous: &str) -> (EndClass, Option<String>) {
+    let end = previous.find([':', '\n']).unwrap_or(previous.len());
+    let (word, rest) = previous.split_at(end);
+    match serde_json::from_value(word.into()) {
+        Ok(class) => {
+            let rest = rest.trim_start_matches(':').trim();
+            (class, Some(rest.to_owned()).filter(|r| !r.is_empty()))
         }
+        Err(_) => (EndClass::VerifyFailed, Some(previous.to_owned())),
     }
 }
 
@@ -159,4 +173,21 @@ fn output(logs: &RunLogs, run: &Run) -> Option<String> {
     let events = text.lines().filter_map(|l| serde_json::from_str::<Line>(l).ok()).map(|l| l.event);
     let said: Vec<String> = events.filter(|e| e.kind != Kind::Note).map(|e| e.text).collect();
     Some(said.join("\n")).filter(|t| !t.trim().is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_of_a_failure_is_taken_apart() {
+        for (previous, class, reason) in [
+            ("failed: exit code 3: oh", EndClass::Failed, Some("exit code 3: oh")),
+            ("timed-out", EndClass::TimedOut, None),
+            ("verify-failed\n\n2 tests failed", EndClass::VerifyFailed, Some("2 tests failed")),
+            ("Your checks: red", EndClass::VerifyFailed, Some("Your checks: red")),
+        ] {
+            assert_eq!(apart(previous), (class, reason.map(ToOwned::to_owned)), "{previous}");
+        }
+    }
 }

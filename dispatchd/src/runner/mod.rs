@@ -98,9 +98,7 @@ impl Runner {
         let agents = agents::Agents::new(&settings.agents)?;
         let prices = prices::Prices::new(&settings.prices)?;
         let templates = templates::Templates::new(settings.templates.clone());
-        templates
-            .get(templates::Kind::Prompt, &settings.template)
-            .map_err(|e| format!("runner.template: {e}"))?;
+        prompt::check_default(&templates, &settings.template).map_err(|e| format!("runner.template: {e}"))?;
         for name in &settings.env {
             agents::check_env(name).map_err(|e| format!("runner.env: {e}"))?;
         }

@@ -13,19 +13,6 @@ use crate::core::record::{Hand, Target};
 /// Stands for a text, to see whether a template has a place for it.
 const PROBE: &str = "a text that stands for another";
 
-/// The prompt made of `facts`, from the template that `hand` names, else from `default`.
-///
-/// # Errors
-/// A sentence, if a template is not there or cannot be filled.
-pub(super) fn render(
-    templates: &Templates,
-    default: &str,
-    hand: Option<&Hand>,
-    facts: &Facts,
-) -> Result<String, String> {
-    fill(templates, default, hand, facts)
-}
-
 /// What a program is told that goes on because the repository's checks failed: `check` is the command, `output` what it
 /// printed. It stands alone for a conversation that is taken up again, and can be put below a whole prompt for one that is
 /// begun anew.
@@ -50,7 +37,16 @@ fn filled(kind: Kind, name: &str, source: &str, values: &Value) -> Result<String
     shared::fill(&format!("{} `{name}`", kind.word()), source, values, Unknown::Refused)
 }
 
-fn fill(templates: &Templates, default: &str, hand: Option<&Hand>, facts: &Facts) -> Result<String, String> {
+/// The prompt made of `facts`, from the template that `hand` names, else from `default`.
+///
+/// # Errors
+/// A sentence, if a template is not there or cannot be filled.
+pub(super) fn render(
+    templates: &Templates,
+    default: &str,
+    hand: Option<&Hand>,
+    facts: &Facts,
+) -> Result<String, String> {
     let plan = match hand.and_then(|h| h.plan.as_deref()) {
         None => None,
         Some(name) => {
@@ -84,7 +80,7 @@ pub(super) fn check(templates: &Templates, target: &Target, hand: &Hand) -> Resu
         templates.get(Kind::Persona, name)?;
     }
     for facts in [sample(target, &hand.task), full(sample(target, &hand.task))] {
-        fill(templates, "", Some(hand), &facts)?;
+        render(templates, "", Some(hand), &facts)?;
     }
     let names = sources.iter().flat_map(|source| shared::names(source));
     let used: BTreeSet<String> =
@@ -109,6 +105,15 @@ pub(super) fn check(templates: &Templates, target: &Target, hand: &Hand) -> Resu
         }
     }
     Ok(())
+}
+
+/// Whether the template of runs that nobody starts by hand can be filled.
+///
+/// # Errors
+/// A sentence that says what is missing or unknown.
+pub(super) fn check_default(templates: &Templates, name: &str) -> Result<(), String> {
+    let facts = || Facts { request: None, ..sample(&Target::Issue, "") };
+    [facts(), full(facts())].iter().try_for_each(|facts| render(templates, name, None, facts).map(drop))
 }
 
 pub(super) fn subject(target: &Target) -> Subject {
@@ -172,6 +177,21 @@ mod tests {
             variables: variables.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
             by: "ada".into(),
         }
+    }
+
+    #[test]
+    fn the_default_template_needs_nothing_that_only_a_hand_gives() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("own.md"), "{{ body }} {{ variables.mood }}").unwrap();
+        std::fs::write(dir.path().join("odd.md"), "{{ boddy }}").unwrap();
+        let templates = Templates::new(Some(dir.path().to_path_buf()));
+        for (name, _) in shared::TEMPLATES {
+            check_default(&templates, name).unwrap();
+        }
+        let said = |name: &str| check_default(&templates, name).unwrap_err();
+        assert!(said("own").contains("variables that were not given: mood"), "{}", said("own"));
+        assert!(said("odd").contains("names `boddy`") && said("odd").contains("body"), "{}", said("odd"));
+        assert!(said("none").contains("followup-pr"), "{}", said("none"));
     }
 
     #[test]

@@ -20,6 +20,8 @@ const REMARK_MAX: usize = 8_000;
 const REMARKS_MAX: usize = 24;
 /// The longest file of the repository.
 const FILE_MAX: usize = 16_000;
+/// The longest reason of a failure; what checks printed may be in it.
+const REASON_MAX: usize = 20_000;
 /// The longest end of an output.
 const OUTPUT_MAX: usize = 4_000;
 /// The longest word of the operator's.
@@ -190,7 +192,7 @@ impl Facts {
         let file = |f: &File| File { path: line(&f.path, LINE_MAX), text: head(&f.text, FILE_MAX) };
         let earlier = self.earlier.as_ref().map(|e| Earlier {
             class: line(&e.class, LINE_MAX),
-            reason: given(e.reason.as_ref(), OUTPUT_MAX),
+            reason: e.reason.as_ref().map(|t| tail(t, REASON_MAX)).filter(|t| !t.is_empty()),
             output: e.output.as_ref().map(|t| tail(t, OUTPUT_MAX)).filter(|t| !t.is_empty()),
         });
         // The newest remarks count most.

@@ -10,6 +10,7 @@ mod looks;
 mod model;
 mod reconcile;
 mod regressions;
+mod related;
 mod spending;
 mod standing;
 mod umbrella;

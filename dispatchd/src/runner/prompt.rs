@@ -13,14 +13,6 @@ use crate::core::record::{Hand, Target};
 /// Stands for a text, to see whether a template has a place for it.
 const PROBE: &str = "a text that stands for another";
 
-/// What a program is told that goes on because the repository's checks failed: `check` is the command, `output` what it
-/// printed. It stands alone for a conversation that is taken up again, and can be put below a whole prompt for one that is
-/// begun anew.
-#[cfg_attr(not(test), expect(dead_code, reason = "for the retries of checks"))]
-pub(super) fn checks_failed(check: &str, output: &str) -> String {
-    shared::checks_failed(check, output)
-}
-
 /// What a template sees: the facts, and `task`, which is what was asked for by hand.
 fn values(hand: Option<&Hand>, facts: &Facts, plan: Option<&str>) -> Value {
     let none = BTreeMap::new();

@@ -313,6 +313,11 @@ pub trait Forge: Send + Sync {
     /// Where git fetches from and pushes to.
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError>;
 
+    /// How large the repository is there, in bytes; `None` where that is not known.
+    async fn size(&self, _repo: &Repo) -> Result<Option<u64>, ForgeError> {
+        Ok(None)
+    }
+
     /// The forge's automation; `None` where there is none.
     fn automation(&self) -> Option<&dyn Automation> {
         None

@@ -217,6 +217,8 @@ pub enum Command {
     },
     /// What is wrong with the forge's credentials now, all of it: whose, and in words.
     Troubled(std::collections::BTreeMap<String, String>),
+    /// Why no run starts for want of disk, or that there is room again.
+    Cramped(Option<String>),
     /// Time has passed: leases may have run out, pauses may be over. Reply: [`Reply::NextTick`].
     Tick {
         /// Leases that ran out before this are given this much longer (a suspend, a clock jump).

@@ -8,7 +8,7 @@
 //!   [`blockers`], [`waits`]: what has to be closed first, by its text and by the forge's word;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`link`]: which issues a pull request belongs to; [`redact`]: secrets taken out of what is kept;
-//!   [`dispatch`]: runs started by hand; [`keep`]: which workspaces go; [`gate`]: whether a program may start, by its [`pool`], [`pace`] and [`budget`];
+//!   [`dispatch`]: runs started by hand; [`keep`]: which workspaces go; [`submodule`]: what is fetched for them from where; [`gate`]: whether a program may start, by its [`pool`], [`pace`] and [`budget`];
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
 //!   [`automation`]: workflows, their runs, and what happened on a forge;
@@ -52,6 +52,7 @@ pub mod redact;
 pub mod retry;
 pub mod seen;
 pub mod standing;
+pub mod submodule;
 pub mod throttle;
 pub mod transition;
 pub mod umbrella;

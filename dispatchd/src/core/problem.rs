@@ -86,6 +86,19 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
             repo_full_name: None,
         });
     }
+    if let Some((since, why)) = &world.meta.cramped {
+        found.push(Problem {
+            id: "disk".into(),
+            kind: ProblemKind::Pool,
+            since: *since,
+            subject: "disk".into(),
+            text: why.clone(),
+            action: "check".into(),
+            issue_id: None,
+            run_id: None,
+            repo_full_name: None,
+        });
+    }
     of_budgets(world, now, &mut found);
     found.sort_by(|a, b| (a.kind, a.since, &a.id).cmp(&(b.kind, b.since, &b.id)));
     found

@@ -358,6 +358,9 @@ pub struct Meta {
     /// What is wrong with the forge's credentials: whose, since when, in words.
     #[serde(default)]
     pub troubles: Vec<(String, Timestamp, String)>,
+    /// Since when and why no run starts for want of disk.
+    #[serde(default)]
+    pub cramped: Option<(Timestamp, String)>,
 }
 
 fn first() -> u64 {
@@ -381,6 +384,7 @@ impl Default for Meta {
             next_news: 1,
             next_sync_run: 1,
             troubles: Vec::new(),
+            cramped: None,
         }
     }
 }

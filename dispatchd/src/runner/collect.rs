@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
@@ -13,6 +12,7 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::issue::Status;
 
 use super::context::Context;
+use super::disk;
 use super::hooks::{self, When};
 use super::tree;
 use super::workspace::Workspace;
@@ -99,21 +99,10 @@ fn look(root: &Path, known: &HashMap<PathBuf, Space>, weigh: bool) -> Vec<(PathB
             let used = Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
             Space { used, bytes: 0, in_use: false, done: false }
         });
-        let bytes = if weigh { weight(&dir).unwrap_or(0) } else { 0 };
+        let bytes = if weigh { disk::weight(&dir).unwrap_or(0) } else { 0 };
         found.push((dir, Space { bytes, ..space }));
     }
     found
-}
-
-/// What a tree takes of the disk, holes not counted.
-fn weight(dir: &Path) -> io::Result<u64> {
-    use std::os::unix::fs::MetadataExt;
-    let mut sum = 0_u64;
-    tree::walk(dir, |_, meta| {
-        sum = sum.saturating_add(meta.blocks().saturating_mul(512));
-        Ok(true)
-    })?;
-    Ok(sum)
 }
 
 /// Removes a workspace, unless somebody began to use it. Returns whether it did.

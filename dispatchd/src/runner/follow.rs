@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::agents::Agent;
 use super::context::{Halt, Seat};
+use super::disk;
 use super::log::{Stream, Writer};
 use super::stream::Reader;
 use super::supervise::{self, Stop};
@@ -140,6 +141,9 @@ pub(super) async fn follow(
     tokio::pin!(wait);
     let halt = seat.halt();
     tokio::pin!(halt);
+    let workspace = seat.subject().map(|(repo, _)| seat.ctx.spaces.of(&repo, run).dir);
+    let outgrown = disk::outgrown(workspace.unwrap_or_default(), settings.workspace_limit);
+    tokio::pin!(outgrown);
     let exit = loop {
         let news = news_of(reader) != told;
         tokio::select! {
@@ -179,6 +183,7 @@ pub(super) async fn follow(
                     break Err(stop);
                 }
             }
+            why = &mut outgrown => break Err(Stop::from((EndClass::Failed, why))),
             () = tokio::time::sleep_until(deadline) => {
                 let why = format!("it worked longer than its timeout, {} s", timeout.as_secs());
                 break Err(Stop::from((EndClass::TimedOut, why)));

@@ -110,6 +110,8 @@ impl Git {
             .env("GIT_COMMITTER_EMAIL", address)
             .env("GIT_ALLOW_PROTOCOL", PROTOCOLS)
             .env("GIT_NO_REPLACE_OBJECTS", "1")
+            // What a partial repository lacks is fetched on purpose, never by the way.
+            .env("GIT_NO_LAZY_FETCH", "1")
             .env("GIT_EDITOR", ":")
             .env("GIT_PAGER", "cat")
             .process_group(0);
@@ -158,6 +160,17 @@ impl Git {
         let mut command = self.command(dir);
         command.args(args);
         command::run(command, LOCAL).await
+    }
+
+    /// Runs git in `dir` with a file as its standard input.
+    ///
+    /// # Errors
+    /// A sentence with the subcommand and git's last words.
+    pub(super) async fn fed(&self, dir: &Path, input: &File, args: &[&str]) -> Result<String, String> {
+        let mut command = self.command(dir);
+        command.args(args);
+        let output = command::run_on(command, held(Some(input))?, LOCAL).await?;
+        if output.ok() { Ok(output.stdout) } else { Err(failed(args, &output)) }
     }
 
     /// Runs git in `dir` with the objects of another repository at hand, whose configuration has no say.
@@ -222,6 +235,8 @@ impl Git {
         let mut command = self.command(dir);
         // An empty helper forgets the ones configured before.
         command.args(["-c", "credential.helper="]);
+        // A push from a partial mirror may need what it lacks to be small, and here is the credential for it.
+        command.env_remove("GIT_NO_LAZY_FETCH");
         let _kept = match &remote.credential {
             Some((user, password)) => {
                 let file =
@@ -249,7 +264,7 @@ impl Git {
     }
 }
 
-/// A lock as a standard input, from which nothing can be read.
+/// An open file as a standard input: of a lock nothing can be read.
 fn held(lock: Option<&File>) -> Result<Stdio, String> {
     match lock {
         None => Ok(Stdio::null()),

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::context::Context;
+use super::disk;
 use super::log::Stream;
 use super::prepare;
 use super::prompt;
@@ -64,7 +65,10 @@ impl Hands {
             let there = world.live_runs().find(|r| r.card.repo == repo.key && r.place() == run.place());
             there.filter(|r| !r.waiting).map(|r| format!("{} works there now", r.id))
         };
-        prepare::checkout(ctx, repo, &ws, busy).await?;
+        if let Some(why) = disk::cramped(ctx.spaces.root(), &ctx.settings) {
+            return Err((EndClass::Crashed, why));
+        }
+        prepare::checkout(ctx, repo, &ws, busy, &|_| {}).await?;
         let card = ctx.ledger.snapshot().cards.get(&run.card).filter(|_| run.is_on_issue()).cloned();
         let prompt = prepare::prompt_of(ctx, repo, card.as_deref(), run, &ws).await;
         prompt.map_err(|why| (EndClass::Crashed, why))

@@ -4,6 +4,9 @@
 //! and only a whole one takes the place of another. Who works in a mirror holds its lock, which git inherits as its standard
 //! input: a git that outlives its daemon keeps the next daemon out until it is done, and a dead one leaves nothing locked.
 //! Nothing is ever pruned: what a workspace borrowed stays.
+//!
+//! A partial mirror has every commit and tree and only the files that some workspace needed: those of a checkout are fetched
+//! before it is made, by the daemon, for nobody else has the credential.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -22,6 +25,27 @@ use crate::edges::GitRemote;
 
 /// How often a lock that a git of another daemon's holds is tried again.
 const AGAIN: Duration = Duration::from_millis(200);
+/// After so long a wait is worth a word.
+const MOMENT: Duration = Duration::from_millis(300);
+/// The longest that is waited for another: it may have to fetch all there is, twice.
+const PATIENCE: Duration = Duration::from_secs(2 * 3_600);
+/// Mistakes of old programs in who and when, which hurt nobody; everything else that git finds wrong in what a remote sends
+/// is refused.
+const FORGIVEN: [&str; 13] = [
+    "badDate",
+    "badDateOverflow",
+    "badEmail",
+    "badName",
+    "badTimezone",
+    "missingEmail",
+    "missingNameBeforeEmail",
+    "missingSpaceBeforeDate",
+    "missingSpaceBeforeEmail",
+    "multipleAuthors",
+    "nulInCommit",
+    "zeroPaddedDate",
+    "zeroPaddedFilemode",
+];
 /// How many packs a mirror may have before they are made into fewer.
 const PACKS: usize = 50;
 /// How git says that what it has on disk is no repository, or not whole.
@@ -45,12 +69,33 @@ pub(super) fn is_broken(why: &str) -> bool {
     BROKEN.iter().any(|w| why.contains(w))
 }
 
+/// Who hears what takes long.
+pub(super) type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
+
+/// What is wanted of a mirror.
+#[derive(Clone, Copy)]
+pub(super) struct Ask<'a> {
+    pub(super) remote: &'a GitRemote,
+    /// With all tags.
+    pub(super) tags: bool,
+    /// Made without the contents of files, if it has to be made.
+    pub(super) partial: bool,
+    pub(super) say: Say<'a>,
+}
+
 /// See the module.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Mirrors {
+    patience: Duration,
     turns: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
     /// Those in which nothing was left half-done, as far as this daemon knows.
     tidy: Mutex<HashSet<PathBuf>>,
+}
+
+impl Default for Mirrors {
+    fn default() -> Self {
+        Self { patience: PATIENCE, turns: Mutex::default(), tidy: Mutex::default() }
+    }
 }
 
 /// A mirror that nobody else works in.
@@ -68,8 +113,30 @@ impl Held {
 }
 
 impl Mirrors {
-    /// Waits until nobody else works in `mirror`, in this daemon or left over from another.
-    pub(super) async fn hold(&self, mirror: &Path) -> Result<Held, String> {
+    /// Waits until nobody else works in `mirror`, in this daemon or left over from another; says so if it takes a while.
+    ///
+    /// # Errors
+    /// A sentence, if it takes too long or there is no lock to be had.
+    pub(super) async fn hold(&self, mirror: &Path, say: Say<'_>) -> Result<Held, String> {
+        let taken = self.take(mirror);
+        tokio::pin!(taken);
+        if let Ok(taken) = tokio::time::timeout(MOMENT, &mut taken).await {
+            return taken;
+        }
+        say(
+            "waiting for the mirror of the repository, in which another run or an earlier daemon's git works"
+                .into(),
+        );
+        tokio::time::timeout(self.patience, taken).await.unwrap_or_else(|_| {
+            Err(format!(
+                "another run, or a git that an earlier daemon started, worked in {} for longer than {} s",
+                mirror.display(),
+                self.patience.as_secs()
+            ))
+        })
+    }
+
+    async fn take(&self, mirror: &Path) -> Result<Held, String> {
         let said = |e: io::Error| format!("the lock of {}: {e}", mirror.display());
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,24 +157,17 @@ impl Mirrors {
     }
 
     /// Brings `mirror` up to date: made if it is not there, made anew if it is broken.
-    pub(super) async fn fetch(
-        &self,
-        git: &Git,
-        mirror: &Path,
-        remote: &GitRemote,
-        tags: bool,
-    ) -> Result<(), String> {
-        let held = self.hold(mirror).await?;
+    pub(super) async fn fetch(&self, git: &Git, mirror: &Path, ask: Ask<'_>) -> Result<(), String> {
+        let held = self.hold(mirror, ask.say).await?;
         self.tidy_up(mirror).map_err(|e| format!("{}: {e}", mirror.display()))?;
         let there = mirror.join("HEAD").is_file() && mirror.join("objects").is_dir();
-        let fetched =
-            if there { refresh(git, mirror, remote, tags, &held).await } else { Err(BROKEN[0].into()) };
+        let fetched = if there { refresh(git, mirror, ask, &held).await } else { Err(BROKEN[0].into()) };
         match fetched {
             Err(why) if is_broken(&why) => {
                 if there {
                     tracing::warn!(mirror = %mirror.display(), why, "a mirror is broken; it is made anew");
                 }
-                anew(git, mirror, remote, tags, &held).await?;
+                anew(git, mirror, ask, &held).await?;
             }
             fetched => fetched?,
         }
@@ -118,15 +178,39 @@ impl Mirrors {
     }
 
     /// Makes `mirror` anew, because what it holds turned out not to be whole.
-    pub(super) async fn renew(
+    pub(super) async fn renew(&self, git: &Git, mirror: &Path, ask: Ask<'_>) -> Result<(), String> {
+        let held = self.hold(mirror, ask.say).await?;
+        anew(git, mirror, ask, &held).await
+    }
+
+    /// Fetches what a partial mirror lacks of the trees of `commits`; nothing to do for a whole one.
+    ///
+    /// # Errors
+    /// A sentence with git's last words.
+    pub(super) async fn complete(
         &self,
         git: &Git,
         mirror: &Path,
-        remote: &GitRemote,
-        tags: bool,
+        ask: Ask<'_>,
+        commits: &[String],
     ) -> Result<(), String> {
-        let held = self.hold(mirror).await?;
-        anew(git, mirror, remote, tags, &held).await
+        if !is_partial(mirror) {
+            return Ok(());
+        }
+        let held = self.hold(mirror, ask.say).await?;
+        // As git itself fetches what it finds missing, but all at once. The list may be longer than a command line.
+        let script = "!f() { git rev-list --objects --no-object-names --missing=print \"$@\" | sed -n 's/^?//p' >wanted && \
+                      if test -s wanted; then git -c fetch.negotiationAlgorithm=noop fetch --quiet --no-tags \
+                      --no-write-fetch-head --no-recurse-submodules --filter=blob:none --stdin origin <wanted; fi && rm wanted; }; f";
+        let alias = format!("alias.complete={script}");
+        let trees: Vec<String> = commits.iter().map(|c| format!("{c}^{{tree}}")).collect();
+        let args: Vec<&str> = ["-c", &alias, "-c", "fetch.fsckObjects=true", "complete"]
+            .into_iter()
+            .chain(trees.iter().map(String::as_str))
+            .collect();
+        (ask.say)("fetching the files that the mirror lacks".into());
+        let output = git.remote(mirror, ask.remote, &args, Some(held.lock())).await?;
+        if output.ok() { Ok(()) } else { Err(failed(&["fetch of missing files"], &output)) }
     }
 
     /// Removes what a git that was killed in `mirror` left: locks that nobody holds, halves of packs.
@@ -149,24 +233,42 @@ impl Mirrors {
     }
 }
 
-async fn refresh(
-    git: &Git,
-    mirror: &Path,
-    remote: &GitRemote,
-    tags: bool,
-    held: &Held,
-) -> Result<(), String> {
-    let mut args = vec!["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head"];
-    args.extend(["--no-recurse-submodules", "--", remote.url.as_str(), "+refs/heads/*:refs/heads/*"]);
+/// Whether a mirror was made without the contents of files.
+pub(super) fn is_partial(mirror: &Path) -> bool {
+    fs::read_to_string(mirror.join("config"))
+        .is_ok_and(|c| c.to_ascii_lowercase().contains("partialclone = origin"))
+}
+
+async fn refresh(git: &Git, mirror: &Path, ask: Ask<'_>, held: &Held) -> Result<(), String> {
+    let url = ask.remote.url.as_str();
+    let forgiven: Vec<String> = FORGIVEN.iter().map(|what| format!("fetch.fsck.{what}=warn")).collect();
+    let mut args = vec!["-c", "fetch.fsckObjects=true"];
+    args.extend(forgiven.iter().flat_map(|f| ["-c", f.as_str()]));
+    args.extend([
+        "fetch",
+        "--quiet",
+        "--prune",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+    ]);
+    if is_partial(mirror) {
+        // The repository may have been renamed since.
+        git.run(mirror, &["config", "remote.origin.url", url]).await?;
+        args.extend(["--filter=blob:none", "--", "origin"]);
+    } else {
+        args.extend(["--", url]);
+    }
+    args.push("+refs/heads/*:refs/heads/*");
     // With all tags: one that is not there is then seen to be missing, and is no failure of the network.
-    args.extend(tags.then_some("+refs/tags/*:refs/tags/*"));
-    let output = git.remote(mirror, remote, &args, Some(held.lock())).await?;
-    if output.ok() { Ok(()) } else { Err(failed(&args, &output)) }
+    args.extend(ask.tags.then_some("+refs/tags/*:refs/tags/*"));
+    let output = git.remote(mirror, ask.remote, &args, Some(held.lock())).await?;
+    if output.ok() { Ok(()) } else { Err(failed(&["fetch"], &output)) }
 }
 
 /// Makes a mirror from nothing, beside the one that is there, and lets it take that one's place once it is whole. The old
 /// one stays until the next time: a container may have its objects mounted.
-async fn anew(git: &Git, mirror: &Path, remote: &GitRemote, tags: bool, held: &Held) -> Result<(), String> {
+async fn anew(git: &Git, mirror: &Path, ask: Ask<'_>, held: &Held) -> Result<(), String> {
     let said = |e: io::Error| format!("{}: {e}", mirror.display());
     let beside = |what: &str| {
         let name = mirror.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -180,7 +282,20 @@ async fn anew(git: &Git, mirror: &Path, remote: &GitRemote, tags: bool, held: &H
     for (key, value) in [("gc.pruneExpire", "never"), ("gc.auto", "0"), ("maintenance.auto", "false")] {
         git.run(&new, &["config", key, value]).await?;
     }
-    refresh(git, &new, remote, tags, held).await?;
+    if ask.partial {
+        let origin = [
+            ("core.repositoryFormatVersion", "1"),
+            ("extensions.partialClone", "origin"),
+            ("remote.origin.url", ask.remote.url.as_str()),
+            ("remote.origin.promisor", "true"),
+            ("remote.origin.partialCloneFilter", "blob:none"),
+        ];
+        for (key, value) in origin {
+            git.run(&new, &["config", key, value]).await?;
+        }
+    }
+    (ask.say)("fetching the repository for the first time".into());
+    refresh(git, &new, ask, held).await?;
     if fs::symlink_metadata(mirror).is_ok() {
         tree::remove(&old).map_err(said)?;
         fs::rename(mirror, &old).map_err(said)?;
@@ -216,127 +331,4 @@ async fn consolidate(git: &Git, mirror: &Path, held: &Held) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::process::Stdio;
-
-    struct Ground {
-        dir: tempfile::TempDir,
-        git: Git,
-        mirrors: Mirrors,
-    }
-
-    impl Ground {
-        async fn new() -> Self {
-            let dir = tempfile::tempdir().unwrap();
-            let git = Git::new(&dir.path().join("mirrors"), ("D".into(), "d@x".into())).unwrap();
-            let origin = dir.path().join("origin");
-            fs::create_dir(&origin).unwrap();
-            git.run(&origin, &["init", "--quiet", "-b", "main"]).await.unwrap();
-            let ground = Self { dir, git, mirrors: Mirrors::default() };
-            ground.commit("first").await;
-            ground.fetch().await.unwrap();
-            ground
-        }
-
-        fn origin(&self) -> PathBuf {
-            self.dir.path().join("origin")
-        }
-
-        fn mirror(&self) -> PathBuf {
-            self.dir.path().join("mirrors/m.git")
-        }
-
-        async fn commit(&self, text: &str) {
-            fs::write(self.origin().join(text), text).unwrap();
-            self.git.run(&self.origin(), &["add", "--all"]).await.unwrap();
-            self.git.run(&self.origin(), &["commit", "--quiet", "-m", text]).await.unwrap();
-        }
-
-        async fn fetch(&self) -> Result<(), String> {
-            let remote = GitRemote { url: self.origin().display().to_string(), credential: None };
-            self.mirrors.fetch(&self.git, &self.mirror(), &remote, false).await
-        }
-
-        /// The mirror has all that the origin has.
-        async fn is_whole(&self) -> bool {
-            let tip = self.git.run(&self.origin(), &["rev-parse", "main"]).await.unwrap();
-            let mirrored = self.git.run(&self.mirror(), &["rev-parse", "refs/heads/main"]).await;
-            let fsck = self.git.try_run(&self.mirror(), &["fsck", "--connectivity-only"]).await.unwrap();
-            mirrored == Ok(tip) && fsck.ok()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_mirror_that_is_broken_or_half_made_is_made_anew() {
-        for (what, breaks) in [
-            ("no HEAD", (|m| fs::remove_file(m.join("HEAD")).unwrap()) as fn(PathBuf)),
-            ("a HEAD of zeros", |m| fs::write(m.join("HEAD"), [0; 20]).unwrap()),
-            ("no objects", |m| fs::remove_dir_all(m.join("objects")).unwrap()),
-            ("no refs", |m| fs::remove_dir_all(m.join("refs")).unwrap()),
-            ("a ref of nothing", |m| fs::write(m.join("refs/heads/main"), "").unwrap()),
-            ("a configuration of rubbish", |m| fs::write(m.join("config"), "[[[").unwrap()),
-            ("an empty directory", |m| {
-                fs::remove_dir_all(&m).unwrap();
-                fs::create_dir(&m).unwrap();
-            }),
-        ] {
-            let ground = Ground::new().await;
-            breaks(ground.mirror());
-            ground.commit("second").await;
-            ground.fetch().await.unwrap_or_else(|why| panic!("{what}: {why}"));
-            assert!(ground.is_whole().await, "{what}");
-        }
-    }
-
-    #[tokio::test]
-    async fn locks_and_halves_of_a_git_that_was_killed_stand_in_nobodys_way() {
-        let ground = Ground::new().await;
-        for lock in ["packed-refs.lock", "refs/heads/main.lock", "config.lock", "objects/pack/tmp_pack_x"] {
-            fs::write(ground.mirror().join(lock), "").unwrap();
-        }
-        ground.commit("second").await;
-        // A daemon of its own, as it were: what this one left it knows.
-        let ground = Ground { mirrors: Mirrors::default(), ..ground };
-        ground.fetch().await.unwrap();
-        assert!(ground.is_whole().await);
-        assert!(!ground.mirror().join("objects/pack/tmp_pack_x").exists());
-    }
-
-    #[tokio::test]
-    async fn a_git_that_outlived_its_daemon_is_waited_for() {
-        let ground = Ground::new().await;
-        let held = ground.mirrors.hold(&ground.mirror()).await.unwrap();
-        let mut orphan = std::process::Command::new("sleep")
-            .arg("600")
-            .stdin(Stdio::from(held.lock().try_clone().unwrap()))
-            .spawn()
-            .unwrap();
-        drop(held);
-        ground.commit("second").await;
-        let ground = Ground { mirrors: Mirrors::default(), ..ground };
-        let early = tokio::time::timeout(AGAIN * 3, ground.fetch()).await;
-        assert!(early.is_err(), "the lock goes with the process, not with the daemon");
-        orphan.kill().unwrap();
-        orphan.wait().unwrap();
-        tokio::time::timeout(Duration::from_secs(60), ground.fetch()).await.unwrap().unwrap();
-        assert!(ground.is_whole().await);
-    }
-
-    #[tokio::test]
-    async fn borrowed_objects_outlive_a_branch_and_a_collection_of_garbage() {
-        let ground = Ground::new().await;
-        ground.git.run(&ground.origin(), &["checkout", "--quiet", "-b", "side"]).await.unwrap();
-        ground.commit("borrowed").await;
-        ground.fetch().await.unwrap();
-        let tip = ground.git.run(&ground.origin(), &["rev-parse", "side"]).await.unwrap();
-        ground.git.run(&ground.origin(), &["checkout", "--quiet", "main"]).await.unwrap();
-        ground.git.run(&ground.origin(), &["branch", "-D", "side"]).await.unwrap();
-        ground.fetch().await.unwrap();
-        for gc in [vec!["gc", "--quiet"], vec!["gc", "--auto", "--quiet"]] {
-            ground.git.run(&ground.mirror(), &gc).await.unwrap();
-        }
-        let kept = ground.git.run(&ground.mirror(), &["cat-file", "-t", tip.trim()]).await;
-        assert_eq!(kept.as_deref().map(str::trim), Ok("commit"));
-    }
-}
+mod tests;

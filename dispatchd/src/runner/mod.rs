@@ -4,25 +4,30 @@
 //! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
 //! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas; `brief`: what a prompt
 //!   tells of the task.
-//! - `collect`: old workspaces go. `hooks`: the operator's commands around them.
-//! - `workspace`, `mirror`, `git`, `seal`, `state`, `tree`: clones with borrowed objects, and git called so that an agent's leavings
-//!   have no say.
+//! - `collect`: old workspaces go; `disk`: what they may take. `hooks`, `lay`: the operator's commands and files for them.
+//! - `workspace`, `checkout`, `mirror`, `git`, `seal`, `state`, `tree`: clones with borrowed objects, and git called so that an
+//!   agent's leavings have no say. `modules`, `lfs`: what of a repository lies elsewhere.
 //! - [`runtime`]: the engines. [`stream`]: what programs say. [`log`]: where it is kept.
 //!
 //! It knows the queue only through the ledger, by the same commands that an outside harness causes.
 
 pub mod agents;
 mod brief;
+mod checkout;
 mod collect;
 mod command;
 mod context;
 mod diff;
+mod disk;
 mod follow;
 mod git;
 mod hand;
 mod hooks;
+mod lay;
+mod lfs;
 pub mod log;
 mod mirror;
+mod modules;
 mod pack;
 mod prepare;
 pub mod prices;
@@ -229,6 +234,15 @@ impl Runner {
         let Some(engine) = &self.engine else { return None };
         loop {
             let world = self.ctx.ledger.snapshot();
+            let cramped = disk::cramped(&self.state_dir, &self.ctx.settings);
+            if cramped.is_some() != world.meta.cramped.is_some()
+                && let Err(fault) = self.ctx.ledger.submit(Command::Cramped(cramped.clone())).await
+            {
+                tracing::warn!(%fault, "what is free on the disk was not told");
+            }
+            if cramped.is_some() {
+                return Some(self.ctx.edges.clock.now() + LOOK_AGAIN);
+            }
             if world.waiting_runs().next().is_some()
                 && let Ok((Reply::Dispatched { .. }, _)) = self.ctx.ledger.submit(Command::Proceed).await
             {

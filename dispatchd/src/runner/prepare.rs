@@ -5,18 +5,21 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use dispatch_shared::run::{EndClass, RuntimeKind};
+use tokio::sync::mpsc;
 
 use super::agents::{Agent, SCRIPT_NAME};
 use super::brief;
+use super::checkout::Made;
 use super::context::{Context, Seat};
 use super::hooks::{self, When};
 use super::log::Writer;
-use super::mirror;
+use super::mirror::{self, Say};
 use super::prompt;
 use super::publish::{Failure, forge_failure, remote_failure};
-use super::settings::Settings;
+use super::settings::{Partial, Settings};
 use super::tree;
-use super::workspace::{Made, Workspace, Workspaces};
+use super::workspace::{Workspace, Workspaces};
+use crate::core::command::RunStep;
 use crate::core::record::{Card, Repo, Run};
 use crate::edges::{Limits, RunSpec};
 
@@ -38,23 +41,29 @@ pub(super) fn owner(seat: &Seat) -> (u32, u32) {
     (settings.uid, settings.gid)
 }
 
-/// Brings mirror and checkout up to date: all that a dry run prepares. Says what was done.
+/// Brings mirror and checkout up to date: all that a dry run prepares. Says what takes long, and returns what was done.
 pub(super) async fn checkout(
     ctx: &Context,
     repo: &Repo,
     ws: &Workspace,
     busy: impl Fn() -> Option<String>,
+    say: Say<'_>,
 ) -> Result<Made, Failure> {
     let forge = ctx.forges.for_repo(repo).map_err(|e| forge_failure("preparing", &e))?;
     let remote = forge.remote(repo).await.map_err(|e| forge_failure("asking for the remote", &e))?;
     ctx.edges.hook.before("runner.fetch").map_err(|e| crashed(format!("fetch: {e}")))?;
-    ctx.spaces.fetch(ws, &remote).await.map_err(remote_failure)?;
+    let partial = match ctx.spaces.partial(ws, &repo.name.to_string()) {
+        Some(partial) => partial,
+        // Whoever does not know is asked the next time that a mirror is made.
+        None => forge.size(repo).await.is_ok_and(|size| size.is_some_and(|bytes| bytes > Partial::LARGE)),
+    };
+    ctx.spaces.fetch(ws, &remote, partial, say).await.map_err(remote_failure)?;
     ctx.edges.hook.before("runner.workspace").map_err(|e| crashed(format!("workspace: {e}")))?;
-    let mut made = match ctx.spaces.prepare(ws, &busy).await {
+    let mut made = match ctx.spaces.prepare(ws, &remote, &busy, say).await {
         Err(why) if mirror::is_broken(&why) => {
             tracing::warn!(mirror = %ws.mirror.display(), why, "a mirror is not whole; it is made anew");
-            ctx.spaces.renew(ws, &remote).await.map_err(remote_failure)?;
-            ctx.spaces.prepare(ws, &busy).await.map_err(crashed)?
+            ctx.spaces.renew(ws, &remote, partial, say).await.map_err(remote_failure)?;
+            ctx.spaces.prepare(ws, &remote, &busy, say).await.map_err(crashed)?
         }
         made => made.map_err(crashed)?,
     };
@@ -88,7 +97,23 @@ pub(super) async fn prepare(
     writer: &mut Writer,
 ) -> Result<(), Failure> {
     let ctx = &seat.ctx;
-    let made = checkout(ctx, repo, ws, || None).await?;
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let say = |what: String| {
+        let _ = tell.send(what);
+    };
+    let work = checkout(ctx, repo, ws, || None, &say);
+    tokio::pin!(work);
+    let made = loop {
+        tokio::select! {
+            biased;
+            Some(what) = told.recv() => {
+                let _ = writer.note(ctx.edges.clock.now(), &what);
+                // For the board; the log has it already.
+                let _ = seat.step(RunStep::Output { last_event: what, usage: run.usage }).await;
+            }
+            made = &mut work => break made?,
+        }
+    };
     for note in made.notes {
         let _ = writer.note(ctx.edges.clock.now(), &note);
     }

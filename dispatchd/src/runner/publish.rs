@@ -32,7 +32,8 @@ pub(super) fn forge_failure(doing: &str, error: &ForgeError) -> Failure {
 
 /// What git said of a remote, as a way for a run to end: a refusal stays one, all else may pass.
 pub(super) fn remote_failure(why: String) -> Failure {
-    const FOR_GOOD: [&str; 9] = [
+    const FOR_GOOD: [&str; 10] = [
+        "fsck error",
         "rejected",
         "denied",
         "403",
@@ -137,7 +138,9 @@ pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> R
         }
     };
     let kept = format!("refs/dispatch/{}", run.id);
-    let held = spaces.mirrors.hold(&ws.mirror).await.map_err(fault)?;
+    let held = spaces.mirrors.hold(&ws.mirror, &|_| {}).await.map_err(fault)?;
+    // A checkout that may lack files would have git look for them, only to make what it sends smaller.
+    spaces.seal_whole(ws).map_err(fault)?;
     let git = ws.repo.join(".git");
     spaces.git.take_in(&ws.mirror, &git, &format!("+{from}:{kept}"), held.lock()).await.map_err(fault)?;
     let head = spaces
@@ -157,6 +160,12 @@ pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> R
             ws.base_ref()
         )));
     }
+    if let Some(name) = spaces.betrayed(ws, &range).await.map_err(fault)? {
+        return Err(fault(format!(
+            "its commits hold {} of runner.files, which is not to be published; nothing is",
+            name.display()
+        )));
+    }
     Ok(Work { head, commits: count.trim().parse().unwrap_or(0) })
 }
 
@@ -169,7 +178,7 @@ pub(super) async fn push(
     ws: &Workspace,
     work: &Work,
 ) -> Result<(), Failure> {
-    spaces.fetch(ws, remote).await.map_err(remote_failure)?;
+    spaces.fetch(ws, remote, false, &|_| {}).await.map_err(remote_failure)?;
     let branch = format!("refs/heads/{}", ws.branch);
     if let Some(theirs) = spaces.commit(&ws.mirror, &branch).await.map_err(fault)? {
         if theirs == work.head {

@@ -70,7 +70,8 @@ fn is_repository(git: &Path) -> bool {
     hash || head.strip_prefix("ref: refs/heads/").is_some_and(branch)
 }
 
-/// See the module. The checkout borrows from `objects` alone and knows `origin` as its only remote.
+/// See the module. The checkout borrows from `objects` alone and knows `origin` as its only remote;
+/// git passes over what the lines of `excluded` name, and takes it as given that `partial` objects lack files.
 ///
 /// # Errors
 /// A sentence, if there is no `.git` directory any more or it cannot be written.
@@ -79,6 +80,8 @@ pub(super) fn seal(
     objects: &Path,
     origin: &Path,
     author: &(String, String),
+    excluded: &str,
+    partial: bool,
 ) -> Result<(), String> {
     let git = repo.join(".git");
     for dir in [repo, &git] {
@@ -91,12 +94,14 @@ pub(super) fn seal(
         format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
     };
     let config = format!(
-        "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
+        "[core]\n\trepositoryformatversion = {}\n\tfilemode = true\n\tbare = false\n\tlogallrefupdates = true\n\
          [user]\n\tname = {}\n\temail = {}\n[gc]\n\tauto = 0\n\
-         [remote \"origin\"]\n\turl = {}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n",
+         [remote \"origin\"]\n\turl = {}\n\tfetch = +refs/heads/*:refs/remotes/origin/*\n{}",
+        u8::from(partial),
         quoted(&author.0),
         quoted(&author.1),
         quoted(&origin.display().to_string()),
+        if partial { "\tpromisor = true\n[extensions]\n\tpartialClone = origin\n" } else { "" },
     );
     let work = || -> io::Result<()> {
         sweep(&git)?;
@@ -109,7 +114,7 @@ pub(super) fn seal(
         write_new(&git.join("config"), &config)?;
         write_new(&git.join("objects/info/alternates"), &format!("{}\n", objects.display()))?;
         tree::remove(&git.join("objects/info/http-alternates"))?;
-        write_new(&git.join("info/exclude"), &format!("/{BLOCKED}\n"))
+        write_new(&git.join("info/exclude"), &format!("/{BLOCKED}\n{excluded}"))
     };
     work().map_err(|e| format!("{}: {e}", git.display()))?;
     if !is_repository(&git) {
@@ -137,7 +142,7 @@ mod tests {
         symlink(dir.path().join("secret"), repo.join(".git/index")).unwrap();
         symlink(dir.path(), repo.join(".git/info")).unwrap();
         let author = ("A \"b\"".to_owned(), "a@x\n[core]".to_owned());
-        seal(&repo, Path::new("/m/objects"), Path::new("/m"), &author).unwrap();
+        seal(&repo, Path::new("/m/objects"), Path::new("/m"), &author, "", false).unwrap();
         assert_eq!(fs::read_to_string(dir.path().join("secret")).unwrap(), "keep");
         assert!(!dir.path().join("exclude").exists(), "the link was replaced, not followed");
         for gone in ["hooks", "commondir", "index", "refs.lock"] {
@@ -153,7 +158,8 @@ mod tests {
     fn a_replaced_git_directory_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join(".git"), "gitdir: /elsewhere").unwrap();
-        let said = seal(dir.path(), Path::new("/o"), Path::new("/m"), &(String::new(), String::new()));
+        let said =
+            seal(dir.path(), Path::new("/o"), Path::new("/m"), &(String::new(), String::new()), "", false);
         assert!(said.unwrap_err().contains("damaged"));
     }
 }

@@ -1,5 +1,7 @@
 //! The `[runner]` section of the configuration: what the operator chose for runs, with the defaults of a first start.
 
+mod partial;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
@@ -9,9 +11,11 @@ use std::time::Duration;
 use dispatch_shared::run::RuntimeKind;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+pub use self::partial::Partial;
 use super::agents::Entry;
 use super::prices::Price;
 use crate::core::keep::Keep;
+use crate::core::submodule::Which;
 use crate::edges::Wants;
 
 /// See the module. Unknown keys are errors.
@@ -72,6 +76,20 @@ pub struct Settings {
     pub verify_timeout: Span,
     /// Commands of the operator around a workspace's life, run on the host.
     pub hooks: Hooks,
+    /// A directory with files that checkouts get and nobody publishes: `<owner>/<repository>/.env` and the like.
+    pub files: Option<PathBuf>,
+    /// Which submodules are fetched.
+    pub submodules: Which,
+    /// Whether what is kept in Git LFS is fetched.
+    pub lfs: bool,
+    /// The most that one checkout gets of it; zero is no limit.
+    pub lfs_limit: Size,
+    /// Whether mirrors are made without the contents of files that no checkout needs.
+    pub partial: Partial,
+    /// The most that one workspace may take of the disk while a program works in it; zero is no limit.
+    pub workspace_limit: Size,
+    /// What has to be free on the disk of the workspaces before a run starts; zero is nothing.
+    pub min_free: Size,
     /// Names passed from the daemon's environment into every run, besides those of its program.
     pub env: Vec<String>,
     /// Programs by name, laid over the built-in ones field by field.
@@ -153,6 +171,13 @@ impl Default for Settings {
             verify: Verify::Off,
             verify_timeout: Span::minutes(20),
             hooks: Hooks::default(),
+            files: None,
+            submodules: Which::default(),
+            lfs: true,
+            lfs_limit: Size(2 << 30),
+            partial: Partial::Auto,
+            workspace_limit: Size(32 << 30),
+            min_free: Size(2 << 30),
             env: Vec::new(),
             agents: BTreeMap::new(),
             prices: BTreeMap::new(),

@@ -14,8 +14,10 @@ use futures_util::FutureExt;
 
 use super::agents::{Agent, Produces};
 use super::context::{Context, Halt, Seat};
+use super::disk;
 use super::follow;
 use super::hooks::{self, When};
+use super::lfs;
 use super::log::Writer;
 use super::prepare;
 use super::publish::{self, Failure};
@@ -276,6 +278,14 @@ impl Life {
             let said = format!("{left} files were left uncommitted; they were committed for the program");
             let _ = writer.closing(ctx.edges.clock.now(), &said);
         }
+        let lost = lfs::changed(ws);
+        if let Some(first) = lost.first() {
+            let said = format!(
+                "{} files that are kept in Git LFS were changed ({first}); that is not published",
+                lost.len()
+            );
+            let _ = writer.closing(ctx.edges.clock.now(), &said);
+        }
         let work = self.or_halt(publish::collect(&ctx.spaces, ws, run)).await??;
         if work.commits == 0 {
             let why = "it ended without a commit".to_owned();
@@ -329,7 +339,12 @@ impl Life {
         let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
         self.handle = Some(handle.clone());
         let limit = ctx.settings.verify_timeout.0;
-        let watched = follow::copy(&self.seat, &handle, writer);
+        let watched = async {
+            tokio::select! {
+                exit = follow::copy(&self.seat, &handle, writer) => exit,
+                why = disk::outgrown(ws.dir.clone(), ctx.settings.workspace_limit) => Err(why),
+            }
+        };
         let exit = self.or_halt(tokio::time::timeout(limit, watched)).await?;
         let failed = match exit {
             Ok(Ok(Exit::Code(0))) => None,

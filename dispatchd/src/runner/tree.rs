@@ -118,6 +118,38 @@ fn clear(root: &OwnedFd, dir: &OwnedFd, next: &mut u64, dirs: &mut Vec<OsString>
     Ok(())
 }
 
+/// The directory that `dirs` lead to below `top`, made where it is not there yet. No link is followed.
+///
+/// # Errors
+/// If a part of the way is no directory, or cannot be made.
+pub(super) fn beneath<'a>(top: &Path, dirs: impl IntoIterator<Item = &'a OsStr>) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let mut at = rustix::fs::open(top, flags, Mode::empty())?;
+    for dir in dirs {
+        match rustix::fs::mkdirat(&at, dir, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(rustix::io::Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+        at = rustix::fs::openat(&at, dir, flags, Mode::empty())?;
+    }
+    Ok(at)
+}
+
+/// The parts of a name in a checkout: no way out of it, and none into a `.git`.
+///
+/// # Errors
+/// If it is none.
+pub(super) fn inside(name: &Path) -> io::Result<Vec<&OsStr>> {
+    use std::path::Component;
+    let odd = || io::Error::other(format!("{} is no name in a checkout", name.display()));
+    let part = |part| match part {
+        Component::Normal(part) if !part.eq_ignore_ascii_case(".git") => Ok(part),
+        _ => Err(odd()),
+    };
+    let parts: Vec<&OsStr> = name.components().map(part).collect::<io::Result<_>>()?;
+    if parts.is_empty() { Err(odd()) } else { Ok(parts) }
+}
+
 /// Gives a tree to another user; what is already its own is not touched, so that git's index stays true. Links are given
 /// away themselves, never what they point to.
 ///

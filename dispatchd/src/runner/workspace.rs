@@ -6,7 +6,6 @@
 //! make git do more than it was asked for.
 
 use std::collections::HashMap;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -18,21 +17,33 @@ use dispatch_shared::id::RunId;
 use sha2::{Digest, Sha256};
 
 use super::git::Git;
-use super::mirror::{self, Mirrors};
+use super::mirror::{self, Ask, Mirrors, Say};
 use super::seal::{self, seal};
-use super::settings::Settings;
-use super::{state, tree};
+use super::settings::{Partial, Settings, Size};
+use super::{lay, tree};
 use crate::core::record::{Repo, Run, Target};
+use crate::core::submodule::Which;
 use crate::edges::GitRemote;
+
+/// What the operator chose of checkouts.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    files: Option<PathBuf>,
+    pub(super) submodules: Which,
+    pub(super) lfs: bool,
+    pub(super) lfs_limit: Size,
+    partial: Partial,
+}
 
 /// All workspaces.
 #[derive(Debug)]
 pub(super) struct Workspaces {
     root: PathBuf,
-    mirror_dir: PathBuf,
+    pub(super) mirror_dir: PathBuf,
+    pub(super) chosen: Chosen,
     pub(super) mirrors: Mirrors,
     pub(super) git: Git,
-    author: (String, String),
+    pub(super) author: (String, String),
     locks: Mutex<HashMap<PathBuf, Arc<tokio::sync::Mutex<()>>>>,
 }
 
@@ -57,6 +68,8 @@ pub(super) struct Workspace {
     pub(super) base: String,
     /// The tag that it starts from instead.
     pub(super) tag: Option<String>,
+    /// Where the operator's files for it lie, if he named a place.
+    pub(super) files: Option<PathBuf>,
 }
 
 impl Workspace {
@@ -112,15 +125,6 @@ pub(super) fn safe(name: &str) -> String {
     format!("{}+{hash}", readable.trim_start_matches('.'))
 }
 
-/// What [`Workspaces::prepare`] did.
-#[derive(Debug, Default)]
-pub(super) struct Made {
-    /// The checkout was not there before.
-    pub(super) fresh: bool,
-    /// What a person should know of it.
-    pub(super) notes: Vec<String>,
-}
-
 impl Workspaces {
     pub(super) fn new(state_dir: &Path, settings: &Settings) -> io::Result<Self> {
         let (root, mirrors) = (state_dir.join("workspaces"), state_dir.join("mirrors"));
@@ -135,7 +139,14 @@ impl Workspaces {
             }
         }
         let locks = Mutex::default();
-        Ok(Self { root, mirror_dir: mirrors, mirrors: Mirrors::default(), git, author, locks })
+        let chosen = Chosen {
+            files: settings.files.clone(),
+            submodules: settings.submodules,
+            lfs: settings.lfs,
+            lfs_limit: settings.lfs_limit,
+            partial: settings.partial.clone(),
+        };
+        Ok(Self { root, mirror_dir: mirrors, chosen, mirrors: Mirrors::default(), git, author, locks })
     }
 
     /// The git that is safe to call.
@@ -166,6 +177,7 @@ impl Workspaces {
                 Target::Tag(name) => Some(name.clone()),
                 _ => None,
             },
+            files: lay::place(self.chosen.files.as_deref(), repo),
             base,
             dir,
         }
@@ -182,142 +194,52 @@ impl Workspaces {
     }
 
     /// One at a time for each workspace.
-    fn lock(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn lock(&self, path: &Path) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
         locks.entry(path.to_path_buf()).or_default().clone()
     }
 
+    /// Whether the mirror of `name` is to be made a partial one; `None` if that depends on its size, or it is there.
+    pub(super) fn partial(&self, ws: &Workspace, name: &str) -> Option<bool> {
+        if ws.mirror.is_dir() { Some(mirror::is_partial(&ws.mirror)) } else { self.chosen.partial.of(name) }
+    }
+
     /// Brings the mirror up to date.
-    pub(super) async fn fetch(&self, ws: &Workspace, remote: &GitRemote) -> Result<(), String> {
-        self.mirrors.fetch(&self.git, &ws.mirror, remote, ws.tag.is_some()).await
+    pub(super) async fn fetch(
+        &self,
+        ws: &Workspace,
+        remote: &GitRemote,
+        partial: bool,
+        say: Say<'_>,
+    ) -> Result<(), String> {
+        let ask = Ask { remote, tags: ws.tag.is_some(), partial, say };
+        self.mirrors.fetch(&self.git, &ws.mirror, ask).await
     }
 
     /// Makes the mirror anew, because what it holds turned out not to be whole.
-    pub(super) async fn renew(&self, ws: &Workspace, remote: &GitRemote) -> Result<(), String> {
-        self.mirrors.renew(&self.git, &ws.mirror, remote, ws.tag.is_some()).await
-    }
-
-    /// Makes the workspace, or takes up the one of an earlier attempt, unless `busy` says why not. Two never do it at the
-    /// same time, and `busy` is asked when it is one's turn.
-    pub(super) async fn prepare(
+    pub(super) async fn renew(
         &self,
         ws: &Workspace,
-        busy: impl Fn() -> Option<String>,
-    ) -> Result<Made, String> {
-        let lock = self.lock(&ws.repo);
-        let _guard = lock.lock().await;
-        match busy() {
-            Some(why) => Err(why),
-            None => self.make(ws).await,
-        }
+        remote: &GitRemote,
+        partial: bool,
+        say: Say<'_>,
+    ) -> Result<(), String> {
+        let ask = Ask { remote, tags: ws.tag.is_some(), partial, say };
+        self.mirrors.renew(&self.git, &ws.mirror, ask).await
     }
 
-    async fn make(&self, ws: &Workspace) -> Result<Made, String> {
-        let said = |e: io::Error| format!("{}: {e}", ws.repo.display());
-        let start = self.start_point(ws).await?;
-        let mut made = Made::default();
-        if fs::symlink_metadata(&ws.repo).is_ok() {
-            match self.take_up(ws, &mut made.notes).await {
-                Ok(()) => {}
-                Err(why) if seal::is_beyond_repair(&why) || mirror::is_broken(&why) => {
-                    let aside = ws.dir.join("repo.aside");
-                    tree::remove(&aside).map_err(said)?;
-                    fs::rename(&ws.repo, &aside).map_err(said)?;
-                    made.notes.push(format!(
-                        "the checkout could not be used again ({why}); it was set aside as {} and made anew",
-                        aside.display()
-                    ));
-                    self.anew(ws, &start).await?;
-                }
-                Err(why) => return Err(why),
-            }
-        } else {
-            self.anew(ws, &start).await?;
-            made.fresh = true;
-        }
-        tree::remove(&ws.repo.join(seal::BLOCKED)).map_err(said)?;
-        Ok(made)
-    }
-
-    async fn anew(&self, ws: &Workspace, start: &str) -> Result<(), String> {
-        let io = |what: &Path| {
-            let what = what.display().to_string();
-            move |e: io::Error| format!("{what}: {e}")
-        };
-        fs::create_dir_all(&ws.dir).map_err(io(&ws.dir))?;
-        // Under another name until it is whole: a crash leaves nothing that looks finished.
-        let new = ws.dir.join("repo.new");
-        tree::remove(&new).map_err(io(&new))?;
-        let mut clone: Vec<&OsStr> =
-            ["clone", "--quiet", "--shared", "--no-checkout", "--no-tags", "--"].map(OsStr::new).into();
-        clone.extend([ws.mirror.as_os_str(), new.as_os_str()]);
-        self.git.run(&ws.dir, &clone).await?;
-        seal(&new, &ws.objects(), &ws.mirror, &self.author)?;
-        self.git.run(&new, &["checkout", "--quiet", "-B", &ws.branch, start]).await?;
-        fs::rename(&new, &ws.repo).map_err(io(&ws.repo))
-    }
-
-    /// Puts the checkout of an earlier attempt right: on its branch, with what a person pushed there meanwhile. What cannot
-    /// be put right without losing something is left to the program, and said.
-    async fn take_up(&self, ws: &Workspace, notes: &mut Vec<String>) -> Result<(), String> {
-        self.seal(ws)?;
-        let fetch = ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "origin"];
-        self.git.run(&ws.repo, &fetch).await?;
-        if let Some(what) = state::under_way(&self.git, &ws.repo).await? {
-            notes.push(format!("an earlier attempt left {what} unfinished; it is still there"));
-            return Ok(());
-        }
-        match state::line(self, ws).await? {
-            state::Line::OnBranch => {}
-            state::Line::Ahead => {
-                // The files are the same, only the name is put right.
-                self.git.try_run(&ws.repo, &["checkout", "--quiet", "-B", &ws.branch]).await?;
-                notes.push(format!(
-                    "an earlier attempt had left the branch {}; its work is on it again",
-                    ws.branch
-                ));
-            }
-            // Fails where files that are not committed are in the way; they are not given up for it.
-            state::Line::Behind
-                if self.git.try_run(&ws.repo, &["checkout", "--quiet", &ws.branch, "--"]).await?.ok() => {}
-            state::Line::Behind | state::Line::Apart => {
-                notes.push(format!(
-                    "an earlier attempt left the branch {} for another; it still stands there",
-                    ws.branch
-                ));
-                return Ok(());
-            }
-        }
-        let theirs = format!("refs/remotes/origin/{}", ws.branch);
-        if self.commit(&ws.repo, &theirs).await?.is_none() {
-            return Ok(());
-        }
-        let merged = self.git.try_run(&ws.repo, &["merge", "--quiet", "--ff-only", &theirs]).await?;
-        if !merged.ok() {
-            notes.push(format!(
-                "origin/{} has commits that this work lacks, and they do not fit by themselves: they have to be merged",
-                ws.branch
-            ));
-        }
-        Ok(())
-    }
-
+    /// Makes it safe to call git in the checkout.
     pub(super) fn seal(&self, ws: &Workspace) -> Result<(), String> {
-        seal(&ws.repo, &ws.objects(), &ws.mirror, &self.author)
+        self.seal_as(ws, mirror::is_partial(&ws.mirror))
     }
 
-    /// The commit that the branch starts from: itself if it is on the remote, else the base.
-    async fn start_point(&self, ws: &Workspace) -> Result<String, String> {
-        if let Some(tag) = &ws.tag {
-            let found = self.commit(&ws.mirror, &ws.base_ref()).await?;
-            return found.ok_or_else(|| format!("the repository has no tag `{tag}`"));
-        }
-        for name in [&ws.branch, &ws.base] {
-            if let Some(sha) = self.commit(&ws.mirror, &format!("refs/heads/{name}")).await? {
-                return Ok(sha);
-            }
-        }
-        Err(format!("the repository has no branch `{}` to start from", ws.base))
+    /// The same, and git takes the checkout for one that lacks nothing.
+    pub(super) fn seal_whole(&self, ws: &Workspace) -> Result<(), String> {
+        self.seal_as(ws, false)
+    }
+
+    fn seal_as(&self, ws: &Workspace, partial: bool) -> Result<(), String> {
+        seal(&ws.repo, &ws.objects(), &ws.mirror, &self.author, &lay::excluded(ws)?, partial)
     }
 
     /// The commit that `name` stands for, if there is one.

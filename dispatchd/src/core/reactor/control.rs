@@ -53,6 +53,24 @@ pub(super) fn troubled(d: &mut Draft, troubles: &BTreeMap<String, String>) -> Re
     Reply::Done
 }
 
+/// Takes over that the disk is too full for another run, or no longer. It keeps its beginning and its first words.
+pub(super) fn cramped(d: &mut Draft, why: Option<&str>) -> Reply {
+    let now = d.now;
+    match (why, d.world.meta.cramped.is_some()) {
+        (Some(why), false) => {
+            noted(d, "disk_full", why, "dispatch");
+            d.meta(|m| m.cramped = Some((now, why.to_owned())));
+        }
+        (None, true) => {
+            noted(d, "disk_free", "runs start again", "dispatch");
+            d.meta(|m| m.cramped = None);
+        }
+        _ => return Reply::Done,
+    }
+    d.tell(What::Control);
+    Reply::Done
+}
+
 /// Ends the pause of a program; fine if there was none.
 pub(super) fn resume(d: &mut Draft, program: &str, actor: &str) -> Reply {
     let program = pool::name(program);

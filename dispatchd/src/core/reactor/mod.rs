@@ -85,6 +85,7 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::MakeChildren(make) => umbrella::make(d, make)?,
         Command::Fix(command) => fix::command(d, command)?,
         Command::Troubled(troubles) => control::troubled(d, troubles),
+        Command::Cramped(why) => control::cramped(d, why.as_deref()),
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Reconcile { actor } => reconcile::pass(d, None, actor)?,
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,

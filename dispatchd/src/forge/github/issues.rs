@@ -45,6 +45,14 @@ impl GithubForge {
         }
     }
 
+    /// How large it is, in bytes.
+    pub(super) async fn read_size(&self, repo: &Repo) -> Result<Option<u64>, ForgeError> {
+        let what = format!("reading the size of {}", repo.name);
+        let url = self.client.url(&format!("/repos/{}", repo.name))?;
+        let got: wire::Repository = self.client.remembered(repo, url, &what).await?;
+        Ok(got.bytes())
+    }
+
     async fn repository_at(&self, repo: &Repo, path: &str, what: &str) -> Result<SeenRepo, ForgeError> {
         let got: wire::Repository = self.client.remembered(repo, self.client.url(path)?, what).await?;
         let name =

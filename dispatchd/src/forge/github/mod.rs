@@ -277,6 +277,10 @@ impl Forge for GithubForge {
         self.read_job_log(repo, job).await
     }
 
+    async fn size(&self, repo: &Repo) -> Result<Option<u64>, ForgeError> {
+        self.read_size(repo).await
+    }
+
     fn automation(&self) -> Option<&dyn Automation> {
         Some(self)
     }

@@ -184,9 +184,16 @@ pub(super) struct Repository {
     pub(super) default_branch: Option<String>,
     archived: Option<bool>,
     disabled: Option<bool>,
+    /// In KiB, reckoned anew now and then.
+    size: Option<u64>,
 }
 
 impl Repository {
+    /// How much git keeps of it, in bytes.
+    pub(super) fn bytes(&self) -> Option<u64> {
+        self.size.map(|kib| kib.saturating_mul(1 << 10))
+    }
+
     pub(super) fn standing(&self) -> Standing {
         match (self.disabled, self.archived) {
             (Some(true), _) => Standing::Disabled,

@@ -58,6 +58,7 @@ fn the_defaults_it_names_are_the_defaults() {
         hooks: real.runner.hooks.clone(),
         agents: real.runner.agents.clone(),
         templates: None,
+        files: None,
         ..shown.runner
     };
     assert_eq!(runner, real.runner);

@@ -174,12 +174,27 @@ fn hostile_upstream(scene: &Scene) {
     for name in odd {
         std::fs::write(dir.join(name), "odd\n").expect("written");
     }
-    let modules = "[submodule \"s\"]\n\tpath = s\n\turl = https://example.invalid/s\n\tupdate = none\n";
+    // Those that begin with a dash are refused with all that comes with them, so they get no further than a mirror.
+    let urls = [
+        ("s", "https://example.invalid/s".to_owned()),
+        ("s-ext", format!("ext::sh -c touch% {}/pwned-ext", scene.place.path().display())),
+        ("s-file", "file:///etc".to_owned()),
+        ("s-ssh", format!("ssh://-oProxyCommand=touch {}/pwned-ssh/x", scene.place.path().display())),
+        ("s-up", "../elsewhere".to_owned()),
+    ];
+    let modules: String = urls
+        .iter()
+        .map(|(name, url)| {
+            format!("[submodule \"{name}\"]\n\tpath = {name}\n\turl = {url}\n\tupdate = none\n")
+        })
+        .collect();
     std::fs::write(dir.join(".gitmodules"), modules).expect("written");
     repository.git(&["add", "--all"]);
     let head = repository.git(&["rev-parse", "HEAD"]);
-    let link = format!("160000,{},s", head.trim());
-    repository.git(&["update-index", "--add", "--cacheinfo", &link]);
+    for (name, _) in urls {
+        let link = format!("160000,{},{name}", head.trim());
+        repository.git(&["update-index", "--add", "--cacheinfo", &link]);
+    }
     repository.git(&["commit", "--quiet", "-m", "Odd things"]);
 }
 

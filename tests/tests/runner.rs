@@ -580,3 +580,41 @@ async fn old_workspaces_go_and_the_one_in_use_stays() {
     scene.ended(2).await;
     scene.close().await;
 }
+
+/// A file of the operator's is there for the program, whatever link stands in its place, and in no commit.
+#[tokio::test]
+async fn the_operators_files_are_copied_and_never_published() {
+    for (script, class) in [
+        ("grep -q KEY=1 .env && cat .env >>seen; wc -c <.env >size; rm seen", EndClass::Succeeded),
+        ("git add -f .env; git commit -qm steal", EndClass::Failed),
+        ("cp .env other; echo x >x", EndClass::Failed),
+    ] {
+        let mut scene = Scene::new(RuntimeKind::Host, "exit 1").await;
+        scene.ended(1).await;
+        scene.stop().await;
+        let files = scene.dir.path().join("files");
+        std::fs::create_dir_all(files.join("local/sample")).expect("made");
+        std::fs::write(files.join("local/sample/.env"), "KEY=1\n").expect("written");
+        std::fs::write(files.join("local/sample/README.md"), "not mine\n").expect("written");
+        scene.settings.files = Some(files);
+        let argv = ["sh", "-c", script].map(str::to_owned).into();
+        scene.settings.agents.insert("scripted".into(), Entry { argv: Some(argv), ..Entry::default() });
+        scene.ready(2).await;
+        scene.start();
+        let run = scene.ended(2).await;
+        assert_eq!(run.state, RunState::Ended(class), "{script}: {:?}", run.reason);
+        if class == EndClass::Succeeded {
+            let files = git(&scene.origin(), &["ls-tree", "--name-only", &run.branch]);
+            assert_eq!(files, "README.md\nsize");
+            assert_eq!(git(&scene.origin(), &["show", &format!("{}:README.md", run.branch)]), "A sample.");
+        } else {
+            assert!(
+                run.reason.as_deref().is_some_and(|r| r.contains(".env of runner.files")),
+                "{:?}",
+                run.reason
+            );
+            assert_eq!(git(&scene.origin(), &["branch", "--list", "fix/*"]), "");
+        }
+        scene.close().await;
+    }
+}

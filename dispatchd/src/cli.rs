@@ -52,7 +52,7 @@ Environment:
   WEBHOOK_SECRET       what webhooks are signed with
   GITHUB_REPOSITORIES  repositories to track at the first start, owner/name with commas between
   GITHUB_API_URL       GitHub Enterprise: https://HOST/api/v3
-  DISPATCH_RUNTIME     auto, docker, podman or host
+  DISPATCH_RUNTIME     auto, docker, podman, kubernetes or host
   DISPATCH_LOG         what to log: info, debug, dispatchd::runner=trace
 
 Every key of the configuration file: assets/config.example.toml";

@@ -376,6 +376,9 @@ pub struct RunSpec {
     pub gpus: bool,
     /// The machine itself can be reached by a name.
     pub host_gateway: bool,
+    /// The longest it may work. The runner keeps that itself; an engine on other machines ends what nobody watches any more
+    /// some time after it.
+    pub timeout: Duration,
 }
 
 /// What a run may use.

@@ -170,6 +170,8 @@ pub enum RuntimeKind {
     Apple,
     /// No container: isolates nothing.
     Host,
+    /// A Job in a Kubernetes cluster.
+    Kubernetes,
 }
 
 impl RuntimeKind {
@@ -181,6 +183,7 @@ impl RuntimeKind {
             RuntimeKind::Podman => "podman",
             RuntimeKind::Apple => "apple",
             RuntimeKind::Host => "host",
+            RuntimeKind::Kubernetes => "kubernetes",
         }
     }
 }

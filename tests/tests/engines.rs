@@ -72,6 +72,7 @@ impl Bench {
             read_only_root: true,
             gpus: false,
             host_gateway: false,
+            timeout: Duration::from_secs(3_600),
         }
     }
 

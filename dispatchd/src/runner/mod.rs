@@ -193,7 +193,8 @@ impl Runner {
     }
 
     async fn find_engine(&mut self) {
-        match runtime::choose(self.ctx.settings.runtime, &self.ctx.settings.wants(), &self.state_dir).await {
+        let settings = &self.ctx.settings;
+        match runtime::choose(settings.runtime, &settings.wants(), settings, &self.state_dir).await {
             Ok(engine) => {
                 self.note.send_replace(engine.kind().to_string());
                 self.engine = Some(engine);
@@ -349,9 +350,9 @@ async fn look(
     };
     let engine = match (given, run.runtime) {
         (Some(engine), kind) if kind.is_none_or(|k| k == engine.kind()) => engine,
-        (_, Some(kind)) => runtime::of_kind(kind, state_dir),
+        (_, Some(kind)) => runtime::engine(kind, &ctx.settings, state_dir),
         // Not started as far as the ledger knows: its engine is the one in use now.
-        (_, None) => runtime::choose(choice, &ctx.settings.wants(), state_dir).await?,
+        (_, None) => runtime::choose(choice, &ctx.settings.wants(), &ctx.settings, state_dir).await?,
     };
     let found = of(engine.list().await?);
     Ok((engine, found))
@@ -366,7 +367,7 @@ async fn sweep(ctx: Arc<Context>, given: Option<Arc<dyn Runtime>>, state_dir: Pa
         world.runs.values().filter(|r| !r.state.is_live()).filter_map(|r| r.runtime).collect();
     for kind in kinds {
         let given = given.clone().filter(|e| e.kind() == kind);
-        let engine = given.unwrap_or_else(|| runtime::of_kind(kind, &state_dir));
+        let engine = given.unwrap_or_else(|| runtime::engine(kind, &ctx.settings, &state_dir));
         let found = match engine.list().await {
             Ok(found) => found,
             Err(error) => {
@@ -453,7 +454,12 @@ pub async fn engines(state_dir: &Path) -> Vec<(RuntimeKind, Result<(), RuntimeEr
 /// A sentence, if there is none.
 pub async fn builder(choice: settings::RuntimeChoice, state_dir: &Path) -> Result<RuntimeKind, RuntimeError> {
     let wants = Wants { network: "default".into(), ..Wants::default() };
-    let kind = runtime::choose(choice, &wants, state_dir).await?.kind();
+    if choice == settings::RuntimeChoice::Named(RuntimeKind::Kubernetes) {
+        let why = "a cluster pulls its images from a registry: name the engine that builds one with --engine, push it there, \
+                   and set runner.image";
+        return Err(RuntimeError(why.into()));
+    }
+    let kind = runtime::choose(choice, &wants, &Settings::default(), state_dir).await?.kind();
     match kind {
         RuntimeKind::Host => {
             Err(RuntimeError("runner.runtime = \"host\" needs no image; name an engine with --engine".into()))
@@ -470,7 +476,7 @@ pub async fn ready(
     settings: &Settings,
     state_dir: &Path,
 ) -> Result<(RuntimeKind, Vec<String>), RuntimeError> {
-    let engine = runtime::choose(settings.runtime, &settings.wants(), state_dir).await?;
+    let engine = runtime::choose(settings.runtime, &settings.wants(), settings, state_dir).await?;
     let own = settings.agents.values().filter_map(|a| a.image.as_ref());
     let mut missing = Vec::new();
     for image in std::iter::once(&settings.image).chain(own) {

@@ -230,6 +230,7 @@ pub(super) fn spec(seat: &Seat, run: &Run, agent: &Agent, ws: &Workspace, argv: 
         read_only_root: settings.read_only,
         gpus: settings.gpus,
         host_gateway: settings.host_gateway,
+        timeout: agent.limits.timeout.unwrap_or(settings.timeout).0,
     }
 }
 

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 pub use self::partial::Partial;
 use super::agents::Entry;
 use super::prices::Price;
+use super::runtime::Cluster;
 use crate::core::keep::Keep;
 use crate::core::submodule::Which;
 use crate::edges::Wants;
@@ -92,6 +93,8 @@ pub struct Settings {
     pub min_free: Size,
     /// Names passed from the daemon's environment into every run, besides those of its program.
     pub env: Vec<String>,
+    /// The cluster, where the runtime is `kubernetes`.
+    pub kubernetes: Cluster,
     /// Programs by name, laid over the built-in ones field by field.
     pub agents: BTreeMap<String, Entry>,
     /// Prices of models, laid over the built-in ones; from `[prices]`.
@@ -179,6 +182,7 @@ impl Default for Settings {
             workspace_limit: Size(32 << 30),
             min_free: Size(2 << 30),
             env: Vec::new(),
+            kubernetes: Cluster::default(),
             agents: BTreeMap::new(),
             prices: BTreeMap::new(),
             template: "coding".into(),
@@ -240,7 +244,7 @@ pub enum OnShutdown {
 /// Which engine to use.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RuntimeChoice {
-    /// The first of apple (macOS), docker, podman that is there; never host.
+    /// The first of apple (macOS), docker, podman that is there; never host or a cluster.
     #[default]
     Auto,
     /// This one, or an error.
@@ -256,7 +260,12 @@ impl FromStr for RuntimeChoice {
             "podman" => RuntimeKind::Podman,
             "apple" => RuntimeKind::Apple,
             "host" => RuntimeKind::Host,
-            other => return Err(format!("`{other}` is no runtime: use auto, docker, podman, apple or host")),
+            "kubernetes" => RuntimeKind::Kubernetes,
+            other => {
+                return Err(format!(
+                    "`{other}` is no runtime: use auto, docker, podman, apple, kubernetes or host"
+                ));
+            }
         }))
     }
 }
@@ -320,7 +329,7 @@ impl Default for Hooks {
 pub struct Span(pub Duration);
 
 impl Span {
-    const fn minutes(n: u64) -> Self {
+    pub(super) const fn minutes(n: u64) -> Self {
         Self(Duration::from_secs(n * 60))
     }
 }

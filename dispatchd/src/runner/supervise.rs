@@ -334,6 +334,7 @@ impl Life {
         let mut spec = prepare::spec(&self.seat, run, agent, ws, verify::argv(checks));
         // The checks run the agent's code and need no model.
         spec.env_names.clone_from(&ctx.settings.env);
+        spec.timeout = ctx.settings.verify_timeout.0;
         ctx.edges.hook.before("runner.verify").map_err(|e| crashed(format!("verify: {e}")))?;
         self.unsure = true;
         let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;

@@ -66,7 +66,7 @@ pub(super) fn start(
             harden(&mut a, spec);
         }
         // One virtual machine a container, which is the boundary; it has no such switches.
-        RuntimeKind::Apple | RuntimeKind::Host => {}
+        RuntimeKind::Apple | RuntimeKind::Host | RuntimeKind::Kubernetes => {}
     }
     user(&mut a, kind, traits, spec);
     limits(&mut a, kind, spec);
@@ -220,6 +220,7 @@ mod tests {
             read_only_root: true,
             gpus: false,
             host_gateway: false,
+            timeout: std::time::Duration::from_secs(3_600),
         }
     }
 

@@ -5,6 +5,7 @@ mod argv;
 mod cgroup;
 mod cli;
 mod host;
+mod kubernetes;
 pub(in crate::runner) mod process;
 
 use std::path::Path;
@@ -17,27 +18,39 @@ use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, DuplexStream, ReadBuf};
 use tokio::task::JoinHandle;
 
-use super::settings::RuntimeChoice;
+pub use self::kubernetes::{Cluster, Toleration};
+use super::settings::{RuntimeChoice, Settings};
 use crate::edges::{Runtime, RuntimeError, Wants};
 
-/// The engine of this kind, whether or not it is there. Containers are told apart by `state_dir`.
+/// The engine of this kind as it comes, whether or not it is there. Containers are told apart by `state_dir`.
 #[must_use]
 pub fn of_kind(kind: RuntimeKind, state_dir: &Path) -> Arc<dyn Runtime> {
+    engine(kind, &Settings::default(), state_dir)
+}
+
+/// The engine of this kind as `settings` have it, whether or not it is there. Containers are told apart by `state_dir`.
+#[must_use]
+pub fn engine(kind: RuntimeKind, settings: &Settings, state_dir: &Path) -> Arc<dyn Runtime> {
     let state = state_id(state_dir);
     match kind {
         RuntimeKind::Docker | RuntimeKind::Podman => Arc::new(cli::Cli::new(kind, state)),
         RuntimeKind::Apple => Arc::new(apple::Apple::new(state)),
         RuntimeKind::Host => Arc::new(host::Host::new(state_dir, state)),
+        #[cfg(feature = "kubernetes")]
+        RuntimeKind::Kubernetes => Arc::new(kubernetes::Kubernetes::new(settings, state_dir, state)),
+        #[cfg(not(feature = "kubernetes"))]
+        RuntimeKind::Kubernetes => Arc::new(kubernetes::Absent::new(state)),
     }
 }
 
-/// The engine to use.
+/// The engine to use: `choice` among those that `settings` describe.
 ///
 /// # Errors
 /// A sentence that says what is missing and what to do: a runtime asked for by name is never replaced by another.
 pub async fn choose(
     choice: RuntimeChoice,
     wants: &Wants,
+    settings: &Settings,
     state_dir: &Path,
 ) -> Result<Arc<dyn Runtime>, RuntimeError> {
     let usable = async |engine: &Arc<dyn Runtime>| match engine.check().await {
@@ -46,9 +59,9 @@ pub async fn choose(
     };
     let candidates: &[RuntimeKind] = match choice {
         RuntimeChoice::Named(kind) => {
-            let engine = of_kind(kind, state_dir);
-            return match usable(&engine).await {
-                Ok(()) => Ok(engine),
+            let found = engine(kind, settings, state_dir);
+            return match usable(&found).await {
+                Ok(()) => Ok(found),
                 Err(e) => Err(RuntimeError(format!("runner.runtime = \"{kind}\": {e}"))),
             };
         }
@@ -59,9 +72,9 @@ pub async fn choose(
     };
     let mut said = Vec::new();
     for &kind in candidates {
-        let engine = of_kind(kind, state_dir);
-        match usable(&engine).await {
-            Ok(()) => return Ok(engine),
+        let found = engine(kind, settings, state_dir);
+        match usable(&found).await {
+            Ok(()) => return Ok(found),
             Err(e) => said.push(e.0),
         }
     }

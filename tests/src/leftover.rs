@@ -11,7 +11,7 @@ use dispatch_shared::run::RuntimeKind;
 /// If the engine does not answer.
 #[must_use]
 pub fn containers(engine: RuntimeKind, state: &str) -> Vec<String> {
-    if engine == RuntimeKind::Host {
+    if matches!(engine, RuntimeKind::Host | RuntimeKind::Kubernetes) {
         return Vec::new();
     }
     let output = Command::new(engine.word())
@@ -104,7 +104,7 @@ pub fn clear(engine: RuntimeKind, state: &Path) {
     for pid in pids.filter_map(rustix::process::Pid::from_raw) {
         let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     }
-    if engine == RuntimeKind::Host {
+    if matches!(engine, RuntimeKind::Host | RuntimeKind::Kubernetes) {
         return;
     }
     // Every run has its checkout mounted under its own path.

@@ -5,6 +5,7 @@
 //! - [`hooks`]: payloads of GitHub's webhooks.
 //! - [`image`]: a container image made of busybox.
 //! - [`leftover`]: what a run may leave behind and must not.
+//! - `kube`: a Kubernetes cluster in memory that can be told to fail, and can run its pods; with the feature `kubernetes`.
 //! - [`ledger`]: commands by the handful, a clock that steps, a state's shape, for whoever drives the ledger directly.
 //! - [`manifest`]: what lies in a directory, before and after.
 //! - [`openai`]: an OpenAI-compatible endpoint that says what it is told to.
@@ -23,6 +24,8 @@ pub mod daemon;
 pub mod github;
 pub mod hooks;
 pub mod image;
+#[cfg(feature = "kubernetes")]
+pub mod kube;
 pub mod ledger;
 pub mod leftover;
 pub mod manifest;

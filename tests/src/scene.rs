@@ -41,7 +41,7 @@ impl Scene {
     #[must_use]
     pub fn new(program: &str, kind: RuntimeKind, script: &str, runner: &str) -> Self {
         use std::os::unix::fs::PermissionsExt;
-        if kind != RuntimeKind::Host {
+        if !matches!(kind, RuntimeKind::Host | RuntimeKind::Kubernetes) {
             build(kind);
         }
         let place = Place::new(program);
@@ -50,9 +50,11 @@ impl Scene {
         std::fs::set_permissions(place.path(), passable).expect("the place is ours");
         let repository = Repository::new(place.path(), "sample");
         repository.ready_issue(1, "Count the lines");
+        // A cluster keeps its pods' network to itself.
+        let network = if kind == RuntimeKind::Kubernetes { "default" } else { "none" };
         place.configure(&format!(
             "[queue]\nrunner_lease = \"3s\"\n\n[runner]\nruntime = \"{kind}\"\nimage = \"{IMAGE}\"\n\
-             agent = \"sample\"\nnetwork = \"none\"\nmemory = \"256m\"\n{runner}\n\n\
+             agent = \"sample\"\nnetwork = \"{network}\"\nmemory = \"256m\"\n{runner}\n\n\
              [runner.agents.sample]\nformat = \"plain\"\nargv = [\"sh\", \"-c\", '''\n{script}''']\n"
         ));
         Self { place, repository, kind }
@@ -206,7 +208,7 @@ impl Scene {
     pub async fn nothing_left(&self, run: &Run) {
         let container = run.container.clone().unwrap_or_default();
         let mut marks = vec![self.place.state().join("workspaces").display().to_string()];
-        if self.kind != RuntimeKind::Host && !container.is_empty() {
+        if !matches!(self.kind, RuntimeKind::Host | RuntimeKind::Kubernetes) && !container.is_empty() {
             marks.push(container);
         }
         let labelled = state_id(&self.place.state());

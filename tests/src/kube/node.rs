@@ -127,7 +127,8 @@ async fn contain(
         .stderr(Stdio::null())
         .process_group(0);
     if rustix::process::geteuid().is_root() {
-        let id = |key: &str| pod["spec"]["securityContext"][key].as_u64().and_then(|id| u32::try_from(id).ok());
+        let id =
+            |key: &str| pod["spec"]["securityContext"][key].as_u64().and_then(|id| u32::try_from(id).ok());
         command.uid(id("runAsUser").ok_or("no user")?).gid(id("runAsGroup").ok_or("no group")?);
     }
     let mut child = command.spawn().map_err(|e| e.to_string())?;

@@ -51,7 +51,12 @@ fn ok(body: Value) -> Response {
 }
 
 /// Notes the request, and lets only who knows the token through.
-async fn gate(State(shared): State<Arc<Shared>>, headers: HeaderMap, request: Request, next: Next) -> Response {
+async fn gate(
+    State(shared): State<Arc<Shared>>,
+    headers: HeaderMap,
+    request: Request,
+    next: Next,
+) -> Response {
     let line = format!("{} {}", request.method(), request.uri());
     let fault = shared.change(|w| {
         w.requests.push(line);
@@ -76,13 +81,16 @@ async fn version() -> Response {
 async fn review(State(shared): State<Arc<Shared>>, body: axum::Json<Value>) -> Response {
     let mut body = body.0;
     let asked = &body["spec"]["resourceAttributes"];
-    let forbidden = shared.world().forbidden.iter().any(|(v, r)| asked["verb"] == *v && asked["resource"] == *r);
+    let forbidden =
+        shared.world().forbidden.iter().any(|(v, r)| asked["verb"] == *v && asked["resource"] == *r);
     body["status"] = json!({"allowed": !forbidden});
     (StatusCode::CREATED, axum::Json(body)).into_response()
 }
 
 fn list(kind: &str, version: u64, items: Vec<Value>) -> Response {
-    ok(json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": version.to_string()}, "items": items}))
+    ok(
+        json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": version.to_string()}, "items": items}),
+    )
 }
 
 async fn jobs_list(State(shared): State<Arc<Shared>>, Query(q): Params) -> Response {
@@ -147,7 +155,9 @@ async fn claim(State(shared): State<Arc<Shared>>, Path(name): Path<String>) -> R
     if shared.world().claim != Some(name.as_str()) {
         return status(404, "NotFound", &format!("persistentvolumeclaims \"{name}\" not found"));
     }
-    ok(json!({"kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": name}, "status": {"phase": "Bound"}}))
+    ok(
+        json!({"kind": "PersistentVolumeClaim", "apiVersion": "v1", "metadata": {"name": name}, "status": {"phase": "Bound"}}),
+    )
 }
 
 async fn events(State(shared): State<Arc<Shared>>, Query(q): Params) -> Response {
@@ -155,7 +165,8 @@ async fn events(State(shared): State<Arc<Shared>>, Query(q): Params) -> Response
     let world = shared.world();
     let about = |e: &&Value| {
         let of = |key: &str| e["involvedObject"][key].as_str().unwrap_or_default().to_owned();
-        wanted == format!("involvedObject.kind={},involvedObject.name={},type=Warning", of("kind"), of("name"))
+        wanted
+            == format!("involvedObject.kind={},involvedObject.name={},type=Warning", of("kind"), of("name"))
     };
     list("EventList", world.version(), world.events.iter().filter(about).cloned().collect())
 }
@@ -189,7 +200,8 @@ fn watch(shared: Arc<Shared>, selector: Option<String>, mut since: u64) -> Respo
             changed.mark_unchanged();
             let (events, fault) = {
                 let mut world = shared.world();
-                let news = world.history.iter().filter(|(v, _, p)| *v > since && selected(p, selector.as_deref()));
+                let news =
+                    world.history.iter().filter(|(v, _, p)| *v > since && selected(p, selector.as_deref()));
                 let news: Vec<_> = news.map(|(_, what, pod)| json!({"type": what, "object": pod})).collect();
                 since = world.version();
                 (news, world.takes(|f| matches!(f, Fault::WatchGone | Fault::WatchCut)))
@@ -198,7 +210,8 @@ fn watch(shared: Arc<Shared>, selector: Option<String>, mut since: u64) -> Respo
                 let gone = json!({"type": "ERROR", "object": {
                     "kind": "Status", "status": "Failure", "reason": "Expired", "code": 410, "message": "too old resource version"
                 }});
-                let last = if fault == Fault::WatchGone { Ok(Bytes::from(format!("{gone}\n"))) } else { cut() };
+                let last =
+                    if fault == Fault::WatchGone { Ok(Bytes::from(format!("{gone}\n"))) } else { cut() };
                 let _ = tx.send(last).await;
                 return;
             }

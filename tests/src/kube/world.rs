@@ -171,7 +171,8 @@ impl World {
         let Some(pod) = self.pods.get(name).cloned() else { return };
         let job = pod["metadata"]["ownerReferences"][0]["name"].as_str().unwrap_or_default().to_owned();
         self.put(name, pod, "DELETED");
-        self.logs.remove(name);
+        // Who follows its log already still gets the end of it.
+        self.log(name).end();
         self.ends.remove(name);
         self.job_over(&job, false);
         self.settle(&job);
@@ -218,8 +219,12 @@ impl World {
         job["metadata"]["deletionTimestamp"] = now().into();
         let grace = job["spec"]["template"]["spec"]["terminationGracePeriodSeconds"].as_u64().unwrap_or(30);
         let own = |p: &&Value| p["metadata"]["ownerReferences"][0]["name"] == name;
-        let pods: Vec<String> =
-            self.pods.values().filter(own).filter_map(|p| p["metadata"]["name"].as_str().map(str::to_owned)).collect();
+        let pods: Vec<String> = self
+            .pods
+            .values()
+            .filter(own)
+            .filter_map(|p| p["metadata"]["name"].as_str().map(str::to_owned))
+            .collect();
         for pod in pods {
             self.end_pod(&pod, grace);
         }

@@ -95,7 +95,8 @@ mod tests {
     #[tokio::test]
     async fn a_build_without_it_names_the_feature() {
         let dir = tempfile::tempdir().unwrap();
-        let settings: Settings = toml::from_str("runtime = 'kubernetes'\n[kubernetes]\nvolume_claim = 'x'").unwrap();
+        let settings: Settings =
+            toml::from_str("runtime = 'kubernetes'\n[kubernetes]\nvolume_claim = 'x'").unwrap();
         assert!(matches!(settings.runtime, RuntimeChoice::Named(_)));
         let said = choose(settings.runtime, &Wants::default(), &settings, dir.path()).await.err().unwrap().0;
         assert!(said.starts_with("runner.runtime = \"kubernetes\": "), "{said}");

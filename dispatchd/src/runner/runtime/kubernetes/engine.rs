@@ -170,6 +170,22 @@ fn stuck(name: &str, pods: &[Pod]) -> String {
     }
 }
 
+/// What a shell reads so that these names have these values.
+///
+/// # Errors
+/// A sentence, if a name is none that a shell can know.
+fn exports(values: impl Iterator<Item = (String, String)>) -> Result<String, String> {
+    let mut text = String::new();
+    for (name, value) in values {
+        let fine = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(fine) {
+            return Err(format!("`{name}` cannot be passed to a pod: it is no name that a shell knows"));
+        }
+        text.push_str(&format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
+    }
+    Ok(text)
+}
+
 /// Leaves what the run is passed by name in its home, readable for it alone; the pod's entry takes it from there.
 fn hand_over(spec: &RunSpec) -> Result<(), RuntimeError> {
     let path = spec.home.join(ENV_FILE);
@@ -178,21 +194,13 @@ fn hand_over(spec: &RunSpec) -> Result<(), RuntimeError> {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(said(e)),
         _ => {}
     }
-    let fine = |name: &str| {
-        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !name.starts_with(|c: char| c.is_ascii_digit())
-    };
-    let mut text = String::new();
-    for name in &spec.env_names {
-        let Ok(value) = std::env::var(name) else { continue };
-        if !fine(name) {
-            return Err(RuntimeError(format!("`{name}` cannot be passed to a pod: it is no name that a shell knows")));
-        }
-        text.push_str(&format!("export {name}='{}'\n", value.replace('\'', r"'\''")));
-    }
+    let set = spec.env_names.iter().filter_map(|name| Some((name.clone(), std::env::var(name).ok()?)));
+    let text = exports(set).map_err(RuntimeError)?;
     if text.is_empty() {
         return Ok(());
     }
-    let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(said)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(said)?;
     if rustix::process::geteuid().is_root() {
         let (uid, gid) = spec.uid_gid;
         fchown(&file, Some(uid), Some(gid)).map_err(said)?;
@@ -237,7 +245,9 @@ impl Runtime for Kubernetes {
             )));
         }
         if wants.gpus {
-            return Err(RuntimeError("runner.gpus: pods are not given GPUs; use a node of this machine".into()));
+            return Err(RuntimeError(
+                "runner.gpus: pods are not given GPUs; use a node of this machine".into(),
+            ));
         }
         if self.0.host_gateway {
             return Err(RuntimeError(
@@ -276,7 +286,8 @@ impl Runtime for Kubernetes {
             // A start that a crash cut short may have left one.
             self.discard(link, &handle).await?;
             hand_over(spec)?;
-            let Err(trouble) = call("making a job", link.jobs.create(&PostParams::default(), &job)).await else {
+            let Err(trouble) = call("making a job", link.jobs.create(&PostParams::default(), &job)).await
+            else {
                 return Ok(handle);
             };
             // The answer may have been lost on its way, or be to a second request of a client that did not hear the first.
@@ -385,5 +396,22 @@ impl Runtime for Kubernetes {
     async fn remove(&self, handle: &Handle) -> Result<(), RuntimeError> {
         let link = self.link().await?;
         self.discard(link, handle).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_every_value_as_it_is() {
+        let odd = "it's $HOME `x` \"y\" \\ \n two lines";
+        let text = exports([("ODD".to_owned(), odd.to_owned())].into_iter()).unwrap();
+        let script = format!("{text}printf %s \"$ODD\"");
+        let output = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), odd);
+        for name in ["", "1A", "A-B", "A;B"] {
+            assert!(exports([(name.to_owned(), String::new())].into_iter()).is_err(), "{name:?}");
+        }
     }
 }

@@ -145,7 +145,8 @@ fn pod(frame: Frame<'_>, spec: &RunSpec) -> PodSpec {
         runtime_class_name: cluster.runtime_class.clone(),
         priority_class_name: cluster.priority_class.clone(),
         node_selector: Some(cluster.node_selector.clone()).filter(|s| !s.is_empty()),
-        tolerations: Some(cluster.tolerations.iter().map(bearable).collect()).filter(|t: &Vec<_>| !t.is_empty()),
+        tolerations: Some(cluster.tolerations.iter().map(bearable).collect())
+            .filter(|t: &Vec<_>| !t.is_empty()),
         image_pull_secrets: some(&cluster.image_pull_secrets),
         volumes: Some(volumes(frame, spec)),
         containers: vec![container(frame, spec)],
@@ -176,7 +177,8 @@ fn volumes(frame: Frame<'_>, spec: &RunSpec) -> Vec<Volume> {
 }
 
 fn container(frame: Frame<'_>, spec: &RunSpec) -> Container {
-    let fixed = [("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+    let fixed =
+        [("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true")].map(|(k, v)| (k.to_owned(), v.to_owned()));
     let home = ("HOME".to_owned(), spec.home.display().to_string());
     let env = fixed.into_iter().chain([home]).chain(spec.env.iter().cloned());
     let of_claim = |m: &Mount| VolumeMount {
@@ -211,7 +213,8 @@ fn container(frame: Frame<'_>, spec: &RunSpec) -> Container {
         args: Some(spec.argv.iter().map(|a| literal(a)).collect()),
         working_dir: Some(spec.repo_dir.display().to_string()),
         env: Some(
-            env.map(|(name, value)| EnvVar { name, value: Some(literal(&value)), ..EnvVar::default() }).collect(),
+            env.map(|(name, value)| EnvVar { name, value: Some(literal(&value)), ..EnvVar::default() })
+                .collect(),
         ),
         resources: limits(spec),
         security_context: Some(SecurityContext {

@@ -50,7 +50,10 @@ impl Trouble {
     /// What `error` means for somebody who was `doing` something.
     pub(super) fn of(doing: &str, error: &kube::Error) -> Self {
         let kube::Error::Api(status) = error else {
-            return Self { code: 0, words: format!("{doing}: the cluster cannot be reached: {}", cause(error)) };
+            return Self {
+                code: 0,
+                words: format!("{doing}: the cluster cannot be reached: {}", cause(error)),
+            };
         };
         let message = status.message.trim();
         let words = match status.code {
@@ -58,7 +61,9 @@ impl Trouble {
                 "{doing}: the cluster does not know this credential ({message}): renew it in the kubeconfig, or name another \
                  with runner.kubernetes.context"
             ),
-            403 => format!("{doing}: it is not allowed ({message}): bind the role of assets/kubernetes/role.yaml"),
+            403 => format!(
+                "{doing}: it is not allowed ({message}): bind the role of assets/kubernetes/role.yaml"
+            ),
             code => format!("{doing}: {message} ({code})"),
         };
         Self { code: status.code, words }
@@ -156,7 +161,8 @@ impl Link {
             ..SelfSubjectAccessReview::default()
         };
         let reviews = Api::<SelfSubjectAccessReview>::all(self.client.clone());
-        let answer = call("asking what is allowed", reviews.create(&PostParams::default(), &review)).await.ok()?;
+        let answer =
+            call("asking what is allowed", reviews.create(&PostParams::default(), &review)).await.ok()?;
         let slash = if subresource.is_empty() { "" } else { "/" };
         (!answer.status?.allowed).then(|| format!("{verb} {resource}{slash}{subresource}"))
     }

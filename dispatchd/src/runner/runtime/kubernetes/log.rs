@@ -57,7 +57,9 @@ impl Follower {
                 Ok(Read::End) => {}
                 // It is not there any more, or never was.
                 Err(Trouble { code: 400 | 404, .. }) if over => return,
-                Err(trouble) => tracing::warn!(why = trouble.words, job = self.target.name, "a log broke off"),
+                Err(trouble) => {
+                    tracing::warn!(why = trouble.words, job = self.target.name, "a log broke off")
+                }
             }
             pause = if self.reader.at > before { FIRST } else { (pause * 2).min(Duration::from_secs(30)) };
             tokio::time::sleep(pause).await;
@@ -99,7 +101,9 @@ impl Follower {
         loop {
             let n = match log.read(&mut buffer).await {
                 Ok(n) => n,
-                Err(error) => return Err(Trouble { code: 0, words: format!("{doing}: it was cut: {error}") }),
+                Err(error) => {
+                    return Err(Trouble { code: 0, words: format!("{doing}: it was cut: {error}") });
+                }
             };
             stamps.push(&buffer[..n], |piece| self.reader.take(&mut pass, piece, &mut out));
             if !out.is_empty() && to.write_all(&out).await.is_err() {
@@ -229,7 +233,11 @@ mod tests {
             let marks = Marks::of(dir.path(), "x");
             let line = marks.before(at as u64);
             let mut again = Reader { at: at as u64, line, marks };
-            assert_eq!(String::from_utf8(pass(&mut again, &lines, usize::MAX)).unwrap(), all[at..], "from {at}");
+            assert_eq!(
+                String::from_utf8(pass(&mut again, &lines, usize::MAX)).unwrap(),
+                all[at..],
+                "from {at}"
+            );
         }
     }
 
@@ -241,7 +249,11 @@ mod tests {
         // The node has thrown away the lines before this one.
         let rest = pass(&mut reader, &lines[30..], usize::MAX);
         assert_eq!(String::from_utf8(rest).unwrap(), text(&lines[30..]));
-        assert_eq!(reader.at, (before + text(&lines[30..]).len()) as u64, "bytes are counted as they were handed out");
+        assert_eq!(
+            reader.at,
+            (before + text(&lines[30..]).len()) as u64,
+            "bytes are counted as they were handed out"
+        );
         // Cut once more, it is found again from there.
         assert!(pass(&mut reader, &lines[30..], usize::MAX).is_empty());
     }

@@ -83,13 +83,19 @@ mod tests {
     #[test]
     fn marks_are_found_again_and_a_torn_one_is_not() {
         let dir = tempfile::tempdir().unwrap();
-        let at = |offset: u64, second| Place { offset, stamp: Timestamp::from_second(second).unwrap(), nth: 2 };
+        let at =
+            |offset: u64, second| Place { offset, stamp: Timestamp::from_second(second).unwrap(), nth: 2 };
         let mut marks = Marks::of(dir.path(), "x");
         assert_eq!(marks.before(5), None);
         marks.note(at(0, 1));
         marks.note(at(10, 2));
         marks.note(at(SPACING, 3));
-        fs::OpenOptions::new().append(true).open(file(dir.path(), "x")).unwrap().write_all(b"99999 1970").unwrap();
+        fs::OpenOptions::new()
+            .append(true)
+            .open(file(dir.path(), "x"))
+            .unwrap()
+            .write_all(b"99999 1970")
+            .unwrap();
         let again = Marks::of(dir.path(), "x");
         assert_eq!(again.before(SPACING - 1), Some(at(0, 1)), "too close to the last is not kept");
         assert_eq!(again.before(u64::MAX), Some(at(SPACING, 3)));

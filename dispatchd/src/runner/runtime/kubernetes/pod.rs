@@ -46,9 +46,10 @@ pub(super) fn judge(pod: &Pod) -> Verdict {
     let disrupted = disrupted.filter(|c| c.type_ == "DisruptionTarget" && c.status == "True").next_back();
     match state {
         Some(ContainerState { terminated: Some(end), .. }) => match disrupted {
-            Some(condition) if end.exit_code != 0 => {
-                Verdict::Failed(taken(condition.reason.as_deref().unwrap_or("Disrupted"), condition.message.as_deref()))
-            }
+            Some(condition) if end.exit_code != 0 => Verdict::Failed(taken(
+                condition.reason.as_deref().unwrap_or("Disrupted"),
+                condition.message.as_deref(),
+            )),
             _ => ended(end),
         },
         Some(ContainerState { running: Some(_), .. }) => Verdict::Running,
@@ -71,10 +72,9 @@ fn image(pod: &Pod) -> &str {
 fn ended(end: &ContainerStateTerminated) -> Verdict {
     let reason = end.reason.as_deref().unwrap_or_default();
     match reason {
-        "StartError" | "ContainerCannotRun" => Verdict::Failed(format!(
-            "its container could not be started{}",
-            after(end.message.as_deref())
-        )),
+        "StartError" | "ContainerCannotRun" => {
+            Verdict::Failed(format!("its container could not be started{}", after(end.message.as_deref())))
+        }
         "ContainerStatusUnknown" => Verdict::Ended(Exit::Lost),
         "OOMKilled" if end.exit_code != 0 => Verdict::Ended(Exit::OutOfMemory),
         _ => Verdict::Ended(Exit::Code(end.exit_code)),
@@ -84,7 +84,9 @@ fn ended(end: &ContainerStateTerminated) -> Verdict {
 /// Why a container waits.
 fn waits(reason: &str, message: Option<&str>, image: &str) -> Verdict {
     match reason {
-        "" | "ContainerCreating" | "PodInitializing" => Verdict::Waiting(message.map(str::to_owned)),
+        "" | "ContainerCreating" | "PodInitializing" => {
+            Verdict::Waiting(message.filter(|m| !m.trim().is_empty()).map(str::to_owned))
+        }
         // The node tries again, and a registry may come back.
         "ErrImagePull" | "ImagePullBackOff" | "RegistryUnavailable" => Verdict::Waiting(Some(format!(
             "the image `{image}` could not be pulled{}; set runner.image, or runner.kubernetes.image_pull_secrets",
@@ -177,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_keeps_a_pod_from_starting_is_said() {
-        let waiting = |reason: &str| state("Pending", json!({"waiting": {"reason": reason, "message": "because"}}));
+        let waiting =
+            |reason: &str| state("Pending", json!({"waiting": {"reason": reason, "message": "because"}}));
         let said = |verdict: Verdict| match verdict {
             Verdict::Waiting(Some(why)) | Verdict::Hopeless(why) => why,
             other => panic!("{other:?}"),

@@ -36,10 +36,7 @@ pub fn engine(kind: RuntimeKind, settings: &Settings, state_dir: &Path) -> Arc<d
         RuntimeKind::Docker | RuntimeKind::Podman => Arc::new(cli::Cli::new(kind, state)),
         RuntimeKind::Apple => Arc::new(apple::Apple::new(state)),
         RuntimeKind::Host => Arc::new(host::Host::new(state_dir, state)),
-        #[cfg(feature = "kubernetes")]
         RuntimeKind::Kubernetes => Arc::new(kubernetes::Kubernetes::new(settings, state_dir, state)),
-        #[cfg(not(feature = "kubernetes"))]
-        RuntimeKind::Kubernetes => Arc::new(kubernetes::Absent::new(state)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Stands where the engine would, in a build without it: says so, whatever it is asked.
 
+use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,15 +11,16 @@ use tokio::io::AsyncRead;
 
 use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Wants};
 use crate::runner::runtime::argv;
+use crate::runner::settings::Settings;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(in crate::runner::runtime) struct Absent {
+pub(in crate::runner::runtime) struct Kubernetes {
     state: String,
 }
 
-impl Absent {
-    pub(in crate::runner::runtime) fn new(state: String) -> Self {
+impl Kubernetes {
+    pub(in crate::runner::runtime) fn new(_settings: &Settings, _state_dir: &Path, state: String) -> Self {
         Self { state }
     }
 }
@@ -32,7 +34,7 @@ fn absent<T>() -> Result<T, RuntimeError> {
 }
 
 #[async_trait]
-impl Runtime for Absent {
+impl Runtime for Kubernetes {
     fn kind(&self) -> RuntimeKind {
         RuntimeKind::Kubernetes
     }

@@ -12,6 +12,11 @@
 //! - A log has no byte offsets in the API, and a node throws its beginning away; how offsets are found again says [`log`].
 //!
 //! Deliberately absent: `runner.network`, GPUs, the way to the host, and a limit on processes. Those are the cluster's.
+//!
+//! Not proven yet: a real cluster. All of this was run against an API server in memory that does what the documentation and the
+//! sources of Kubernetes 1.33 say. What only a real one can show is TLS and the ways to log in, what an admission webhook or a pod
+//! security standard makes of these pods, a claim's storage under the daemon's database and the mirror, and a kubelet's own
+//! timing: rotation of logs, eviction, the loss of a node.
 
 mod settings;
 
@@ -35,7 +40,7 @@ mod stamps;
 mod watch;
 
 #[cfg(not(feature = "kubernetes"))]
-pub(super) use self::absent::Absent;
+pub(super) use self::absent::Kubernetes;
 #[cfg(feature = "kubernetes")]
 pub(super) use self::engine::Kubernetes;
 pub use self::settings::{Cluster, Toleration};

@@ -42,8 +42,8 @@ pub(super) fn judge(pod: &Pod) -> Verdict {
     {
         return Verdict::Failed(taken(reason, status.message.as_deref()));
     }
-    let disrupted = status.conditions.iter().flatten();
-    let disrupted = disrupted.filter(|c| c.type_ == "DisruptionTarget" && c.status == "True").next_back();
+    let mut conditions = status.conditions.iter().flatten();
+    let disrupted = conditions.rfind(|c| c.type_ == "DisruptionTarget" && c.status == "True");
     match state {
         Some(ContainerState { terminated: Some(end), .. }) => match disrupted {
             Some(condition) if end.exit_code != 0 => Verdict::Failed(taken(
@@ -107,8 +107,8 @@ fn waits(reason: &str, message: Option<&str>, image: &str) -> Verdict {
 }
 
 fn unscheduled(pod: &Pod) -> Option<String> {
-    let conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
-    let refused = conditions.filter(|c| c.type_ == "PodScheduled" && c.status == "False").next_back()?;
+    let mut conditions = pod.status.iter().flat_map(|s| s.conditions.iter().flatten());
+    let refused = conditions.rfind(|c| c.type_ == "PodScheduled" && c.status == "False")?;
     Some(format!("no node takes its pod{}", after(refused.message.as_deref())))
 }
 

@@ -1,8 +1,12 @@
-//! The one table of keys: what each does, where it is valid, and the words that footer, help and actions menu show.
+//! The one table of keys: what each does, where it is valid, and the words that footer, help and actions menu show. The
+//! rows are in `table`; an operator may give any of them other keys.
+
+mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use crate::model::View;
+pub(crate) use table::TABLE;
 
 /// Where the keyboard goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +19,7 @@ pub(crate) enum Context {
     Card,
     /// A log or a diff.
     Log,
-    /// A menu: moving, actions.
+    /// A menu: moving, actions, labels.
     Menu,
     /// A question that wants yes or no.
     Confirm,
@@ -23,26 +27,67 @@ pub(crate) enum Context {
     Input,
     /// The help.
     Help,
+    /// Finding a command or a card.
+    Palette,
+    /// The filter's fields.
+    Filter,
+}
+
+impl Context {
+    pub(crate) const ALL: [Context; 10] = [
+        Context::Board,
+        Context::List,
+        Context::Card,
+        Context::Log,
+        Context::Menu,
+        Context::Confirm,
+        Context::Input,
+        Context::Help,
+        Context::Palette,
+        Context::Filter,
+    ];
+
+    /// Whether letters are text here, so that no command may be bound to one.
+    pub(crate) fn types(self) -> bool {
+        matches!(self, Context::Input | Context::Palette | Context::Filter)
+    }
 }
 
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Action {
+    Answer,
+    OpenLog,
+    Events,
+    Diff,
+    Phases,
+    Move,
+    ShiftLeft,
+    ShiftRight,
+    Claim,
+    Release,
+    Retry,
+    Kill,
+    Priority,
+    Labels,
+    Comment,
+    Start,
+    Rerun,
+    Browser,
+    Copy,
+    Sync,
+    Hide,
     Show(View),
     LastView,
-    Back,
-    Close,
-    Quit,
-    Help,
-    Actions,
+    NextProblem,
+    PrevProblem,
     Goto,
     Filter,
-    Freeze,
-    Undo,
-    Mouse,
-    Resync,
-    Redraw,
-    Suspend,
+    Options,
+    Sort,
+    Mark,
+    Range,
+    MarkAll,
     Up,
     Down,
     Left,
@@ -55,32 +100,55 @@ pub(crate) enum Action {
     HalfDown,
     ScrollUp,
     ScrollDown,
-    NextProblem,
-    PrevProblem,
+    NextPane,
+    PrevPane,
     Enter,
-    Answer,
-    Browser,
-    Claim,
-    Diff,
-    Move,
-    ShiftLeft,
-    ShiftRight,
-    OpenLog,
-    Retry,
-    Sync,
-    Release,
-    Kill,
-    Copy,
-    Hide,
+    Back,
+    Close,
     Follow,
-    Wrap,
     Search,
     NextMatch,
     PrevMatch,
+    Wrap,
+    Times,
+    Level,
+    NextFile,
+    PrevFile,
+    NextRun,
+    PrevRun,
+    Palette,
+    Actions,
+    Help,
+    Freeze,
+    Undo,
+    Mouse,
+    Resync,
+    Redraw,
+    Suspend,
+    Quit,
+    Lane,
+    Note,
+    Block,
+    ResetReady,
+    Refresh,
+    KillAll,
+    Resume,
+    Track,
+    Untrack,
+    Runner,
+    WipLimit,
+    Theme,
     Yes,
     No,
     Now,
     Send,
+    Editor,
+    ChoiceUp,
+    ChoiceDown,
+    NextField,
+    PrevField,
+    SaveFilter,
+    ForgetFilter,
 }
 
 /// A key as it is written in the table.
@@ -88,38 +156,87 @@ pub(crate) enum Action {
 pub(crate) struct Key {
     code: KeyCode,
     ctrl: bool,
+    alt: bool,
 }
 
 const fn ch(c: char) -> Key {
-    Key { code: KeyCode::Char(c), ctrl: false }
+    key(KeyCode::Char(c))
 }
 
 const fn ctrl(c: char) -> Key {
-    Key { code: KeyCode::Char(c), ctrl: true }
+    Key { code: KeyCode::Char(c), ctrl: true, alt: false }
 }
 
 const fn key(code: KeyCode) -> Key {
-    Key { code, ctrl: false }
+    Key { code, ctrl: false, alt: false }
 }
+
+/// Keys that are written as words.
+const WORDS: [(&str, KeyCode); 15] = [
+    ("Space", KeyCode::Char(' ')),
+    ("Enter", KeyCode::Enter),
+    ("Esc", KeyCode::Esc),
+    ("Tab", KeyCode::Tab),
+    ("S-Tab", KeyCode::BackTab),
+    ("Backspace", KeyCode::Backspace),
+    ("Delete", KeyCode::Delete),
+    ("Up", KeyCode::Up),
+    ("Down", KeyCode::Down),
+    ("Left", KeyCode::Left),
+    ("Right", KeyCode::Right),
+    ("PgUp", KeyCode::PageUp),
+    ("PgDn", KeyCode::PageDown),
+    ("Home", KeyCode::Home),
+    ("End", KeyCode::End),
+];
 
 impl Key {
     fn is(self, event: &KeyEvent) -> bool {
         self.code == event.code
             && self.ctrl == event.modifiers.contains(KeyModifiers::CONTROL)
-            && !event.modifiers.contains(KeyModifiers::ALT)
+            && self.alt == event.modifiers.contains(KeyModifiers::ALT)
+    }
+
+    /// Whether pressing it where text is typed would type something.
+    pub(crate) fn types(self) -> bool {
+        matches!(self.code, KeyCode::Char(_)) && !self.ctrl && !self.alt
     }
 
     /// As the help writes it.
     pub(crate) fn name(self) -> String {
         let name = match self.code {
-            KeyCode::Char(' ') => "Space".to_owned(),
-            KeyCode::Char(c) => c.to_string(),
-            KeyCode::PageUp => "PgUp".to_owned(),
-            KeyCode::PageDown => "PgDn".to_owned(),
             KeyCode::F(n) => format!("F{n}"),
-            other => format!("{other:?}"),
+            code => match (WORDS.iter().find(|(_, c)| *c == code), code) {
+                (Some((word, _)), _) => (*word).to_owned(),
+                (None, KeyCode::Char(c)) => c.to_string(),
+                (None, other) => format!("{other:?}"),
+            },
         };
-        if self.ctrl { format!("C-{name}") } else { name }
+        format!("{}{}{name}", if self.ctrl { "C-" } else { "" }, if self.alt { "A-" } else { "" })
+    }
+
+    /// Reads what [`Key::name`] writes.
+    ///
+    /// # Errors
+    /// A sentence that says how keys are written.
+    pub(crate) fn read(text: &str) -> Result<Key, String> {
+        let (rest, ctrl) = text.strip_prefix("C-").map_or((text, false), |rest| (rest, true));
+        let (rest, alt) = rest.strip_prefix("A-").map_or((rest, false), |rest| (rest, true));
+        let word = WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(rest)).map(|(_, code)| *code);
+        let function =
+            || rest.strip_prefix('F')?.parse().ok().filter(|n| (1..=24).contains(n)).map(KeyCode::F);
+        let mut chars = rest.chars();
+        let single = match (chars.next(), chars.next()) {
+            (Some(c), None) if !c.is_control() => Some(KeyCode::Char(c)),
+            _ => None,
+        };
+        match single.or(word).or_else(function) {
+            Some(code) => Ok(Key { code, ctrl, alt }),
+            None => Err(format!(
+                "`{text}` is no key: write one character, C-x, A-x, F5, or one of {}",
+                WORDS.map(|(word, _)| word).join(", ")
+            )),
+        }
     }
 }
 
@@ -127,9 +244,10 @@ impl Key {
 #[derive(Debug)]
 pub(crate) struct Binding {
     pub(crate) action: Action,
+    /// The keys that it has unless the operator chose others.
     pub(crate) keys: &'static [Key],
     pub(crate) at: &'static [Context],
-    /// The word in the footer.
+    /// The word in the footer; with hyphens for spaces its name in the settings.
     pub(crate) label: &'static str,
     /// The sentence in the help.
     pub(crate) help: &'static str,
@@ -137,99 +255,11 @@ pub(crate) struct Binding {
     pub(crate) group: &'static str,
 }
 
-use Context::{Board, Card, Confirm, Help, Input, List, Log, Menu};
-
-const EVERYWHERE: &[Context] = &[Board, List, Card, Log, Help];
-const SCROLLS: &[Context] = &[Board, List, Card, Log, Menu, Help];
-const SUBJECT: &[Context] = &[Board, List, Card, Log];
-const CARDS: &[Context] = &[Board, List, Card];
-const LISTS: &[Context] = &[Board, List];
-
-macro_rules! table {
-    ($($group:literal: { $($action:expr, [$($key:expr),+], $at:expr, $label:literal, $help:literal;)+ })+) => {
-        &[$($(Binding { action: $action, keys: &[$($key),+], at: $at, label: $label, help: $help, group: $group }),+),+]
-    };
-}
-
-/// The table.
-pub(crate) const TABLE: &[Binding] = table! {
-    "Verbs": {
-        Action::Answer, [ch('a')], SUBJECT, "answer", "Answer the agent's question; the answer is in its next prompt";
-        Action::OpenLog, [ch('o')], CARDS, "log", "Show what the run puts out";
-        Action::Diff, [ch('d')], SUBJECT, "diff", "Show what the run changed";
-        Action::Move, [ch('m')], SUBJECT, "move", "Move the card to another column";
-        Action::ShiftLeft, [ch('H')], SUBJECT, "shift left", "Move the card one column to the left";
-        Action::ShiftRight, [ch('L')], SUBJECT, "shift right", "Move the card one column to the right";
-        Action::Claim, [ch('c')], SUBJECT, "claim for", "Claim the card for an agent by name";
-        Action::Release, [ch('u')], SUBJECT, "release", "End the claim on the card";
-        Action::Retry, [ch('r')], SUBJECT, "retry", "Try the ended run again";
-        Action::Kill, [ch('x')], SUBJECT, "kill", "End the run: TERM, a grace, KILL";
-        Action::Browser, [ch('b')], SUBJECT, "URL", "Show the address of the pull request or issue, and copy it";
-        Action::Copy, [ch('y')], SUBJECT, "copy", "Copy the card's name, or the run's id";
-        Action::Sync, [ch('S')], SUBJECT, "sync", "Ask the forge for news of the repository now";
-        Action::Hide, [key(KeyCode::Backspace)], &[List], "hide", "Hide the problem until the board is started anew";
+impl Binding {
+    /// Its name in the settings: `re-run-ci`.
+    pub(crate) fn name(&self) -> String {
+        self.label.to_lowercase().replace(' ', "-")
     }
-    "Views": {
-        Action::Show(View::Board), [ch('1')], EVERYWHERE, "Board", "Cards by column";
-        Action::Show(View::Problems), [ch('2')], EVERYWHERE, "Problems", "What wants a person, most urgent first";
-        Action::Show(View::Runs), [ch('3')], EVERYWHERE, "Runs", "Live runs, then ended ones";
-        Action::Show(View::Queue), [ch('4')], EVERYWHERE, "Queue", "What is handed out next, and what is withheld";
-        Action::Show(View::Agents), [ch('5')], EVERYWHERE, "Agents", "Who works";
-        Action::Show(View::Repos), [ch('6')], EVERYWHERE, "Repos", "Tracked repositories and their syncs";
-        Action::Show(View::Activity), [ch('7')], EVERYWHERE, "Activity", "Who did what";
-        Action::Show(View::Overview), [ch('8')], EVERYWHERE, "Overview", "Numbers";
-        Action::LastView, [ch('-')], EVERYWHERE, "last view", "Back to the view before this one";
-        Action::NextProblem, [ch(']')], EVERYWHERE, "next problem", "Go to the next problem";
-        Action::PrevProblem, [ch('[')], EVERYWHERE, "previous problem", "Go to the problem before";
-        Action::Goto, [ch('#')], EVERYWHERE, "go to", "Go to a card by its number";
-        Action::Filter, [ch('/')], LISTS, "filter", "Show only cards with all of the words";
-    }
-    "Moving about": {
-        Action::Up, [ch('k'), key(KeyCode::Up)], SCROLLS, "up", "Up";
-        Action::Down, [ch('j'), key(KeyCode::Down)], SCROLLS, "down", "Down";
-        Action::Left, [ch('h'), key(KeyCode::Left)], SCROLLS, "left", "Left: the column before, or sideways in a log";
-        Action::Right, [ch('l'), key(KeyCode::Right)], SCROLLS, "right", "Right: the next column, or sideways in a log";
-        Action::Top, [ch('g'), key(KeyCode::Home)], SCROLLS, "top", "To the first";
-        Action::Bottom, [ch('G'), key(KeyCode::End)], SCROLLS, "bottom", "To the last";
-        Action::PageUp, [key(KeyCode::PageUp)], SCROLLS, "page up", "One page up";
-        Action::PageDown, [key(KeyCode::PageDown)], SCROLLS, "page down", "One page down";
-        Action::HalfUp, [ctrl('u')], SCROLLS, "half up", "Half a page up";
-        Action::HalfDown, [ctrl('d')], SCROLLS, "half down", "Half a page down";
-        Action::ScrollUp, [ch('K')], CARDS, "scroll up", "Scroll the details up";
-        Action::ScrollDown, [ch('J')], CARDS, "scroll down", "Scroll the details down";
-        Action::Enter, [key(KeyCode::Enter)], &[Board, List, Card, Log, Menu, Help, Input], "open", "Open; choose; in a text, a new line";
-        Action::Back, [key(KeyCode::Esc)], &[Board, List, Card, Log, Menu, Help, Input], "back", "Undo one layer: input, filter, overlay; then nothing";
-        Action::Close, [ch('q')], &[Board, List, Card, Log, Menu, Help], "close", "Close the overlay; without one, quit";
-    }
-    "Log": {
-        Action::Follow, [ch('f')], &[Log], "follow", "Go to the end and stay there";
-        Action::Search, [ch('/')], &[Log], "search", "Find text";
-        Action::NextMatch, [ch('n')], &[Log], "next match", "The next match";
-        Action::PrevMatch, [ch('N')], &[Log], "previous match", "The match before";
-        Action::Wrap, [ch('w')], &[Log], "wrap", "Wrap long lines, or not";
-    }
-    "Global": {
-        Action::Actions, [ch('.')], SUBJECT, "all", "Every verb, and why some are not possible now";
-        Action::Help, [ch('?'), key(KeyCode::F(1))], EVERYWHERE, "help", "This help";
-        Action::Freeze, [ch('F')], EVERYWHERE, "freeze", "Hand out nothing more, or go on";
-        Action::Undo, [ch('z')], SUBJECT, "undo", "Undo the last move";
-        Action::Mouse, [ch('M')], EVERYWHERE, "mouse", "Take the mouse, or leave it to the terminal";
-        Action::Resync, [ctrl('r')], EVERYWHERE, "reload", "Ask the daemon for everything again";
-        Action::Redraw, [ctrl('l')], EVERYWHERE, "redraw", "Draw the screen anew";
-        Action::Suspend, [ctrl('z')], &[Board, List, Card, Log, Menu, Confirm, Input, Help], "suspend", "Back to the shell; fg returns";
-        Action::Quit, [ctrl('c')], &[Board, List, Card, Log, Menu, Confirm, Input, Help], "quit", "Quit; runs go on in the daemon";
-    }
-    "Questions": {
-        Action::Yes, [ch('y'), ch('Y')], &[Confirm], "yes", "Do it";
-        Action::No, [ch('n'), ch('N'), ch('q'), key(KeyCode::Esc), key(KeyCode::Enter)], &[Confirm], "no", "Leave it";
-        Action::Now, [ch('x')], &[Confirm], "now", "Kill without a grace";
-        Action::Send, [ctrl('s')], &[Input], "send", "Send the text";
-    }
-};
-
-/// What `event` does in `context`.
-pub(crate) fn lookup(context: Context, event: &KeyEvent) -> Option<Action> {
-    TABLE.iter().find(|b| b.at.contains(&context) && b.keys.iter().any(|k| k.is(event))).map(|b| b.action)
 }
 
 /// The row of `action`.
@@ -237,58 +267,187 @@ pub(crate) fn binding(action: Action) -> &'static Binding {
     TABLE.iter().find(|b| b.action == action).expect("invariant: a test holds that every action has a row")
 }
 
-/// The first key of `action`, as the footer writes it.
-pub(crate) fn key_of(action: Action) -> String {
-    binding(action).keys.first().map(|k| k.name()).unwrap_or_default()
-}
-
 /// The verbs in the order in which footer and actions menu offer them.
 pub(crate) fn verbs() -> impl Iterator<Item = &'static Binding> {
     TABLE.iter().filter(|b| b.group == "Verbs")
 }
 
+/// The table with the keys that are in force: those of the rows, or the operator's own.
+#[derive(Clone, Debug)]
+pub(crate) struct Keymap {
+    /// In the order of the rows.
+    keys: Vec<Vec<Key>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Self {
+        Self { keys: TABLE.iter().map(|b| b.keys.to_vec()).collect() }
+    }
+}
+
+impl Keymap {
+    fn rows(&self) -> impl Iterator<Item = (&'static Binding, &[Key])> {
+        TABLE.iter().zip(self.keys.iter().map(Vec::as_slice))
+    }
+
+    /// What `event` does in `context`.
+    pub(crate) fn lookup(&self, context: Context, event: &KeyEvent) -> Option<Action> {
+        self.rows()
+            .find(|(b, keys)| b.at.contains(&context) && keys.iter().any(|k| k.is(event)))
+            .map(|(b, _)| b.action)
+    }
+
+    /// The keys of `action`.
+    pub(crate) fn keys(&self, action: Action) -> &[Key] {
+        self.rows().find(|(b, _)| b.action == action).map_or(&[], |(_, keys)| keys)
+    }
+
+    /// The first key of `action`, as the footer writes it; empty if it has none.
+    pub(crate) fn name(&self, action: Action) -> String {
+        self.keys(action).first().map(|k| k.name()).unwrap_or_default()
+    }
+
+    /// All keys of `action`, as the help writes them.
+    pub(crate) fn names(&self, action: Action) -> String {
+        self.keys(action).iter().map(|k| k.name()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// The first keys of two actions that belong together: `n N`.
+    pub(crate) fn pair(&self, a: Action, b: Action) -> String {
+        format!("{} {}", self.name(a), self.name(b)).trim().to_owned()
+    }
+
+    /// Gives the row with this name other keys; none takes its keys away.
+    ///
+    /// # Errors
+    /// A sentence if there is no such row, or a key cannot be read, or would swallow what is typed into a text.
+    pub(crate) fn bind(&mut self, name: &str, keys: &[String]) -> Result<(), String> {
+        let at = TABLE.iter().position(|b| b.name() == name).ok_or_else(|| {
+            let near =
+                TABLE.iter().map(Binding::name).find(|n| n.starts_with(name) || name.starts_with(n.as_str()));
+            let near = near.map(|n| format!("; is `{n}` meant?")).unwrap_or_default();
+            format!("there is no command `{name}`{near} `dispatch keys` lists them")
+        })?;
+        let keys: Vec<Key> = keys
+            .iter()
+            .map(|k| Key::read(k))
+            .collect::<Result<_, _>>()
+            .map_err(|e| format!("{name}: {e}"))?;
+        if let Some(key) = keys.iter().find(|k| k.types() && TABLE[at].at.iter().any(|c| c.types())) {
+            return Err(format!(
+                "{name}: `{}` is typed into texts and cannot be a command there",
+                key.name()
+            ));
+        }
+        self.keys[at] = keys;
+        Ok(())
+    }
+
+    /// Where one key does two things, in words; and a context that could not be left any more.
+    pub(crate) fn conflicts(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for context in Context::ALL {
+            let mut seen: Vec<(Key, &Binding)> = Vec::new();
+            for (binding, keys) in self.rows().filter(|(b, _)| b.at.contains(&context)) {
+                for key in keys {
+                    match seen.iter().find(|(k, _)| k == key) {
+                        Some((_, other)) => found.push(format!(
+                            "{} does both `{}` and `{}`",
+                            key.name(),
+                            other.name(),
+                            binding.name()
+                        )),
+                        None => seen.push((*key, binding)),
+                    }
+                }
+            }
+            if !seen.iter().any(|(_, b)| matches!(b.action, Action::Back | Action::No)) {
+                found.push(format!("`back` or `no` has no key, so that there is no way out of {context:?}"));
+            }
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use super::Context::Board;
     use super::*;
 
-    const CONTEXTS: [Context; 8] = [Board, List, Card, Log, Menu, Confirm, Input, Help];
+    #[test]
+    fn no_key_is_bound_twice_in_one_context_and_every_context_can_be_left() {
+        assert_eq!(Keymap::default().conflicts(), Vec::<String>::new());
+        for context in Context::ALL {
+            let esc = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
+            let action = Keymap::default().lookup(context, &esc);
+            assert!(matches!(action, Some(Action::Back | Action::No)), "{context:?}");
+        }
+    }
 
     #[test]
-    fn no_key_is_bound_twice_in_one_context() {
-        for context in CONTEXTS {
-            let mut seen: Vec<(Key, Action)> = Vec::new();
-            for binding in TABLE.iter().filter(|b| b.at.contains(&context)) {
-                for key in binding.keys {
-                    if let Some((_, other)) = seen.iter().find(|(k, _)| k == key) {
-                        panic!("{} does {other:?} and {:?} in {context:?}", key.name(), binding.action);
-                    }
-                    seen.push((*key, binding.action));
-                }
+    fn no_letter_means_two_things_but_in_questions() {
+        let rows: Vec<_> = TABLE.iter().filter(|b| b.group != "Questions and texts").collect();
+        for (at, binding) in rows.iter().enumerate() {
+            for key in binding.keys.iter().filter(|k| k.types()) {
+                let other = rows[..at].iter().find(|b| b.keys.contains(key));
+                // Finding is `/` everywhere: cards on a board, text in a log.
+                assert!(
+                    other.is_none() || key.name() == "/",
+                    "{} is {:?} and {:?}",
+                    key.name(),
+                    other,
+                    binding.action
+                );
             }
         }
     }
 
     #[test]
-    fn every_action_has_one_row_and_every_row_has_words() {
+    fn where_text_is_typed_no_command_is_a_letter() {
+        for binding in TABLE.iter().filter(|b| b.at.iter().any(|c| c.types())) {
+            assert!(!binding.keys.iter().any(|k| k.types()), "{:?}", binding.action);
+        }
+    }
+
+    #[test]
+    fn every_action_has_one_row_and_every_row_a_name_of_its_own_and_words() {
         for (at, binding) in TABLE.iter().enumerate() {
             assert!(TABLE[..at].iter().all(|b| b.action != binding.action), "{:?} twice", binding.action);
+            assert!(TABLE[..at].iter().all(|b| b.name() != binding.name()), "`{}` twice", binding.name());
             assert!(!binding.label.is_empty() && !binding.help.is_empty());
         }
     }
 
     #[test]
-    fn every_context_can_be_left() {
-        for context in CONTEXTS {
-            let esc = KeyEvent::new(KeyCode::Esc, KeyModifiers::NONE);
-            assert!(matches!(lookup(context, &esc), Some(Action::Back | Action::No)), "{context:?}");
-        }
+    fn shifted_letters_are_their_own_keys() {
+        let keys = Keymap::default();
+        let shifted = KeyEvent::new(KeyCode::Char('L'), KeyModifiers::SHIFT);
+        assert_eq!(keys.lookup(Board, &shifted), Some(Action::ShiftRight));
+        let ctrl_l = KeyEvent::new(KeyCode::Char('l'), KeyModifiers::CONTROL);
+        assert_eq!(keys.lookup(Board, &ctrl_l), Some(Action::Redraw));
     }
 
     #[test]
-    fn shifted_letters_are_their_own_keys() {
-        let shifted = KeyEvent::new(KeyCode::Char('L'), KeyModifiers::SHIFT);
-        assert_eq!(lookup(Board, &shifted), Some(Action::ShiftRight));
-        let ctrl_l = KeyEvent::new(KeyCode::Char('l'), KeyModifiers::CONTROL);
-        assert_eq!(lookup(Board, &ctrl_l), Some(Action::Redraw));
+    fn every_key_of_the_table_is_read_as_it_is_written() {
+        for key in TABLE.iter().flat_map(|b| b.keys) {
+            assert_eq!(Key::read(&key.name()), Ok(*key), "{}", key.name());
+        }
+        assert!(Key::read("C-").is_err());
+        assert!(Key::read("Hyper-x").unwrap_err().contains("is no key"));
+    }
+
+    #[test]
+    fn an_operators_keys_replace_the_rows_and_conflicts_are_named() {
+        let mut keys = Keymap::default();
+        keys.bind("kill", &["C-k".to_owned()]).unwrap();
+        assert_eq!((keys.name(Action::Kill).as_str(), keys.conflicts().len()), ("C-k", 0));
+        keys.bind("retry", &["C-k".to_owned()]).unwrap();
+        assert_eq!(keys.conflicts(), ["C-k does both `retry` and `kill`"]);
+        assert!(keys.bind("kil", &[]).unwrap_err().contains("is `kill` meant?"));
+        assert!(keys.bind("send", &["s".to_owned()]).unwrap_err().contains("typed into texts"));
+        keys.bind("back", &[]).unwrap();
+        assert!(keys.conflicts().iter().any(|c| c.contains("no way out")));
     }
 }

@@ -41,7 +41,7 @@ fn now() -> Timestamp {
 
 /// Runs the board until it is quit; returns how many runs go on without it.
 pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> {
-    let theme = Theme { mono: options.no_color, ascii: options.ascii };
+    let theme = Theme { mono: options.no_color, ascii: options.ascii, ..Theme::default() };
     let mut model = Model::new(client.endpoint().to_string(), theme, TimeZone::system(), now());
     model.mouse = options.mouse;
     let mut screen = Screen::take(options.mouse).wrap_err("cannot take the terminal")?;

@@ -1,10 +1,17 @@
 //! What things look like: a role has a style, a state has a glyph. Views name roles and never colours.
 //!
-//! Colours are the sixteen of the terminal, without black, white and the greys, which vanish on one background or
-//! another. Without colour the same roles are told apart by reverse, bold and underline.
+//! Unless the operator chose otherwise the colours are the sixteen of the terminal, without black, white and the greys,
+//! which vanish on one background or another. Without colour the same roles are told apart by reverse, bold and underline.
 
-use ratatui::buffer::Buffer;
-use ratatui::style::{Color, Modifier, Style};
+mod colour;
+mod glyph;
+mod look;
+
+use ratatui::style::{Modifier, Style};
+
+pub(crate) use colour::{Background, Depth, read_style};
+pub(crate) use glyph::{Mark, to_ascii};
+pub(crate) use look::Look;
 
 /// What a piece of text means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,195 +34,116 @@ pub(crate) enum Role {
     Bar,
     /// A match of a search.
     Match,
+    /// Marked for what comes next.
+    Marked,
+    /// A line that a diff adds.
+    Added,
+    /// A line that a diff takes away.
+    Removed,
     /// Everything else.
     Plain,
 }
 
-/// The terminal's abilities.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+impl Role {
+    pub(crate) const ALL: [Role; 13] = [
+        Role::Alarm,
+        Role::Running,
+        Role::Waiting,
+        Role::Done,
+        Role::Review,
+        Role::Dim,
+        Role::Strong,
+        Role::Bar,
+        Role::Match,
+        Role::Marked,
+        Role::Added,
+        Role::Removed,
+        Role::Plain,
+    ];
+
+    /// Its name in the settings.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Role::Alarm => "alarm",
+            Role::Running => "running",
+            Role::Waiting => "waiting",
+            Role::Done => "done",
+            Role::Review => "review",
+            Role::Dim => "dim",
+            Role::Strong => "strong",
+            Role::Bar => "bar",
+            Role::Match => "match",
+            Role::Marked => "marked",
+            Role::Added => "added",
+            Role::Removed => "removed",
+            Role::Plain => "plain",
+        }
+    }
+}
+
+/// The style of each role, in the order of [`Role::ALL`].
+pub(crate) type Styles = [Style; Role::ALL.len()];
+
+/// What is drawn how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Theme {
     /// `NO_COLOR` is set, or the terminal has none.
     pub(crate) mono: bool,
     /// The terminal cannot show the glyphs.
     pub(crate) ascii: bool,
+    /// The styles where there is colour.
+    pub(crate) styles: Styles,
+}
+
+impl Default for Theme {
+    fn default() -> Self {
+        Self { mono: false, ascii: false, styles: Look::Ansi.styles(Background::Unknown) }
+    }
 }
 
 impl Theme {
     pub(crate) fn style(self, role: Role) -> Style {
-        let plain = Style::new();
-        let coloured = |color: Color, mono: Style| if self.mono { mono } else { plain.fg(color) };
-        match role {
-            Role::Alarm => {
-                coloured(Color::Red, plain.add_modifier(Modifier::UNDERLINED)).add_modifier(Modifier::BOLD)
-            }
-            Role::Running => coloured(Color::Cyan, plain.add_modifier(Modifier::BOLD)),
-            Role::Waiting => coloured(Color::Yellow, plain),
-            Role::Done => coloured(Color::Green, plain),
-            Role::Review => coloured(Color::Magenta, plain),
-            Role::Dim => plain.add_modifier(Modifier::DIM),
-            Role::Strong => plain.add_modifier(Modifier::BOLD),
-            Role::Bar => plain.add_modifier(Modifier::REVERSED),
-            Role::Match => plain.add_modifier(Modifier::REVERSED | Modifier::BOLD),
-            Role::Plain => plain,
-        }
+        if self.mono { without_colour(role) } else { self.styles[role as usize] }
+    }
+
+    /// The theme in another look, on this background and with so many colours.
+    pub(crate) fn dressed(self, look: Look, background: Background, depth: Depth) -> Theme {
+        let mut styles = look.styles(background);
+        styles.iter_mut().for_each(|style| *style = depth.reduce(*style));
+        Theme { styles, ..self }
     }
 }
 
-/// The state that a glyph shows, most urgent first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Mark {
-    Asks,
-    Refused,
-    Failed,
-    Pending,
-    Fresh,
-    Quiet,
-    Silent,
-    Waits,
-    Review,
-    Ready,
-    Backlog,
-    Done,
-    NoChanges,
-    Killed,
-}
-
-impl Mark {
-    pub(crate) fn glyph(self) -> &'static str {
-        match self {
-            Mark::Asks => "?",
-            Mark::Refused => "⊘",
-            Mark::Failed => "✗",
-            Mark::Pending => "~",
-            Mark::Fresh => "▸",
-            Mark::Quiet => "▹",
-            Mark::Silent => "◌",
-            Mark::Waits => "⧗",
-            Mark::Review => "◉",
-            Mark::Ready => "◦",
-            Mark::Backlog => "∙",
-            Mark::Done => "✓",
-            Mark::NoChanges => "∅",
-            Mark::Killed => "▪",
-        }
-    }
-
-    pub(crate) fn role(self) -> Role {
-        match self {
-            Mark::Asks | Mark::Failed | Mark::Refused => Role::Alarm,
-            Mark::Fresh | Mark::Quiet | Mark::Silent => Role::Running,
-            Mark::Waits | Mark::Pending => Role::Waiting,
-            Mark::Review => Role::Review,
-            Mark::Done => Role::Done,
-            Mark::NoChanges | Mark::Killed | Mark::Backlog => Role::Dim,
-            Mark::Ready => Role::Plain,
-        }
-    }
-
-    /// The word for the help and for those who cannot see the glyph.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Mark::Asks => "asks you",
-            Mark::Refused => "write refused",
-            Mark::Failed => "failed",
-            Mark::Pending => "write pending",
-            Mark::Fresh => "running",
-            Mark::Quiet => "quiet for 2m",
-            Mark::Silent => "silent for 5m",
-            Mark::Waits => "waiting, blocked",
-            Mark::Review => "PR open",
-            Mark::Ready => "ready",
-            Mark::Backlog => "backlog",
-            Mark::Done => "done",
-            Mark::NoChanges => "no changes",
-            Mark::Killed => "killed",
-        }
-    }
-
-    pub(crate) const ALL: [Mark; 14] = [
-        Mark::Asks,
-        Mark::Refused,
-        Mark::Failed,
-        Mark::Pending,
-        Mark::Fresh,
-        Mark::Quiet,
-        Mark::Silent,
-        Mark::Waits,
-        Mark::Review,
-        Mark::Ready,
-        Mark::Backlog,
-        Mark::Done,
-        Mark::NoChanges,
-        Mark::Killed,
-    ];
-}
-
-/// Each glyph that views draw and what stands for it where it cannot be shown; both one column wide.
-const ASCII: [(&str, &str); 24] = [
-    ("⊘", "#"),
-    ("✗", "x"),
-    ("▸", ">"),
-    ("▹", "-"),
-    ("◌", "_"),
-    ("⧗", "%"),
-    ("◉", "@"),
-    ("◦", "o"),
-    ("∙", "."),
-    ("✓", "+"),
-    ("∅", "0"),
-    ("▪", "k"),
-    ("›", ">"),
-    ("▰", "#"),
-    ("▱", "."),
-    ("▾", "v"),
-    ("▴", "^"),
-    ("…", "~"),
-    ("⟳", "&"),
-    ("␛", "^"),
-    ("│", "|"),
-    ("↑", "^"),
-    ("↓", "v"),
-    ("█", "_"),
-];
-
-/// Replaces what the terminal cannot show. Runs over the finished frame, so that no view can forget it.
-pub(crate) fn to_ascii(buffer: &mut Buffer) {
-    for cell in &mut buffer.content {
-        let symbol = cell.symbol();
-        if symbol.is_ascii() {
-            continue;
-        }
-        let plain = ASCII.iter().find(|(glyph, _)| *glyph == symbol).map_or("?", |(_, plain)| plain);
-        cell.set_symbol(plain);
+fn without_colour(role: Role) -> Style {
+    let plain = Style::new();
+    match role {
+        Role::Alarm => plain.add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+        Role::Running | Role::Strong | Role::Added => plain.add_modifier(Modifier::BOLD),
+        Role::Dim => plain.add_modifier(Modifier::DIM),
+        Role::Bar => plain.add_modifier(Modifier::REVERSED),
+        Role::Match => plain.add_modifier(Modifier::REVERSED | Modifier::BOLD),
+        Role::Marked => plain.add_modifier(Modifier::UNDERLINED),
+        Role::Removed => plain.add_modifier(Modifier::CROSSED_OUT),
+        Role::Waiting | Role::Done | Role::Review | Role::Plain => plain,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::text::width;
-
-    #[test]
-    fn every_glyph_is_one_column_and_has_a_plain_form() {
-        for mark in Mark::ALL {
-            let glyph = mark.glyph();
-            assert_eq!(width(glyph), 1, "{glyph}");
-            assert!(glyph.is_ascii() || ASCII.iter().any(|(g, _)| *g == glyph), "{glyph} has no plain form");
-        }
-        let mut plain: Vec<_> = Mark::ALL
-            .iter()
-            .map(|m| ASCII.iter().find(|(g, _)| *g == m.glyph()).map_or(m.glyph(), |(_, p)| p))
-            .collect();
-        plain.sort_unstable();
-        plain.dedup();
-        assert_eq!(plain.len(), Mark::ALL.len(), "two states would look alike");
-    }
 
     #[test]
     fn no_role_has_a_colour_without_colour() {
-        let theme = Theme { mono: true, ascii: false };
-        for role in [Role::Alarm, Role::Running, Role::Waiting, Role::Done, Role::Review, Role::Match] {
+        let theme = Theme { mono: true, ..Theme::default() };
+        for role in Role::ALL {
             assert_eq!((theme.style(role).fg, theme.style(role).bg), (None, None), "{role:?}");
+        }
+    }
+
+    #[test]
+    fn the_roles_are_in_the_order_of_their_numbers() {
+        for (at, role) in Role::ALL.into_iter().enumerate() {
+            assert_eq!(at, role as usize);
         }
     }
 }

@@ -17,6 +17,7 @@ use dispatch_shared::id::{IssueId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 use jiff::tz::TimeZone;
 
+use crate::keymap::Keymap;
 use crate::theme::Theme;
 use data::Data;
 use list::{List, Scroll};
@@ -118,6 +119,7 @@ pub(crate) struct Model {
     pub(crate) size: (u16, u16),
     pub(crate) zone: TimeZone,
     pub(crate) theme: Theme,
+    pub(crate) keys: Keymap,
     /// Where the daemon is looked for.
     pub(crate) endpoint: String,
     pub(crate) link: Link,
@@ -161,6 +163,7 @@ impl Model {
             size: (80, 24),
             zone,
             theme,
+            keys: Keymap::default(),
             endpoint,
             link: Link::Connecting(None),
             data: Data::default(),

@@ -13,7 +13,7 @@ use crate::view::areas;
 pub(super) fn press(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     model.toast = None;
     let context = context(model);
-    let action = keymap::lookup(context, key);
+    let action = model.keys.lookup(context, key);
     if model.too_small() && !matches!(action, Some(Action::Quit | Action::Suspend)) {
         return Vec::new(); // nobody sees what a verb would do
     }

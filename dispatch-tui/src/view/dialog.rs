@@ -36,7 +36,7 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, areas:
             let top = (at + 1).saturating_sub(height);
             for (y, binding) in verbs.iter().skip(top).take(height).enumerate() {
                 let why = verbs::plan(model, binding.action).err();
-                let words = format!("{:<9} {:<12}", keymap::key_of(binding.action), binding.label);
+                let words = format!("{:<9} {:<12}", model.keys.name(binding.action), binding.label);
                 row(model, buffer, inner, y, &words, why.as_deref(), binding.action == menu.choice);
             }
             None

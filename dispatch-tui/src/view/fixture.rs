@@ -354,7 +354,7 @@ pub(crate) fn snapshot() -> Snapshot {
 
 /// A model that is not connected.
 pub(crate) fn empty(columns: u16, rows: u16) -> Model {
-    let theme = Theme { mono: false, ascii: false };
+    let theme = Theme::default();
     let mut model = Model::new("unix:///run/user/1000/dispatch/v1.sock".into(), theme, TimeZone::UTC, NOW);
     send(&mut model, What::Resize(columns, rows));
     model

@@ -11,13 +11,11 @@ use crate::model::{Model, text};
 use crate::theme::Role;
 use crate::update::{context, verbs};
 
-fn hint(action: Action) -> (String, String) {
-    (keymap::key_of(action), keymap::binding(action).label.to_owned())
-}
-
 /// The keys to show, the most useful first.
 fn hints(model: &Model) -> Vec<(String, String)> {
-    let named = |action: Action, label: &str| (keymap::key_of(action), label.to_owned());
+    let named = |action: Action, label: &str| (model.keys.name(action), label.to_owned());
+    let pair = |a: Action, b: Action, label: &str| (model.keys.pair(a, b), label.to_owned());
+    let hint = |action: Action| named(action, keymap::binding(action).label);
     match (context(model), model.overlays.last()) {
         (Context::Confirm, Some(Overlay::Confirm(confirm))) => {
             let mut out = vec![hint(Action::Yes), hint(Action::No)];
@@ -42,8 +40,8 @@ fn hints(model: &Model) -> Vec<(String, String)> {
             let mut out = vec![
                 hint(Action::Follow),
                 hint(Action::Search),
-                ("n N".to_owned(), "match".to_owned()),
-                ("[ ]".to_owned(), "error".to_owned()),
+                pair(Action::NextMatch, Action::PrevMatch, "match"),
+                pair(Action::PrevProblem, Action::NextProblem, "error"),
                 hint(Action::Wrap),
             ];
             out.extend(
@@ -64,7 +62,7 @@ fn hints(model: &Model) -> Vec<(String, String)> {
                 out.push(hint(Action::NextProblem));
             }
             if possible(&Action::ShiftRight) || possible(&Action::ShiftLeft) {
-                out.push(("H L".to_owned(), "shift".to_owned()));
+                out.push(pair(Action::ShiftLeft, Action::ShiftRight, "shift"));
             }
             out.extend(all.into_iter().filter(|a| later.contains(a)).filter(possible).map(hint));
             out
@@ -75,10 +73,12 @@ fn hints(model: &Model) -> Vec<(String, String)> {
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     let theme = model.theme;
     let right = match context(model) {
-        Context::Board | Context::List | Context::Card | Context::Log => ". all  ? help",
-        _ => "",
+        Context::Board | Context::List | Context::Card | Context::Log => {
+            format!("{} all  {} help", model.keys.name(Action::Actions), model.keys.name(Action::Help))
+        }
+        _ => String::new(),
     };
-    let room = usize::from(area.width).saturating_sub(right.len() + 2);
+    let room = usize::from(area.width).saturating_sub(text::width(&right) + 2);
     let (mut left, mut used) = (Vec::new(), 0);
     for (key, label) in hints(model) {
         let width = text::width(&key) + text::width(&label) + 3;

@@ -22,7 +22,7 @@ fn content(model: &Model) -> Vec<Line<'static>> {
             group = binding.group;
             lines.push(Line::styled(group, strong));
         }
-        let keys = binding.keys.iter().map(|k| k.name()).collect::<Vec<_>>().join(" ");
+        let keys = model.keys.names(binding.action);
         let later = matches!(binding.action, Action::Show(view) if !view.is_built());
         let role = if later { Role::Dim } else { Role::Plain };
         let later = if later { " (not built yet)" } else { "" };

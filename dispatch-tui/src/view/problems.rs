@@ -6,7 +6,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{over, put, put_both, words};
-use crate::keymap::{Action, binding, key_of};
+use crate::keymap::{Action, binding};
 use crate::model::{Model, text};
 use crate::theme::{Mark, Role};
 
@@ -27,7 +27,7 @@ fn mark(kind: ProblemKind) -> (&'static str, Role) {
 }
 
 /// What solves it: the key and its word.
-fn remedy(problem: &Problem) -> String {
+fn remedy(model: &Model, problem: &Problem) -> String {
     let action = match problem.action.as_str() {
         "answer" => Action::Answer,
         "retry" | "resume" => Action::Retry,
@@ -37,7 +37,7 @@ fn remedy(problem: &Problem) -> String {
         _ => Action::Enter,
     };
     let word = if problem.action == "resume" { "resume" } else { binding(action).label };
-    format!("{} {word}", key_of(action))
+    format!("{} {word}", model.keys.name(action))
 }
 
 enum Row<'a> {
@@ -137,7 +137,7 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, problem: &Prob
         ),
         Span::raw(subject),
     ];
-    let remedy = remedy(problem);
+    let remedy = remedy(model, problem);
     let used: usize = left.iter().map(Span::width).sum::<usize>() + text::width(&remedy) + 1;
     left.push(Span::raw(text::fit(&problem.text, usize::from(area.width).saturating_sub(used))));
     put_both(buffer, area, row, left, vec![Span::styled(remedy, theme.style(Role::Dim))]);

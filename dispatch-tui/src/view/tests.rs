@@ -165,7 +165,7 @@ fn overdue_ages_stand_out() {
 fn without_colour_there_is_none() {
     for keys in ["k", "2", "3", "6", "?", "j Enter", "j o", "j x", "m", "."] {
         let mut model = board(120, 40);
-        model.theme = Theme { mono: true, ascii: false };
+        model.theme = Theme { mono: true, ..Theme::default() };
         press(&mut model, keys);
         for cell in &cells(&model).content {
             assert_eq!((cell.fg, cell.bg), (Color::Reset, Color::Reset), "after `{keys}`");

@@ -4,6 +4,8 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::{ClaimId, IssueId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 
+use crate::model::options::Options;
+
 /// Where a log is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum From {
@@ -26,6 +28,12 @@ pub(crate) enum Effect {
     Mouse(bool),
     /// Put text into the terminal's clipboard.
     Copy(String),
+    /// Let the operator's editor have the text, and the terminal meanwhile.
+    Edit(String),
+    /// Keep something from one board to the next.
+    Keep(Keep),
+    /// Dress the board in the look that is chosen now.
+    Dress,
     /// Ask for the whole state again, now.
     Resync,
     /// One card with its body, and why it is or is not next.
@@ -49,6 +57,8 @@ pub(crate) enum Effect {
         issue: IssueId,
         agent: String,
         claim: ClaimId,
+        /// Its lease had run out, so that this can be taken back.
+        lapsed: bool,
     },
     Retry(RunId),
     Kill {
@@ -62,7 +72,11 @@ pub(crate) enum Effect {
     },
     /// Let a paused pool go on.
     Resume(String),
-    Freeze(bool),
+    /// Change something by hand; whether that takes an earlier change back.
+    Write {
+        write: Write,
+        undoes: bool,
+    },
     Sync(Option<RepoName>),
     /// Read a log and follow it; replaces the one that is being followed.
     FollowLog {
@@ -79,4 +93,85 @@ pub(crate) enum Effect {
     CloseLog,
     /// A run's diff.
     LoadDiff(RunId),
+}
+
+/// What is kept on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    /// A filter under a name; none forgets it.
+    Filter {
+        name: String,
+        filter: Option<String>,
+    },
+    Options(Options),
+}
+
+/// A change by hand, told so that it can be said and taken back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Write {
+    /// The labels taken off, and the one put on.
+    Priority {
+        issue: IssueId,
+        off: Vec<String>,
+        on: Option<String>,
+    },
+    Label {
+        issue: IssueId,
+        label: String,
+        there: bool,
+    },
+    Lane {
+        issue: IssueId,
+        from: String,
+        to: String,
+    },
+    Comment {
+        issue: IssueId,
+        body: String,
+    },
+    /// The card is split into others.
+    Note {
+        issue: IssueId,
+        note: String,
+    },
+    Block {
+        issue: IssueId,
+        reason: String,
+    },
+    ResetReady(IssueId),
+    Refresh(IssueId),
+    /// The failed workflows on this commit run again.
+    Rerun {
+        issue: IssueId,
+        repo: RepoName,
+        sha: String,
+    },
+    Start {
+        issue: IssueId,
+        repo: RepoName,
+        number: u64,
+        program: Option<String>,
+        task: String,
+    },
+    Freeze(bool),
+    Runner {
+        repo: RepoName,
+        on: bool,
+    },
+    WipLimit {
+        repo: RepoName,
+        from: u32,
+        to: u32,
+    },
+    /// `OWNER/NAME`, or a directory.
+    Track(String),
+    Untrack(RepoName),
+}
+
+/// One of several things done at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Call(Effect),
+    Shift { issue: IssueId, from: Status, to: Status },
+    Hide(String),
 }

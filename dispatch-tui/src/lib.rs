@@ -8,15 +8,20 @@
 //!   `view` draws it. None of the three reads a clock or does I/O.
 //! - `keymap` is the one table of keys; it drives dispatching, footer, help and the actions menu. `theme` has the
 //!   styles and glyphs.
+//! - `settings` is what the operator wrote down (keys, colours), `keep` what the board remembers (filters, how it is shown).
 //! - `runtime` waits for keys, the `link` (the event stream of the daemon, as a connection that may be lost), answers
 //!   to effects and one timer, and draws through `terminal` when a frame is owed.
 //!
 //! The board keeps nothing of its own: whatever it shows is the daemon's, and leaving it stops nothing.
 
+mod background;
+mod calls;
 mod cli;
 mod demo;
+mod editor;
 mod effect;
 mod guard;
+mod keep;
 mod keymap;
 mod link;
 mod mcp;
@@ -24,6 +29,7 @@ mod model;
 pub mod program;
 mod prompt;
 mod runtime;
+mod settings;
 mod terminal;
 mod theme;
 mod update;

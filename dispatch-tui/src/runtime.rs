@@ -2,6 +2,7 @@
 //! one frame if one is owed. Nothing ticks.
 
 use std::future::pending;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use color_eyre::eyre::{Result, WrapErr};
@@ -18,16 +19,17 @@ use dispatch_shared::protocol::runs::{KillRequest, LogQuery};
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::BoardOptions;
 use crate::effect::{Effect, From};
-use crate::link;
 use crate::model::{Model, QueueRow, text};
+use crate::settings::{self, Settings};
 use crate::terminal::Screen;
-use crate::theme::Theme;
+use crate::theme::{Background, Depth, Theme};
 use crate::update::answers::Answer;
 use crate::update::{Msg, News, What, update};
+use crate::{background, calls, editor, keep, link};
 
 /// The one place where the client reads the clock.
 fn now() -> Timestamp {
@@ -41,10 +43,21 @@ fn now() -> Timestamp {
 
 /// Runs the board until it is quit; returns how many runs go on without it.
 pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> {
-    let theme = Theme { mono: options.no_color, ascii: options.ascii, ..Theme::default() };
+    let settings = Settings::load(&settings::path(env));
+    let ascii = settings.ascii.unwrap_or(options.ascii);
+    let theme = Theme { mono: options.no_color, ascii, ..Theme::default() };
     let mut model = Model::new(client.endpoint().to_string(), theme, TimeZone::system(), now());
-    model.mouse = options.mouse;
-    let mut screen = Screen::take(options.mouse).wrap_err("cannot take the terminal")?;
+    model.mouse = options.mouse && settings.mouse != Some(false);
+    model.keys = settings.keys.clone();
+    let kept_at = keep::path(env);
+    match keep::load(&kept_at) {
+        Ok(kept) => (model.saved, model.options) = (kept.filters, kept.options),
+        Err(why) => model.complain(why),
+    }
+    if let Some(why) = settings.complaint() {
+        model.complain(why);
+    }
+    let mut screen = Screen::take(model.mouse).wrap_err("cannot take the terminal")?;
     model.size = screen.size()?;
 
     let (news_in, mut news) = mpsc::channel::<News>(64);
@@ -52,9 +65,23 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
     let (resync, resync_out) = mpsc::channel(1);
     let mut tasks = JoinSet::new();
     tasks.spawn(link::run(client.clone(), news_in, resync_out));
-    let (keys_in, mut keys) = mpsc::channel::<Event>(256);
-    tasks.spawn(read_keys(keys_in));
-    let mut hands = Hands { client, answers: answers_in, resync, tasks, log: None };
+    // The terminal's answer to the question for its background must not be taken for keys: it is asked before they are read.
+    screen.draw(&model)?;
+    let background = if options.no_color { Background::Unknown } else { background::ask() };
+    let (keys_in, mut keys) = mpsc::channel::<Option<Event>>(256);
+    let reader = tokio::spawn(read_keys(keys_in.clone()));
+    let wardrobe = Wardrobe { settings, theme, background, depth: Depth::from_env(env) };
+    wardrobe.dress(&mut model);
+    let mut hands = Hands {
+        client,
+        answers: answers_in,
+        resync,
+        tasks,
+        log: None,
+        keys: (keys_in, reader),
+        wardrobe,
+        kept_at,
+    };
 
     let mut stop = Stop::new()?;
     loop {
@@ -62,7 +89,7 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
             screen.draw(&model)?;
         }
         let first = tokio::select! {
-            event = keys.recv() => match event {
+            event = keys.recv() => match event.flatten() {
                 Some(event) => event_what(event),
                 // The terminal is gone, and nobody is there to ask.
                 None => break,
@@ -79,13 +106,14 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
             if let Some(what) = next.take() {
                 let effects = update(&mut model, Msg { now: now(), what });
                 for effect in effects {
-                    if !hands.act(effect, &mut screen, &mut model)? {
+                    if !hands.act(effect, &mut screen, &mut model).await? {
                         return Ok(model.data.live_runs());
                     }
                 }
             }
             next = match keys.try_recv() {
-                Ok(event) => event_what(event),
+                Ok(Some(event)) => event_what(event),
+                Ok(None) => return Ok(model.data.live_runs()),
                 Err(_) => {
                     news.try_recv().map(What::News).or_else(|_| answers.try_recv().map(What::Done)).ok()
                 }
@@ -96,7 +124,7 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
         }
         if let Some(what) = next {
             for effect in update(&mut model, Msg { now: now(), what }) {
-                if !hands.act(effect, &mut screen, &mut model)? {
+                if !hands.act(effect, &mut screen, &mut model).await? {
                     return Ok(model.data.live_runs());
                 }
             }
@@ -107,12 +135,33 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
 
 /// Reads the terminal until it is gone. The stream is polled by this task alone: it wakes whoever polled it last, so a
 /// look in passing from elsewhere would take the wake-up away from the one who waits.
-async fn read_keys(keys: mpsc::Sender<Event>) {
+async fn read_keys(keys: mpsc::Sender<Option<Event>>) {
     let mut stream = EventStream::new();
     while let Some(Ok(event)) = stream.next().await {
-        if keys.send(event).await.is_err() {
+        if keys.send(Some(event)).await.is_err() {
             return;
         }
+    }
+    let _ = keys.send(None).await;
+}
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the board's theme is made of.
+struct Wardrobe {
+    settings: Settings,
+    theme: Theme,
+    background: Background,
+    depth: Depth,
+}
+
+impl Wardrobe {
+    fn dress(&self, model: &mut Model) {
+        let chosen = model.options.look.as_deref();
+        model.theme = self.settings.dress(self.theme, chosen, self.background, self.depth);
+        model.dirty = true;
     }
 }
 
@@ -172,11 +221,16 @@ struct Hands {
     tasks: JoinSet<()>,
     /// The log that is being followed.
     log: Option<AbortHandle>,
+    /// Who reads the terminal, and where to.
+    keys: (mpsc::Sender<Option<Event>>, JoinHandle<()>),
+    wardrobe: Wardrobe,
+    /// The file of what is remembered.
+    kept_at: PathBuf,
 }
 
 impl Hands {
     /// Carries out one effect; false if it is to leave.
-    fn act(&mut self, effect: Effect, screen: &mut Screen, model: &mut Model) -> Result<bool> {
+    async fn act(&mut self, effect: Effect, screen: &mut Screen, model: &mut Model) -> Result<bool> {
         match effect {
             Effect::Quit => return Ok(false),
             Effect::Suspend => {
@@ -190,6 +244,22 @@ impl Hands {
             }
             Effect::Mouse(on) => screen.set_mouse(on)?,
             Effect::Copy(text) => screen.copy(&text)?,
+            Effect::Edit(text) => {
+                // The editor needs the terminal to itself: nobody else may read it meanwhile.
+                self.keys.1.abort();
+                let _ = (&mut self.keys.1).await;
+                let result = screen.lend(|| editor::edit(&text, env))?;
+                self.keys.1 = tokio::spawn(read_keys(self.keys.0.clone()));
+                model.size = screen.size()?;
+                model.dirty = true;
+                let _ = self.answers.try_send(Answer::Edited(result));
+            }
+            Effect::Dress => self.wardrobe.dress(model),
+            Effect::Keep(kept) => {
+                if let Err(why) = keep::change(&self.kept_at, kept) {
+                    model.complain(why);
+                }
+            }
             Effect::Resync => drop(self.resync.try_send(())),
             Effect::CloseLog => self.close_log(),
             Effect::FollowLog { run, from } => {
@@ -277,7 +347,7 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
                 result.map(|_| ()).map_err(|e| (!force && e.code() == Some(Code::Held), e.to_string()));
             Answer::Claimed { issue, agent, result }
         }
-        Effect::Release { issue, agent, claim } => {
+        Effect::Release { issue, agent, claim, lapsed } => {
             let request = ClaimRequest {
                 issue: IssueRef::id(&issue),
                 agent_name: agent.clone(),
@@ -289,7 +359,8 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
                 let note = a.status_note.map(|n| format!(" ({n})")).unwrap_or_default();
                 format!("taken away from {agent}{note}")
             };
-            Answer::Said { wanted: format!("release from {agent}"), result: result.map(said).map_err(words) }
+            let result = result.map(said).map_err(words);
+            Answer::Released { issue, agent, lapsed, result }
         }
         Effect::Retry(run) => {
             let result = client.retry(run).await.map(|_| format!("{run} will be tried again")).map_err(words);
@@ -311,10 +382,9 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
                 client.answer(run, &text).await.map(|_| "answered; the card is ready again".to_owned());
             Answer::Said { wanted: format!("answer {run}"), result: result.map_err(words) }
         }
-        Effect::Freeze(frozen) => {
-            let said = if frozen { "frozen: nothing more is handed out; F thaws" } else { "thawed" };
-            let result = client.freeze(frozen).await.map(|_| said.to_owned()).map_err(words);
-            Answer::Said { wanted: if frozen { "freeze" } else { "thaw" }.to_owned(), result }
+        Effect::Write { write, undoes } => {
+            let result = calls::write(client, &write).await;
+            Answer::Wrote { write, undoes, result }
         }
         Effect::Resume(program) => {
             let path = format!("/api/control/pools/{program}/resume");
@@ -340,6 +410,9 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
         | Effect::Redraw
         | Effect::Mouse(_)
         | Effect::Copy(_)
+        | Effect::Edit(_)
+        | Effect::Dress
+        | Effect::Keep(_)
         | Effect::Resync
         | Effect::CloseLog
         | Effect::FollowLog { .. } => return None,

@@ -112,6 +112,14 @@ impl Screen {
         out.flush()
     }
 
+    /// Gives the terminal back while `f` runs, and takes it again.
+    pub(crate) fn lend<T>(&mut self, f: impl FnOnce() -> T) -> io::Result<T> {
+        restore();
+        let out = f();
+        self.enter()?;
+        Ok(out)
+    }
+
     /// Gives the terminal back, stops this process, and takes the terminal again when it goes on.
     pub(crate) fn suspend(&mut self) -> io::Result<()> {
         restore();

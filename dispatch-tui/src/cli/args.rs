@@ -177,6 +177,12 @@ pub(crate) enum Command {
     Mcp,
     /// The whole loop with sample issues, a private daemon and no network
     Demo(Demo),
+    /// The board's keys, and what is wrong with client.toml
+    Keys {
+        /// Say only what is wrong; exit 1 if anything is
+        #[arg(long)]
+        check: bool,
+    },
     /// Print a completion script for a shell
     Completions { shell: clap_complete::Shell },
     /// Print the manual page, or write those of all commands into a directory

@@ -9,6 +9,7 @@ mod groom;
 mod groom_args;
 mod hand;
 mod issue;
+mod keys;
 pub(crate) mod out;
 mod pages;
 mod runs;
@@ -97,6 +98,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
             return Ok(ExitCode::SUCCESS);
         }
         Some(Command::Demo(demo)) => return crate::demo::run(demo, &mut out).await,
+        Some(Command::Keys { check }) => return keys::keys(check, &mut out),
         Some(Command::Prompt(prompt)) => return work::prompt(&prompt, &mut out),
         Some(Command::Guard(guard)) => return work::guard(guard, &args.global, &mut out).await,
         Some(Command::Mcp) => {
@@ -147,6 +149,7 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Demo(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Keys { .. }
         | Command::Mcp
         | Command::Prompt(_)
         | Command::Guard(_) => {}

@@ -216,26 +216,12 @@ pub(crate) fn note(model: &Model, issue: &Issue) -> (String, Role) {
     }
 }
 
-fn matches(model: &Model, issue: &Issue) -> bool {
-    let hay = || {
-        let mut hay = format!("#{} {} {}", issue.number, issue.title, issue.repo_full_name).to_lowercase();
-        for label in &issue.labels {
-            hay.push(' ');
-            hay.push_str(&label.to_lowercase());
-        }
-        hay
-    };
-    if model.filter.trim().is_empty() {
-        return true;
-    }
-    let hay = hay();
-    model.filter.to_lowercase().split_whitespace().all(|word| hay.contains(word))
-}
-
 /// The cards of each column in order: what asks first, then by priority, then the oldest; Done the newest first.
 pub(crate) fn columns(model: &Model) -> [Vec<IssueId>; 5] {
     let mut rows: [Vec<(_, IssueId)>; 5] = Default::default();
-    for issue in model.data.issues.values().filter(|i| matches(model, i)) {
+    let (filter, all) = (model.filter.matcher(), model.filter.is_empty());
+    let group = model.options.group;
+    for issue in model.data.issues.values().filter(|i| all || filter.fits(i)) {
         let column = model.column_of(&issue.issue_id).unwrap_or(issue.column);
         let mark = mark(model, issue);
         let urgent = match mark {
@@ -248,7 +234,7 @@ pub(crate) fn columns(model: &Model) -> [Vec<IssueId>; 5] {
         } else {
             (urgent, priority, Reverse(Timestamp(0)), issue.since, issue.number)
         };
-        rows[column as usize].push((key, issue.issue_id.clone()));
+        rows[column as usize].push(((group.of(issue), key), issue.issue_id.clone()));
     }
     rows.map(|mut column| {
         column.sort();

@@ -7,7 +7,7 @@ use dispatch_shared::event::Seq;
 use dispatch_shared::id::{IssueId, RepoName, RunId};
 use dispatch_shared::issue::Flag;
 use dispatch_shared::protocol::control::{Control, Problem, ProblemKind};
-use dispatch_shared::protocol::events::{Change, Progress, Snapshot};
+use dispatch_shared::protocol::events::{Change, Lane, Progress, Snapshot};
 use dispatch_shared::protocol::issues::{Issue, WriteState};
 use dispatch_shared::protocol::repos::Repo;
 use dispatch_shared::protocol::runs::Run;
@@ -25,6 +25,8 @@ pub(crate) struct Data {
     pub(crate) repos: BTreeMap<RepoName, Repo>,
     pub(crate) control: Option<Control>,
     pub(crate) problems: Vec<Problem>,
+    /// In their configured order.
+    pub(crate) lanes: Vec<Lane>,
     pub(crate) progress: Vec<Progress>,
 }
 
@@ -96,6 +98,7 @@ impl Data {
             repos: snapshot.repos.into_iter().map(|r| (r.full_name.clone(), clean_repo(r))).collect(),
             control: Some(snapshot.control),
             problems: snapshot.problems.into_iter().map(clean_problem).collect(),
+            lanes: snapshot.lanes,
             progress: std::mem::take(&mut self.progress),
         };
     }

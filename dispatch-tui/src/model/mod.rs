@@ -2,10 +2,14 @@
 
 pub(crate) mod card;
 pub(crate) mod data;
+pub(crate) mod filter;
+pub(crate) mod input;
 pub(crate) mod list;
 pub(crate) mod log;
 pub(crate) mod logline;
 pub(crate) mod markdown;
+pub(crate) mod marks;
+pub(crate) mod options;
 pub(crate) mod overlay;
 pub(crate) mod text;
 
@@ -19,8 +23,12 @@ use jiff::tz::TimeZone;
 
 use crate::keymap::Keymap;
 use crate::theme::Theme;
+use crate::update::undo::Undo;
 use data::Data;
+use filter::Filter;
 use list::{List, Scroll};
+use marks::Marks;
+use options::Options;
 use overlay::Overlay;
 
 /// The flat views, in the order of their keys.
@@ -137,15 +145,21 @@ pub(crate) struct Model {
     pub(crate) queue_asked: (bool, bool),
     pub(crate) repos: List<RepoName>,
     pub(crate) hidden: BTreeSet<String>,
-    /// Words that a shown card must all have; empty shows all.
-    pub(crate) filter: String,
+    /// What a shown card must have; empty shows all.
+    pub(crate) filter: Filter,
+    /// Filters kept under a name.
+    pub(crate) saved: BTreeMap<String, String>,
+    pub(crate) marks: Marks,
+    pub(crate) options: Options,
+    /// What was typed and not sent, by what it was for.
+    pub(crate) drafts: BTreeMap<String, String>,
     pub(crate) overlays: Vec<Overlay>,
     pub(crate) toast: Option<Toast>,
     pub(crate) moves: BTreeMap<IssueId, PendingMove>,
     /// Moves that were refused, and why; until the card changes.
     pub(crate) refused: BTreeMap<IssueId, String>,
-    /// The card whose last move `z` takes back, where it came from and where it is.
-    pub(crate) undo: Option<(IssueId, Status, Status)>,
+    /// What `z` takes back, the last one first.
+    pub(crate) undo: Vec<Undo>,
     pub(crate) mouse: bool,
     /// Rows must be put in order anew, as soon as nothing holds them still.
     pub(crate) unsorted: bool,
@@ -178,12 +192,16 @@ impl Model {
             queue_asked: (false, false),
             repos: List::default(),
             hidden: BTreeSet::new(),
-            filter: String::new(),
+            filter: Filter::default(),
+            saved: BTreeMap::new(),
+            marks: Marks::default(),
+            options: Options::default(),
+            drafts: BTreeMap::new(),
             overlays: Vec::new(),
             toast: None,
             moves: BTreeMap::new(),
             refused: BTreeMap::new(),
-            undo: None,
+            undo: Vec::new(),
             mouse: true,
             unsorted: false,
             dirty: true,
@@ -225,9 +243,7 @@ impl Model {
 
     /// Whether rows must hold still because something was asked about one of them.
     pub(crate) fn holds_still(&self) -> bool {
-        self.overlays
-            .iter()
-            .any(|o| matches!(o, Overlay::Move(_) | Overlay::Actions(_) | Overlay::Confirm(_)))
+        self.marks.any(self.view) || self.overlays.iter().any(Overlay::holds)
     }
 
     /// The problem under the cursor, by id.
@@ -272,6 +288,7 @@ impl Model {
         self.runs.set(card::runs(self));
         self.queue.set(self.queue_rows.iter().map(|r| r.key.clone()).collect());
         self.repos.set(self.data.repos.keys().cloned().collect());
+        marks::prune(self);
     }
 
     /// When the next text on the screen changes by itself: an age, a glyph that empties. `None` if nothing ages.

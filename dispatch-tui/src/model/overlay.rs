@@ -1,12 +1,14 @@
 //! What lies above a view: one stack, the last one has the keys.
 
 use dispatch_shared::claim::Attempt;
-use dispatch_shared::id::{ClaimId, IssueId, RunId};
-use dispatch_shared::issue::Status;
+use dispatch_shared::id::{ClaimId, IssueId, RepoName, RunId};
 use dispatch_shared::protocol::issues::WhyRule;
 use ratatui::text::Line;
 
+use super::filter::{Field, Filter};
+pub(crate) use super::input::{Input, Purpose};
 use super::log::LogPane;
+use crate::effect::Step;
 use crate::keymap::{Action, Context};
 
 /// A layer.
@@ -14,11 +16,14 @@ use crate::keymap::{Action, Context};
 pub(crate) enum Overlay {
     Card(Box<CardPane>),
     Log(Box<LogPane>),
-    Help { scroll: usize },
-    Move(MoveMenu),
+    Help(HelpPane),
+    Pick(Pick),
     Actions(ActionMenu),
     Confirm(Confirm),
+    Bulk(Bulk),
     Input(Input),
+    Palette(Box<Palette>),
+    Filter(Box<FilterBar>),
 }
 
 impl Overlay {
@@ -27,11 +32,18 @@ impl Overlay {
         match self {
             Overlay::Card(_) => Context::Card,
             Overlay::Log(_) => Context::Log,
-            Overlay::Help { .. } => Context::Help,
-            Overlay::Move(_) | Overlay::Actions(_) => Context::Menu,
-            Overlay::Confirm(_) => Context::Confirm,
+            Overlay::Help(_) => Context::Help,
+            Overlay::Pick(_) | Overlay::Actions(_) => Context::Menu,
+            Overlay::Confirm(_) | Overlay::Bulk(_) => Context::Confirm,
             Overlay::Input(_) => Context::Input,
+            Overlay::Palette(_) => Context::Palette,
+            Overlay::Filter(_) => Context::Filter,
         }
+    }
+
+    /// Whether rows must hold still while it is open.
+    pub(crate) fn holds(&self) -> bool {
+        matches!(self, Overlay::Pick(_) | Overlay::Actions(_) | Overlay::Confirm(_) | Overlay::Bulk(_))
     }
 }
 
@@ -48,11 +60,35 @@ pub(crate) struct CardPane {
     pub(crate) scroll: usize,
 }
 
-/// Choosing a column.
+/// The help, which is a menu as well.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HelpPane {
+    pub(crate) choice: Action,
+    pub(crate) scroll: usize,
+}
+
+/// What is chosen from a menu.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PickKind {
+    Move,
+    Priority,
+    Labels,
+    Lane,
+    Copy,
+    Start,
+    Options,
+    Theme,
+    Resume,
+}
+
+/// A menu. Its rows are told from the model whenever they are needed, so that they are true.
 #[derive(Clone, Debug)]
-pub(crate) struct MoveMenu {
-    pub(crate) issue: IssueId,
-    pub(crate) choice: Status,
+pub(crate) struct Pick {
+    pub(crate) kind: PickKind,
+    /// The cards it is about.
+    pub(crate) issues: Vec<IssueId>,
+    /// The name of the chosen row.
+    pub(crate) choice: String,
 }
 
 /// Choosing a verb.
@@ -64,69 +100,65 @@ pub(crate) struct ActionMenu {
 /// A question before something that cannot be taken back. It holds what it is about; when that changes it closes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Confirm {
-    Kill { run: RunId, attempt: Attempt },
-    Release { issue: IssueId, claim: ClaimId, agent: String },
-    ForceClaim { issue: IssueId, agent: String, why: String },
+    Kill {
+        run: RunId,
+        attempt: Attempt,
+    },
+    Release {
+        issue: IssueId,
+        claim: ClaimId,
+        agent: String,
+    },
+    ForceClaim {
+        issue: IssueId,
+        agent: String,
+        why: String,
+    },
+    Untrack {
+        repo: RepoName,
+    },
+    RunnerOn {
+        repo: RepoName,
+    },
+    /// Leaving although something was typed and not sent, or is on its way.
+    Quit {
+        why: String,
+    },
 }
 
-/// What a text is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    Claim(IssueId),
-    Answer(RunId),
-    Filter,
-    Goto,
-    Search,
-}
-
-/// A text being typed.
+/// A question before several things at once: what is done to which, and what is left out and why.
 #[derive(Clone, Debug)]
-pub(crate) struct Input {
-    pub(crate) purpose: Purpose,
-    pub(crate) text: String,
-    /// The place of the caret, in characters.
-    pub(crate) caret: usize,
+pub(crate) struct Bulk {
+    /// `kill`, `move to Ready`.
+    pub(crate) what: String,
+    pub(crate) steps: Vec<(String, Step)>,
+    pub(crate) excluded: Vec<(String, String)>,
 }
 
-impl Input {
-    pub(crate) fn new(purpose: Purpose, text: String) -> Self {
-        let caret = text.chars().count();
-        Self { purpose, text, caret }
-    }
+/// A row of the palette.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Command(Action),
+    Card(IssueId),
+}
 
-    /// Whether Enter makes a new line.
-    pub(crate) fn is_long(&self) -> bool {
-        matches!(self.purpose, Purpose::Answer(_))
-    }
+/// Finding a command or a card by a few letters.
+#[derive(Clone, Debug)]
+pub(crate) struct Palette {
+    pub(crate) input: Input,
+    /// What matches, the best first.
+    pub(crate) rows: Vec<Entry>,
+    pub(crate) choice: Option<Entry>,
+}
 
-    fn byte(&self, at: usize) -> usize {
-        self.text.char_indices().nth(at).map_or(self.text.len(), |(b, _)| b)
-    }
-
-    /// Puts `text` in at the caret; line breaks only where they are wanted.
-    pub(crate) fn insert(&mut self, text: &str) {
-        let long = self.is_long();
-        let text: String = text
-            .replace("\r\n", "\n")
-            .replace('\r', "\n")
-            .chars()
-            .filter(|c| !c.is_control() || (long && *c == '\n'))
-            .collect();
-        self.text.insert_str(self.byte(self.caret), &text);
-        self.caret += text.chars().count();
-    }
-
-    /// Takes away the characters from `from` up to the caret, or after it.
-    pub(crate) fn erase(&mut self, from: usize, to: usize) {
-        let (a, b) = (self.byte(from), self.byte(to));
-        self.text.replace_range(a..b, "");
-        self.caret = from;
-    }
-
-    /// The start of the word before the caret.
-    pub(crate) fn word_start(&self) -> usize {
-        let chars: Vec<char> = self.text.chars().take(self.caret).collect();
-        let end = chars.iter().rposition(|c| !c.is_whitespace()).map_or(0, |p| p + 1);
-        chars[..end].iter().rposition(|c| c.is_whitespace()).map_or(0, |p| p + 1)
-    }
+/// The filter being set.
+#[derive(Clone, Debug)]
+pub(crate) struct FilterBar {
+    pub(crate) field: Field,
+    /// The text of the field.
+    pub(crate) input: Input,
+    /// What was in force before; leaving brings it back.
+    pub(crate) before: Filter,
+    /// The chosen value, or the name of the chosen saved filter.
+    pub(crate) choice: Option<String>,
 }

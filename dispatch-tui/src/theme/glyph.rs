@@ -94,7 +94,7 @@ impl Mark {
 }
 
 /// Each glyph that views draw and what stands for it where it cannot be shown; both one column wide.
-const ASCII: [(&str, &str); 26] = [
+const ASCII: [(&str, &str); 25] = [
     ("⊘", "#"),
     ("✗", "x"),
     ("▸", ">"),
@@ -119,8 +119,7 @@ const ASCII: [(&str, &str); 26] = [
     ("↑", "^"),
     ("↓", "v"),
     ("█", "_"),
-    ("■", "*"),
-    ("─", "-"),
+    ("»", "*"),
 ];
 
 /// Replaces what the terminal cannot show. Runs over the finished frame, so that no view can forget it.

@@ -3,7 +3,9 @@
 use dispatch_shared::id::{IssueId, RunId};
 use dispatch_shared::protocol::issues::{Issue, WhyRule};
 
-use crate::effect::Effect;
+use super::undo::{self, Undo};
+use crate::effect::{Effect, Write};
+use crate::keymap::Action;
 use crate::model::card::column_title;
 use crate::model::overlay::{Confirm, Overlay};
 use crate::model::{Model, QueueRow, data, markdown, text};
@@ -27,6 +29,21 @@ pub(crate) enum Answer {
         /// The bad answer says whether force would help.
         result: Result<(), (bool, String)>,
     },
+    /// A claim was ended; whether its lease had run out before.
+    Released {
+        issue: IssueId,
+        agent: String,
+        lapsed: bool,
+        result: Result<String, String>,
+    },
+    /// A change by hand.
+    Wrote {
+        write: Write,
+        undoes: bool,
+        result: Result<String, String>,
+    },
+    /// What the operator's editor left.
+    Edited(Result<String, String>),
     /// Everything whose effect comes back as a change: what was wanted, and what came of it.
     Said {
         wanted: String,
@@ -66,7 +83,11 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
         }
         Answer::Moved { issue, result } => moved(model, issue, result),
         Answer::Claimed { issue, agent, result } => match result {
-            Ok(()) => model.say(format!("claimed for {agent}")),
+            Ok(()) => {
+                undo::push(model, Undo::Claim { issue, agent: agent.clone() });
+                let z = model.keys.name(Action::Undo);
+                model.say(format!("claimed for {agent}; {z} undoes"));
+            }
             Err((true, why)) => {
                 model.overlays.push(Overlay::Confirm(Confirm::ForceClaim {
                     issue,
@@ -76,6 +97,17 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
             }
             Err((false, why)) => model.complain(format!("claim for {agent}: {}", text::line(&why))),
         },
+        Answer::Released { issue, agent, lapsed, result } => match result {
+            Ok(said) => {
+                model.say(text::line(&said));
+                if lapsed {
+                    undo::push(model, Undo::Release { issue, agent });
+                }
+            }
+            Err(why) => model.complain(format!("release from {agent}: {}", text::line(&why))),
+        },
+        Answer::Wrote { write, undoes, result } => wrote(model, write, undoes, result),
+        Answer::Edited(result) => super::input::edited(model, result),
         Answer::Said { wanted, result } => match result {
             Ok(said) => model.say(text::line(&said)),
             Err(why) => model.complain(format!("{wanted}: {}", text::line(&why))),
@@ -131,6 +163,23 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
     Vec::new()
 }
 
+/// A change by hand was made or refused: said, and remembered if it can be taken back.
+fn wrote(model: &mut Model, write: Write, undoes: bool, result: Result<String, String>) {
+    let words = undo::words(model, &write);
+    match result {
+        Ok(said) => {
+            let said = if said.is_empty() { words } else { text::line(&said) };
+            if undoes || undo::inverse(&write).is_none() {
+                return model.say(said);
+            }
+            undo::push(model, Undo::Write(write));
+            let z = model.keys.name(Action::Undo);
+            model.say(format!("{said}; {z} undoes"));
+        }
+        Err(why) => model.complain(format!("{words}: {}", text::line(&why))),
+    }
+}
+
 fn logs(model: &mut Model, run: RunId) -> impl Iterator<Item = &mut crate::model::log::LogPane> {
     model.overlays.iter_mut().filter_map(move |overlay| match overlay {
         Overlay::Log(pane) if pane.run == run && pane.kind == crate::model::log::Kind::Log => {
@@ -184,8 +233,12 @@ fn moved(model: &mut Model, id: IssueId, result: Result<Option<String>, String>)
                 if model.data.issues.get(&id).is_some_and(|i| i.column == to) {
                     model.moves.remove(&id);
                 }
-                model.undo = (!undoes).then_some((id, from, to));
-                let undo = if undoes { "" } else { "; z undoes" };
+                let undo = if undoes {
+                    String::new()
+                } else {
+                    undo::push(model, Undo::Move { issue: id, from, to });
+                    format!("; {} undoes", model.keys.name(Action::Undo))
+                };
                 let note = note.map(|n| format!(" ({})", text::line(&n))).unwrap_or_default();
                 model.say(format!("{number} moved to {}{undo}{note}", column_title(to)));
             }

@@ -1,14 +1,16 @@
 //! A key was pressed: the table says what it means here, this does it.
 
-use crossterm::event::{KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use dispatch_shared::issue::Status;
 
-use super::{context, input, verbs};
-use crate::effect::Effect;
+use super::travel::{self, Travel};
+use super::{context, filterbar, input, palette, picks, verbs};
+use crate::effect::{Effect, From, Write};
 use crate::keymap::{self, Action, Context};
-use crate::model::overlay::{ActionMenu, CardPane, Confirm, Input, Overlay, Purpose};
-use crate::model::{Model, View};
-use crate::view::areas;
+use crate::model::filter::{Field, Filter};
+use crate::model::log::{Kind, LogPane, PAGE};
+use crate::model::overlay::{ActionMenu, CardPane, Confirm, HelpPane, Input, Overlay, PickKind, Purpose};
+use crate::model::{Model, View, marks};
 
 pub(super) fn press(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     model.toast = None;
@@ -19,13 +21,18 @@ pub(super) fn press(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
     }
     match action {
         Some(action) => act(model, action),
-        None if context == Context::Input => input::edit(model, key),
+        None if context.types() => input::edit(model, key),
         None => {
-            if !key.modifiers.contains(KeyModifiers::ALT) && context == Context::Confirm {
-                model.overlays.pop(); // whatever is no yes is a no
-                model.say("left as it is");
+            let plain = !key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::CONTROL);
+            match (context, key.code) {
+                (Context::Confirm, _) if !key.modifiers.contains(KeyModifiers::ALT) => {
+                    model.overlays.pop(); // whatever is no yes is a no
+                    model.say("left as it is");
+                    Vec::new()
+                }
+                (Context::Menu, KeyCode::Char(c)) if plain => picks::letter(model, c),
+                _ => Vec::new(),
             }
-            Vec::new()
         }
     }
 }
@@ -58,46 +65,102 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
             effects
         }
         Action::Back => back(model),
-        Action::Close if model.overlays.is_empty() => vec![Effect::Quit],
+        Action::Close if model.overlays.is_empty() => input::quit(model),
         Action::Close => back(model),
         Action::Help => {
-            model.overlays.push(Overlay::Help { scroll: 0 });
+            model.overlays.push(Overlay::Help(HelpPane { choice: keymap::TABLE[0].action, scroll: 0 }));
             Vec::new()
         }
         Action::Actions => {
             model.overlays.push(Overlay::Actions(ActionMenu { choice: first_possible(model) }));
             Vec::new()
         }
-        Action::Goto => open_input(model, Purpose::Goto, String::new()),
-        Action::Filter => {
-            let text = model.filter.clone();
-            open_input(model, Purpose::Filter, text)
+        Action::Palette => palette::open(model),
+        Action::Options => open_pick(model, PickKind::Options),
+        Action::Theme => open_pick(model, PickKind::Theme),
+        Action::Goto => open_input(model, Purpose::Goto),
+        Action::Search => open_input(model, Purpose::Search),
+        Action::Filter => filterbar::open(model),
+        Action::NextField => no_effect(filterbar::field(model, 1)),
+        Action::PrevField => no_effect(filterbar::field(model, -1)),
+        Action::SaveFilter => filterbar::save(model),
+        Action::ForgetFilter => filterbar::forget(model),
+        Action::ChoiceUp => no_effect(choice(model, -1)),
+        Action::ChoiceDown => no_effect(choice(model, 1)),
+        Action::Mark if matches!(model.overlays.last(), Some(Overlay::Pick(_))) => picks::choose(model, true),
+        Action::Mark if model.overlays.is_empty() => {
+            marks::toggle(model);
+            travel::travel(model, Travel::rows(1))
         }
-        Action::Search => open_input(model, Purpose::Search, String::new()),
+        Action::Mark => enter(model),
+        Action::Range => no_effect(marks::range(model)),
+        Action::MarkAll => no_effect(marks::all(model)),
+        Action::NextPane => travel::pane(model, 1),
+        Action::PrevPane => travel::pane(model, -1),
         Action::NextProblem => landmark(model, true),
         Action::PrevProblem => landmark(model, false),
         Action::Enter => enter(model),
         Action::Send => input::send(model),
+        Action::Editor => input::editor(model),
         Action::Yes | Action::Now | Action::No => confirm(model, action),
-        Action::Follow | Action::Wrap | Action::NextMatch | Action::PrevMatch => log(model, action),
-        Action::ScrollDown => scroll_detail(model, 1),
-        Action::ScrollUp => scroll_detail(model, -1),
-        Action::Up => travel(model, 0, -1),
-        Action::Down => travel(model, 0, 1),
-        Action::Left => travel(model, -1, 0),
-        Action::Right => travel(model, 1, 0),
-        Action::Top => travel(model, 0, i64::MIN),
-        Action::Bottom => travel(model, 0, i64::MAX),
-        Action::PageUp => travel(model, 0, -page(model)),
-        Action::PageDown => travel(model, 0, page(model)),
-        Action::HalfUp => travel(model, 0, -(page(model) / 2).max(1)),
-        Action::HalfDown => travel(model, 0, (page(model) / 2).max(1)),
-        verb => verbs::perform(model, verb),
+        Action::Follow
+        | Action::Wrap
+        | Action::NextMatch
+        | Action::PrevMatch
+        | Action::Times
+        | Action::Level
+        | Action::NextFile
+        | Action::PrevFile => log(model, action),
+        Action::NextRun => sibling(model, 1),
+        Action::PrevRun => sibling(model, -1),
+        Action::Sort => {
+            model.complain("this list has one order");
+            Vec::new()
+        }
+        _ => match travel::of(model, action) {
+            Some(travelled) => travel::travel(model, travelled),
+            None => travel::scroll_detail(model, action).unwrap_or_else(|| verbs::perform(model, action)),
+        },
     }
 }
 
-fn open_input(model: &mut Model, purpose: Purpose, text: String) -> Vec<Effect> {
-    model.overlays.push(Overlay::Input(Input::new(purpose, text)));
+fn no_effect((): ()) -> Vec<Effect> {
+    Vec::new()
+}
+
+/// Does what was chosen in a menu of commands, if it has a meaning where the menu was opened.
+pub(super) fn act_as_chosen(model: &mut Model, action: Action) -> Vec<Effect> {
+    let binding = keymap::binding(action);
+    if binding.at.contains(&context(model)) {
+        return act(model, action);
+    }
+    model.complain(format!("{}: not here", binding.label));
+    Vec::new()
+}
+
+fn choice(model: &mut Model, by: isize) {
+    palette::step(model, by);
+    filterbar::step(model, by);
+}
+
+fn open_input(model: &mut Model, purpose: Purpose) -> Vec<Effect> {
+    model.overlays.push(Overlay::Input(Input::new(purpose, String::new())));
+    Vec::new()
+}
+
+fn open_pick(model: &mut Model, kind: PickKind) -> Vec<Effect> {
+    match picks::open(model, kind, Vec::new()) {
+        Ok(plan) => verbs::carry_out(model, plan),
+        Err(why) => {
+            model.complain(why);
+            Vec::new()
+        }
+    }
+}
+
+/// Puts a question.
+pub(super) fn ask(model: &mut Model, confirm: Confirm) -> Vec<Effect> {
+    model.overlays.push(Overlay::Confirm(confirm));
     Vec::new()
 }
 
@@ -117,21 +180,27 @@ pub(super) fn show(model: &mut Model, view: View) {
     }
 }
 
-/// Pops one layer.
-fn pop(model: &mut Model) -> Vec<Effect> {
-    let popped = model.overlays.pop();
-    match popped {
-        Some(Overlay::Log(pane)) if pane.kind == crate::model::log::Kind::Log => vec![Effect::CloseLog],
-        Some(Overlay::Input(input)) if input.purpose == Purpose::Filter => {
-            model.filter.clear();
-            model.unsorted = true;
-            Vec::new()
-        }
-        _ => Vec::new(),
+/// Says how many cards a filter leaves.
+pub(super) fn shown(model: &mut Model) {
+    if model.toast.is_none() && !model.filter.is_empty() {
+        let n: usize = model.columns.iter().map(|c| c.rows.len()).sum();
+        let back = model.keys.name(Action::Back);
+        model.say(format!("{n} cards for {}; {back} shows all", model.filter));
     }
 }
 
-fn close_all(model: &mut Model) -> Vec<Effect> {
+/// Pops one layer.
+fn pop(model: &mut Model) -> Vec<Effect> {
+    match model.overlays.pop() {
+        Some(Overlay::Log(pane)) if pane.kind == Kind::Log => return vec![Effect::CloseLog],
+        Some(Overlay::Filter(bar)) => filterbar::leave(model, *bar),
+        Some(Overlay::Input(input)) => input::leave(model, &input),
+        _ => {}
+    }
+    Vec::new()
+}
+
+pub(super) fn close_all(model: &mut Model) -> Vec<Effect> {
     let mut effects = Vec::new();
     while !model.overlays.is_empty() {
         effects.extend(pop(model));
@@ -139,118 +208,43 @@ fn close_all(model: &mut Model) -> Vec<Effect> {
     effects
 }
 
+/// Undoes one layer: an overlay, the range, the marks, the filter; then nothing.
 fn back(model: &mut Model) -> Vec<Effect> {
     if !model.overlays.is_empty() {
         return pop(model);
     }
-    if !model.filter.is_empty() {
+    let view = model.view;
+    if model.marks.range.take_if(|(v, _)| *v == view).is_some() {
+        return Vec::new();
+    }
+    if model.marks.any(view) {
+        model.marks.clear(view);
+        model.unsorted = true;
+    } else if !model.filter.is_empty() {
         model.filter.clear();
         model.unsorted = true;
     }
     Vec::new()
 }
 
-fn page(model: &Model) -> i64 {
-    match model.overlays.last() {
-        None if model.view == View::Board => {
-            let shown = areas::board(model);
-            i64::try_from(shown[model.column].cards.max(1)).unwrap_or(1)
-        }
-        None => i64::try_from(areas::list_rows(model).max(1)).unwrap_or(1),
-        Some(_) => i64::from(areas::areas(model.size).body.height.saturating_sub(3).max(1)),
-    }
-}
-
-/// Moves the cursor, or scrolls what lies on top.
-pub(super) fn travel(model: &mut Model, x: i64, y: i64) -> Vec<Effect> {
-    let step = |scroll: usize| {
-        let by = isize::try_from(y).unwrap_or(if y < 0 { isize::MIN } else { isize::MAX });
-        scroll.saturating_add_signed(by)
-    };
-    let possible: Vec<Action> = keymap::verbs().map(|b| b.action).collect();
-    match model.overlays.last_mut() {
-        Some(Overlay::Log(pane)) => {
-            let by = usize::try_from(x.unsigned_abs() * 8).unwrap_or(0);
-            pane.left = if x < 0 { pane.left.saturating_sub(by) } else { (pane.left + by).min(10_000) };
-            if y == i64::MAX {
-                pane.follow().into_iter().collect()
-            } else if y != 0 {
-                pane.scroll(y).into_iter().collect()
-            } else {
-                Vec::new()
-            }
-        }
-        Some(Overlay::Card(pane)) => {
-            pane.scroll = step(pane.scroll);
-            Vec::new()
-        }
-        Some(Overlay::Help { scroll }) => {
-            *scroll = step(*scroll);
-            Vec::new()
-        }
-        Some(Overlay::Move(menu)) => {
-            let by = (x + y.clamp(-4, 4)).clamp(-4, 4);
-            let at = (menu.choice as usize).saturating_add_signed(isize::try_from(by).unwrap_or(0)).min(4);
-            menu.choice = Status::ALL[at];
-            Vec::new()
-        }
-        Some(Overlay::Actions(menu)) => {
-            let at = possible.iter().position(|a| *a == menu.choice).unwrap_or(0);
-            let by = isize::try_from(y.clamp(-1000, 1000)).unwrap_or(0);
-            let at = at.saturating_add_signed(by).min(possible.len().saturating_sub(1));
-            menu.choice = possible.get(at).copied().unwrap_or(menu.choice);
-            Vec::new()
-        }
-        Some(Overlay::Confirm(_) | Overlay::Input(_)) => Vec::new(),
-        None => {
-            model.detail_scroll = 0;
-            if model.view == View::Board {
-                model.column = model.column.saturating_add_signed(isize::try_from(x).unwrap_or(0)).min(4);
-            }
-            if y != 0
-                && let Some(list) = model.list()
-            {
-                list.step(isize::try_from(y).unwrap_or(0));
-            }
-            Vec::new()
-        }
-    }
-}
-
-fn scroll_detail(model: &mut Model, by: isize) -> Vec<Effect> {
-    match model.overlays.last_mut() {
-        Some(Overlay::Card(pane)) => pane.scroll = pane.scroll.saturating_add_signed(by),
-        _ => model.detail_scroll = model.detail_scroll.saturating_add_signed(by).min(1000),
-    }
-    Vec::new()
-}
-
 fn enter(model: &mut Model) -> Vec<Effect> {
     match model.overlays.last() {
-        Some(Overlay::Move(menu)) => {
-            let (issue, to) = (menu.issue.clone(), menu.choice);
-            let may = model.data.issues.get(&issue).map(|card| verbs::may_move(model, card, to));
-            match may {
-                Some(Ok(())) => {
-                    model.overlays.pop();
-                    verbs::shift(model, issue, to, false, false)
-                }
-                Some(Err(why)) => {
-                    model.complain(why);
-                    Vec::new()
-                }
-                None => pop(model),
-            }
-        }
+        Some(Overlay::Pick(_)) => picks::choose(model, false),
         Some(Overlay::Actions(menu)) => {
             let action = menu.choice;
             model.overlays.pop();
-            act(model, action)
+            act_as_chosen(model, action)
+        }
+        Some(Overlay::Help(pane)) => {
+            let action = pane.choice;
+            model.overlays.pop();
+            act_as_chosen(model, action)
         }
         Some(Overlay::Input(_)) => input::enter(model),
+        Some(Overlay::Palette(_)) => palette::run(model),
+        Some(Overlay::Filter(_)) => filterbar::enter(model),
         Some(Overlay::Card(_)) => verbs::perform(model, Action::OpenLog),
-        Some(Overlay::Help { .. }) => pop(model),
-        Some(Overlay::Log(_) | Overlay::Confirm(_)) => Vec::new(),
+        Some(Overlay::Log(_) | Overlay::Confirm(_) | Overlay::Bulk(_)) => Vec::new(),
         None => open(model),
     }
 }
@@ -261,10 +255,10 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
     match (model.view, target.issue, target.repo) {
         (View::Runs, ..) => verbs::perform(model, Action::OpenLog),
         (View::Repos, _, Some(repo)) => {
-            model.filter = repo.to_string();
+            model.filter = Filter::of(Field::Repo, repo.to_string());
             model.unsorted = true;
             show(model, View::Board);
-            model.say(format!("only {repo}; Esc shows all"));
+            model.say(format!("only {repo}; {} shows all", model.keys.name(Action::Back)));
             Vec::new()
         }
         (_, Some(issue), _) => {
@@ -283,23 +277,45 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
 }
 
 fn confirm(model: &mut Model, action: Action) -> Vec<Effect> {
-    let Some(Overlay::Confirm(confirm)) = model.overlays.last().cloned() else { return Vec::new() };
-    if action == Action::Now && !matches!(confirm, Confirm::Kill { .. }) {
+    let top = model.overlays.last();
+    if action == Action::Now && !matches!(top, Some(Overlay::Confirm(Confirm::Kill { .. }))) {
         return Vec::new();
     }
-    model.overlays.pop();
+    if !matches!(top, Some(Overlay::Confirm(_) | Overlay::Bulk(_))) {
+        return Vec::new();
+    }
+    let asked = model.overlays.pop();
     if action == Action::No {
         model.say("left as it is");
         return Vec::new();
     }
-    match confirm {
-        Confirm::Kill { run, attempt } => {
+    let write = |write| vec![Effect::Write { write, undoes: false }];
+    match asked {
+        Some(Overlay::Bulk(bulk)) => {
+            let view = model.view;
+            model.marks.clear(view);
+            let steps: Vec<_> = bulk.steps.into_iter().map(|(_, step)| step).collect();
+            let count = steps.len();
+            let effects = verbs::carry_out(model, verbs::Plan::Steps(steps));
+            model.unsorted = true;
+            model.say(format!("{}: {count}…", bulk.what));
+            effects
+        }
+        Some(Overlay::Confirm(Confirm::Kill { run, attempt })) => {
             let now = action == Action::Now;
             model.say(format!("{} {run}…", if now { "killing" } else { "stopping" }));
             vec![Effect::Kill { run, attempt, now }]
         }
-        Confirm::Release { issue, claim, agent } => vec![Effect::Release { issue, agent, claim }],
-        Confirm::ForceClaim { issue, agent, .. } => vec![Effect::Claim { issue, agent, force: true }],
+        Some(Overlay::Confirm(Confirm::Release { issue, claim, agent })) => {
+            vec![Effect::Release { issue, agent, claim, lapsed: false }]
+        }
+        Some(Overlay::Confirm(Confirm::ForceClaim { issue, agent, .. })) => {
+            vec![Effect::Claim { issue, agent, force: true }]
+        }
+        Some(Overlay::Confirm(Confirm::Untrack { repo })) => write(Write::Untrack(repo)),
+        Some(Overlay::Confirm(Confirm::RunnerOn { repo })) => write(Write::Runner { repo, on: true }),
+        Some(Overlay::Confirm(Confirm::Quit { .. })) => vec![Effect::Quit],
+        _ => Vec::new(),
     }
 }
 
@@ -311,12 +327,32 @@ fn log(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::NextMatch | Action::PrevMatch => {
             let found = pane.go(action == Action::NextMatch);
             if !found {
-                model.complain("no match; / searches");
+                let search = model.keys.name(Action::Search);
+                model.complain(format!("no match; {search} searches"));
             }
         }
-        _ => {}
+        _ => model.complain("not built yet"),
     }
     Vec::new()
+}
+
+/// The log of the run beside this one in the list.
+fn sibling(model: &mut Model, by: isize) -> Vec<Effect> {
+    let Some(Overlay::Log(pane)) = model.overlays.last() else { return Vec::new() };
+    let (run, kind) = (pane.run, pane.kind);
+    let at = model.runs.rows.iter().position(|id| *id == run);
+    let next = at.and_then(|at| at.checked_add_signed(by)).and_then(|at| model.runs.rows.get(at)).copied();
+    let Some(next) = next else {
+        model.complain("no further run in the list");
+        return Vec::new();
+    };
+    model.overlays.pop();
+    model.runs.choose(&next);
+    model.overlays.push(Overlay::Log(Box::new(LogPane::new(kind, next))));
+    match kind {
+        Kind::Log => vec![Effect::FollowLog { run: next, from: From::Tail(PAGE) }],
+        Kind::Diff => vec![Effect::LoadDiff(next)],
+    }
 }
 
 /// The next problem; in a log the next error.
@@ -354,7 +390,7 @@ fn landmark(model: &mut Model, forward: bool) -> Vec<Effect> {
     let column = issue.as_ref().and_then(|i| model.columns.iter().position(|c| c.rows.contains(i)));
     match (model.view, issue, column) {
         (View::Board, Some(issue), Some(column)) => {
-            model.column = column;
+            model.column = column.min(Status::ALL.len() - 1);
             model.columns[column].choose(&issue);
             if let Some(text) = model.problem(&id).map(|p| p.text.clone()) {
                 model.say(text);

@@ -1,14 +1,21 @@
 //! The one function that changes the model: a message in, wishes out. It waits for nothing and reads no clock.
 
 pub(crate) mod answers;
+mod bulk;
+pub(crate) mod filterbar;
 mod input;
 mod keys;
 mod mouse;
 mod news;
+pub(crate) mod palette;
+pub(crate) mod picks;
 #[cfg(test)]
 mod properties;
+mod setters;
 #[cfg(test)]
 mod tests;
+mod travel;
+pub(crate) mod undo;
 pub(crate) mod verbs;
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
@@ -69,6 +76,7 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     if model.unsorted && !model.holds_still() {
         model.arrange();
     }
+    palette::prune(model);
     if model.view == View::Queue && model.queue_asked == (false, true) {
         model.queue_asked = (true, false);
         effects.push(Effect::LoadQueue);
@@ -92,6 +100,7 @@ fn settle(model: &mut Model) {
     for (column, shown) in model.columns.iter_mut().zip(boxes) {
         column.settle(shown.cards);
     }
+    areas::settle_groups(model);
     let rows = areas::list_rows(model);
     model.problems.settle(areas::problem_rows(model));
     model.runs.settle(rows);
@@ -108,7 +117,7 @@ fn settle(model: &mut Model) {
     for overlay in &mut model.overlays {
         match overlay {
             Overlay::Card(pane) => pane.scroll = pane.scroll.min(card_limit),
-            Overlay::Help { scroll } => *scroll = (*scroll).min(help_limit),
+            Overlay::Help(pane) => pane.scroll = pane.scroll.min(help_limit),
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::keys;
+use super::travel::{self, Travel};
 use crate::effect::Effect;
 use crate::model::{Model, View};
 use crate::view::areas::{self, Hit};
@@ -27,7 +28,7 @@ pub(super) fn mouse(model: &mut Model, event: MouseEvent) -> Vec<Effect> {
 
 fn wheel(model: &mut Model, by: i64) -> Vec<Effect> {
     let lines = if model.overlays.is_empty() { by } else { by * 3 };
-    keys::travel(model, 0, lines)
+    travel::travel(model, Travel::rows(lines))
 }
 
 fn click(model: &mut Model, x: u16, y: u16) -> Vec<Effect> {

@@ -2,8 +2,9 @@
 
 use dispatch_shared::protocol::events::{Change, Progress, Snapshot};
 
+use super::bulk;
 use crate::effect::Effect;
-use crate::model::overlay::{Confirm, Overlay};
+use crate::model::overlay::{Confirm, Input, Overlay, Purpose};
 use crate::model::{Link, Model, View};
 
 /// A message of the link.
@@ -106,9 +107,11 @@ fn changed(model: &mut Model) {
     if model.view != View::Queue {
         model.queue_asked.1 = false;
     }
+    let mut overlays = std::mem::take(&mut model.overlays);
     let data = &model.data;
+    let left = "the card left the board";
     let mut closed = None;
-    model.overlays.retain(|overlay| {
+    overlays.retain(|overlay| {
         let why = match overlay {
             Overlay::Confirm(Confirm::Kill { run, attempt }) => match data.runs.get(run) {
                 Some(r) if r.ended => Some(format!("{run} ended meanwhile: {}", r.state)),
@@ -121,10 +124,20 @@ fn changed(model: &mut Model) {
                 (held.map(|c| c.id) != Some(*claim)).then(|| "the claim changed meanwhile".to_owned())
             }
             Overlay::Confirm(Confirm::ForceClaim { issue, .. }) => {
-                (!data.issues.contains_key(issue)).then(|| "the card left the board".to_owned())
+                (!data.issues.contains_key(issue)).then(|| left.to_owned())
             }
-            Overlay::Move(menu) => {
-                (!data.issues.contains_key(&menu.issue)).then(|| "the card left the board".to_owned())
+            Overlay::Confirm(Confirm::Untrack { repo } | Confirm::RunnerOn { repo }) => {
+                (!data.repos.contains_key(repo)).then(|| format!("{repo} is not tracked any more"))
+            }
+            Overlay::Bulk(bulk) => bulk.steps.iter().find_map(|(_, step)| bulk::stale(model, step)),
+            Overlay::Pick(pick) if !pick.issues.is_empty() => {
+                let gone = pick.issues.iter().all(|id| !data.issues.contains_key(id));
+                gone.then(|| left.to_owned())
+            }
+            Overlay::Input(Input { purpose: Purpose::KillAll(runs), .. }) => {
+                let live: Vec<_> =
+                    data.runs.values().filter(|r| !r.ended).map(|r| (r.id, r.attempt)).collect();
+                (live != *runs).then(|| format!("{} runs live now", live.len()))
             }
             _ => None,
         };
@@ -132,6 +145,7 @@ fn changed(model: &mut Model) {
         closed = closed.take().or(why);
         stays
     });
+    model.overlays = overlays;
     if let Some(why) = closed {
         model.complain(format!("{why}; nothing was done"));
     }

@@ -127,7 +127,7 @@ fn an_open_issue_cannot_be_moved_to_done_and_is_told_why() {
         press(&mut model, "j");
     }
     assert_eq!(press(&mut model, "Enter"), []);
-    assert!(matches!(model.overlays.last(), Some(Overlay::Move(_))), "the menu stays open");
+    assert!(matches!(model.overlays.last(), Some(Overlay::Pick(_))), "the menu stays open");
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn a_kill_names_run_and_attempt_and_closes_when_they_change() {
     send(&mut model, What::News(News::Change(Box::new(Change { runs, ..Change::default() }))));
     assert!(model.overlays.is_empty());
     assert_eq!(toast(&model), "r-2041 ended meanwhile: succeeded; nothing was done");
-    assert_eq!(press(&mut model, "y").len(), 1, "y is no answer any more: it copies");
+    assert_eq!(press(&mut model, "y"), [], "y is no answer any more: it opens a menu");
 }
 
 #[test]
@@ -209,7 +209,8 @@ fn a_claim_checks_the_name_and_offers_force_when_held() {
 fn a_live_claim_is_released_only_after_a_yes() {
     let mut model = board(120, 40);
     assert_eq!(press(&mut model, "j u"), []);
-    let release = Effect::Release { issue: id(377), agent: "claude-local".into(), claim: ClaimId(2041) };
+    let claim = ClaimId(2041);
+    let release = Effect::Release { issue: id(377), agent: "claude-local".into(), claim, lapsed: false };
     assert_eq!(press(&mut model, "y"), [release]);
 }
 
@@ -273,7 +274,7 @@ fn a_number_is_gone_to_even_when_the_filter_hides_it() {
     press(&mut model, "Enter #");
     typed(&mut model, "352");
     press(&mut model, "Enter");
-    assert_eq!((cursor(&model), model.filter.as_str()), (352, ""));
+    assert_eq!((cursor(&model), model.filter.to_string()), (352, String::new()));
     press(&mut model, "#");
     typed(&mut model, "999");
     press(&mut model, "Enter");

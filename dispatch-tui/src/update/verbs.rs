@@ -1,17 +1,18 @@
-//! Verbs: whether each is possible now, why not, and what it does. Footer, actions menu and keys all ask here, so
+//! Verbs: whether each is possible now, why not, and what it does. Footer, actions menu, palette and keys all ask here, so
 //! that they cannot disagree.
 
 use dispatch_shared::id::{IssueId, RepoName, RunId};
 use dispatch_shared::issue::{IssueState, Status};
-use dispatch_shared::protocol::control::ProblemKind;
 use dispatch_shared::protocol::issues::Issue;
 use dispatch_shared::protocol::runs::Run;
 
-use crate::effect::{Effect, From};
+use super::bulk::{self, Deed};
+use super::{picks, setters, undo};
+use crate::effect::{Effect, From, Step, Write};
 use crate::keymap::Action;
 use crate::model::card::column_title;
 use crate::model::log::{Kind, LogPane, PAGE};
-use crate::model::overlay::{Confirm, Input, MoveMenu, Overlay, Purpose};
+use crate::model::overlay::{Confirm, Input, Overlay, PickKind, Purpose};
 use crate::model::{Link, Model, PendingMove, View, text};
 
 /// What the keys are about.
@@ -24,7 +25,7 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    fn of_issue(model: &Model, id: &IssueId) -> Target {
+    pub(crate) fn of_issue(model: &Model, id: &IssueId) -> Target {
         let issue = model.data.issues.get(id);
         Target {
             issue: Some(id.clone()),
@@ -34,13 +35,25 @@ impl Target {
         }
     }
 
-    fn of_run(model: &Model, id: RunId) -> Target {
+    pub(crate) fn of_run(model: &Model, id: RunId) -> Target {
         let run = model.data.runs.get(&id);
         Target {
             issue: run.and_then(|r| r.issue_id.clone()),
             run: Some(id),
             repo: run.map(|r| r.repo_full_name.clone()),
             problem: None,
+        }
+    }
+
+    pub(crate) fn of_problem(model: &Model, id: &str) -> Target {
+        let Some(p) = model.problem(id) else { return Target::default() };
+        let last_run =
+            || p.issue_id.as_ref().and_then(|id| model.data.issues.get(id)).and_then(|i| i.last_run);
+        Target {
+            issue: p.issue_id.clone(),
+            run: p.run_id.or_else(last_run),
+            repo: p.repo_full_name.clone(),
+            problem: Some(p.id.clone()),
         }
     }
 }
@@ -56,14 +69,7 @@ pub(crate) fn target(model: &Model) -> Target {
     }
     let found = match model.view {
         View::Board => model.columns[model.column].cursor.as_ref().map(|id| Target::of_issue(model, id)),
-        View::Problems => model.problems.cursor.as_ref().and_then(|id| model.problem(id)).map(|p| Target {
-            issue: p.issue_id.clone(),
-            run: p.run_id.or_else(|| {
-                p.issue_id.as_ref().and_then(|id| model.data.issues.get(id)).and_then(|i| i.last_run)
-            }),
-            repo: p.repo_full_name.clone(),
-            problem: Some(p.id.clone()),
-        }),
+        View::Problems => model.problems.cursor.as_ref().map(|id| Target::of_problem(model, id)),
         View::Runs => model.runs.cursor.map(|id| Target::of_run(model, id)),
         View::Queue => {
             let row = model.queue.cursor.as_ref().and_then(|k| model.queue_rows.iter().find(|r| r.key == *k));
@@ -86,191 +92,191 @@ pub(crate) enum Plan {
     Do(Effect, Option<String>),
     /// Move the card; whether the cursor goes along; whether this undoes a move.
     Shift { issue: IssueId, to: Status, along: bool, undoes: bool },
-    /// Leave the problem out of sight.
-    Hide(String),
+    /// Do these, one after the other.
+    Steps(Vec<Step>),
+    /// Show a hidden problem again.
+    Show(String),
 }
 
-struct Ask<'a> {
-    model: &'a Model,
-    target: Target,
+pub(super) type Answer<T> = Result<T, String>;
+
+pub(super) fn card_of<'a>(model: &'a Model, target: &Target) -> Answer<&'a Issue> {
+    let id = target.issue.as_ref().ok_or("no card is chosen")?;
+    model.data.issues.get(id).ok_or_else(|| "that card is not on the board any more".to_owned())
 }
 
-type Answer<T> = Result<T, String>;
-
-impl<'a> Ask<'a> {
-    fn card(&self) -> Answer<&'a Issue> {
-        let id = self.target.issue.as_ref().ok_or("no card is chosen")?;
-        self.model.data.issues.get(id).ok_or_else(|| "that card is not on the board any more".to_owned())
+pub(super) fn run_of<'a>(model: &'a Model, target: &Target) -> Answer<&'a Run> {
+    if let Some(run) = target.run.and_then(|id| model.data.runs.get(&id)) {
+        return Ok(run);
     }
-
-    fn run(&self) -> Answer<&'a Run> {
-        if let Some(run) = self.target.run.and_then(|id| self.model.data.runs.get(&id)) {
-            return Ok(run);
-        }
-        match self.card() {
-            Ok(card) => Err(format!("the built-in runner has not worked on #{}", card.number)),
-            Err(_) => Err("no run is chosen".to_owned()),
-        }
-    }
-
-    fn writes(&self) -> Answer<()> {
-        match &self.model.link {
-            Link::Live => Ok(()),
-            _ => Err("the daemon cannot be reached now, so nothing can be changed".to_owned()),
-        }
+    match card_of(model, target) {
+        Ok(card) => Err(format!("the built-in runner has not worked on #{}", card.number)),
+        Err(_) => Err("no run is chosen".to_owned()),
     }
 }
 
-/// What `action` would do now, or why it is not possible.
+pub(super) fn writes(model: &Model) -> Answer<()> {
+    match &model.link {
+        Link::Live => Ok(()),
+        _ => Err("the daemon cannot be reached now, so nothing can be changed".to_owned()),
+    }
+}
+
+/// The run that can be killed, or why there is none.
+pub(super) fn may_kill<'a>(model: &'a Model, target: &Target) -> Answer<&'a Run> {
+    match run_of(model, target) {
+        Ok(run) if !run.ended => Ok(run),
+        Ok(run) => Err(format!("{} is over", run.id)),
+        Err(why) => match card_of(model, target).ok().and_then(|c| c.claim.as_ref()) {
+            Some(claim) => {
+                let release = model.keys.name(Action::Release);
+                Err(format!("{} is not ours to kill; {release} takes the claim away", claim.agent_name))
+            }
+            None => Err(why),
+        },
+    }
+}
+
+/// Whether somebody could claim the card.
+pub(super) fn may_claim(model: &Model, card: &Issue) -> Answer<()> {
+    if card.state == IssueState::Closed {
+        return Err(format!("#{} is closed", card.number));
+    }
+    match &card.claim {
+        None => Ok(()),
+        Some(claim) => {
+            let until = text::clock(claim.lease_expires_at, &model.zone);
+            let release = model.keys.name(Action::Release);
+            Err(format!("{} holds #{} to {until}; {release} releases it", claim.agent_name, card.number))
+        }
+    }
+}
+
+/// What `action` would do now, to what is marked or else to what is under the cursor; or why it is not possible.
 pub(crate) fn plan(model: &Model, action: Action) -> Answer<Plan> {
-    let ask = Ask { model, target: target(model) };
+    match bulk::plan(model, action) {
+        Some(planned) => {
+            if !matches!(action, Action::Copy | Action::Hide) {
+                writes(model)?;
+            }
+            planned
+        }
+        None => plan_one(model, action, &target(model)),
+    }
+}
+
+fn plan_one(model: &Model, action: Action, target: &Target) -> Answer<Plan> {
+    let one = |deed: Deed| bulk::step(model, target, &deed).map(|step| Plan::Steps(vec![step]));
+    let open = |overlay| Ok(Plan::Open(overlay, Vec::new()));
+    let pick = |kind| {
+        let card = card_of(model, target)?;
+        writes(model)?;
+        picks::open(model, kind, vec![card.issue_id.clone()])
+    };
     match action {
         Action::OpenLog => {
-            let pane = LogPane::new(Kind::Log, ask.run()?.id);
+            let pane = LogPane::new(Kind::Log, run_of(model, target)?.id);
             let effect = Effect::FollowLog { run: pane.run, from: From::Tail(PAGE) };
             Ok(Plan::Open(Overlay::Log(Box::new(pane)), vec![effect]))
         }
         Action::Diff => {
-            let run = ask.run()?.id;
+            let run = run_of(model, target)?.id;
             let pane = LogPane::new(Kind::Diff, run);
             Ok(Plan::Open(Overlay::Log(Box::new(pane)), vec![Effect::LoadDiff(run)]))
         }
-        Action::Browser | Action::Copy => copy(&ask, action),
-        Action::Hide => match ask.target.problem {
-            Some(id) => Ok(Plan::Hide(id)),
-            None => Err("only problems can be hidden".to_owned()),
-        },
+        Action::Events | Action::Phases => {
+            run_of(model, target)?;
+            Err("this pane is not built yet".to_owned())
+        }
+        Action::Browser => {
+            let address = address(card_of(model, target)?);
+            let said = format!("copied {address}");
+            Ok(Plan::Do(Effect::Copy(address), Some(said)))
+        }
+        Action::Copy => picks::open(model, PickKind::Copy, target.issue.iter().cloned().collect()),
+        Action::Hide => one(Deed::Hide),
         Action::Answer => {
-            let card = ask.card()?;
+            let card = card_of(model, target)?;
             let run = model.data.question_of(card).ok_or_else(|| format!("#{} asks nothing", card.number))?;
-            ask.writes()?;
-            let input = Input::new(Purpose::Answer(run.id), String::new());
-            Ok(Plan::Open(Overlay::Input(input), Vec::new()))
+            writes(model)?;
+            open(setters::draft(model, Purpose::Answer(run.id)))
         }
-        Action::Move => {
-            let card = ask.card()?;
-            ask.writes()?;
-            let now = model.column_of(&card.issue_id).unwrap_or(card.column);
-            let choice = Status::ALL
-                .into_iter()
-                .cycle()
-                .skip(now as usize + 1)
-                .take(4)
-                .find(|to| may_move(model, card, *to).is_ok())
-                .unwrap_or(now);
-            Ok(Plan::Open(Overlay::Move(MoveMenu { issue: card.issue_id.clone(), choice }), Vec::new()))
-        }
+        Action::Move => pick(PickKind::Move),
+        Action::Priority => pick(PickKind::Priority),
+        Action::Labels => pick(PickKind::Labels),
+        Action::Lane => pick(PickKind::Lane),
         Action::ShiftLeft | Action::ShiftRight => {
-            let card = ask.card()?;
-            let at = model.column_of(&card.issue_id).unwrap_or(card.column) as usize;
-            let to = if action == Action::ShiftLeft { at.checked_sub(1) } else { Some(at + 1) };
-            let to = to
-                .and_then(|t| Status::ALL.get(t).copied())
-                .ok_or_else(|| format!("#{} stands in the outermost column", card.number))?;
+            let card = card_of(model, target)?;
+            let to = column_beside(model, card, action)?;
             may_move(model, card, to)?;
             Ok(Plan::Shift { issue: card.issue_id.clone(), to, along: true, undoes: false })
         }
         Action::Undo => {
-            let (issue, from, to) = model.undo.clone().ok_or("no move to undo")?;
-            let card = model.data.issues.get(&issue).ok_or("that card is not on the board any more")?;
-            if model.column_of(&issue) != Some(to) {
-                return Err(format!("#{} was moved by somebody else since", card.number));
+            if !matches!(model.undo.last(), None | Some(undo::Undo::Hide(_))) {
+                writes(model)?;
             }
-            may_move(model, card, from)?;
-            Ok(Plan::Shift { issue, to: from, along: true, undoes: true })
+            undo::plan(model)
         }
         Action::Claim => {
-            let card = ask.card()?;
-            ask.writes()?;
-            if card.state == IssueState::Closed {
-                return Err(format!("#{} is closed", card.number));
-            }
-            if let Some(claim) = &card.claim {
-                let until = text::clock(claim.lease_expires_at, &model.zone);
-                return Err(format!("{} holds #{} to {until}; u releases it", claim.agent_name, card.number));
-            }
-            let input = Input::new(Purpose::Claim(card.issue_id.clone()), String::new());
-            Ok(Plan::Open(Overlay::Input(input), Vec::new()))
+            let card = card_of(model, target)?;
+            writes(model)?;
+            may_claim(model, card)?;
+            open(Overlay::Input(Input::new(Purpose::Claim(vec![card.issue_id.clone()]), String::new())))
         }
         Action::Release => {
-            let card = ask.card()?;
+            let card = card_of(model, target)?;
             let claim = card.claim.as_ref().ok_or_else(|| format!("nobody holds #{}", card.number))?;
-            ask.writes()?;
-            let (issue, agent) = (card.issue_id.clone(), claim.agent_name.to_string());
+            writes(model)?;
             if claim.lease_expires_at <= model.now {
-                return Ok(Plan::Do(Effect::Release { issue, agent, claim: claim.id }, None));
+                return one(Deed::Release);
             }
-            Ok(Plan::Open(Overlay::Confirm(Confirm::Release { issue, claim: claim.id, agent }), Vec::new()))
+            let (issue, agent) = (card.issue_id.clone(), claim.agent_name.to_string());
+            open(Overlay::Confirm(Confirm::Release { issue, claim: claim.id, agent }))
         }
-        Action::Retry => {
-            if let Some(pool) = ask.target.problem.as_ref().and_then(|id| model.problem(id))
-                && pool.kind == ProblemKind::Pool
-            {
-                ask.writes()?;
-                return Ok(Plan::Do(Effect::Resume(pool.subject.clone()), None));
-            }
-            let run = ask.run()?;
-            if !run.ended {
-                return Err(format!("{} still runs; x kills it", run.id));
-            }
-            if run.state == "succeeded" {
-                return Err(format!("{} succeeded", run.id));
-            }
-            if let Some(claim) = ask.card().ok().and_then(|c| c.claim.as_ref()) {
-                return Err(format!("{} holds the card now", claim.agent_name));
-            }
-            ask.writes()?;
-            Ok(Plan::Do(Effect::Retry(run.id), None))
-        }
+        Action::Retry => one(Deed::Retry),
         Action::Kill => {
-            let run = match ask.run() {
-                Ok(run) if !run.ended => run,
-                Ok(run) => return Err(format!("{} is over", run.id)),
-                Err(why) => match ask.card().ok().and_then(|c| c.claim.as_ref()) {
-                    Some(claim) => {
-                        return Err(format!(
-                            "{} is not ours to kill; u takes the claim away",
-                            claim.agent_name
-                        ));
-                    }
-                    None => return Err(why),
-                },
-            };
-            ask.writes()?;
-            let confirm = Confirm::Kill { run: run.id, attempt: run.attempt };
-            Ok(Plan::Open(Overlay::Confirm(confirm), Vec::new()))
+            let run = may_kill(model, target)?;
+            writes(model)?;
+            open(Overlay::Confirm(Confirm::Kill { run: run.id, attempt: run.attempt }))
         }
+        Action::Rerun => one(Deed::Rerun),
         Action::Sync => {
-            ask.writes()?;
-            let what = ask.target.repo.as_ref().map_or("all repositories".to_owned(), ToString::to_string);
-            Ok(Plan::Do(Effect::Sync(ask.target.repo.clone()), Some(format!("syncing {what}…"))))
+            writes(model)?;
+            let what = target.repo.as_ref().map_or("all repositories".to_owned(), ToString::to_string);
+            Ok(Plan::Do(Effect::Sync(target.repo.clone()), Some(format!("syncing {what}…"))))
         }
         Action::Freeze => {
-            ask.writes()?;
+            writes(model)?;
             let frozen = model.data.control.as_ref().is_some_and(|c| c.frozen);
-            Ok(Plan::Do(Effect::Freeze(!frozen), None))
+            Ok(Plan::Do(Effect::Write { write: Write::Freeze(!frozen), undoes: false }, None))
         }
-        other => Err(format!("{other:?} is no verb")),
+        other => setters::plan(model, other, target),
     }
 }
 
-fn copy(ask: &Ask<'_>, action: Action) -> Answer<Plan> {
-    let text = if action == Action::Copy {
-        match (ask.model.overlays.last(), ask.model.view, ask.target.run) {
-            (Some(Overlay::Log(_)), _, Some(run)) | (None, View::Runs, Some(run)) => run.to_string(),
-            _ => match (ask.card(), &ask.target.repo) {
-                (Ok(card), _) => format!("{}#{}", card.repo_full_name, card.number),
-                (Err(_), Some(repo)) => repo.to_string(),
-                (Err(why), None) => return Err(why),
-            },
-        }
-    } else {
-        let card = ask.card()?;
-        let pull = card.linked_pr_url.as_ref().or(card.linked_pr.as_ref().map(|p| &p.url));
-        pull.unwrap_or(&card.url).clone()
-    };
-    let said = format!("copied {text}");
-    Ok(Plan::Do(Effect::Copy(text), Some(said)))
+/// Where a person reads it: the pull request, else the issue.
+fn address(card: &Issue) -> String {
+    let pull = card.linked_pr_url.as_ref().or(card.linked_pr.as_ref().map(|p| &p.url));
+    pull.unwrap_or(&card.url).clone()
+}
+
+/// What others call it: `acme/api#390`, a run's id, a repository.
+pub(crate) fn subject(model: &Model, target: &Target) -> String {
+    let card = target.issue.as_ref().and_then(|id| model.data.issues.get(id));
+    match (card, target.run, &target.repo) {
+        (Some(card), _, _) => format!("{}#{}", card.repo_full_name, card.number),
+        (None, Some(run), _) => run.to_string(),
+        (None, None, Some(repo)) => repo.to_string(),
+        (None, None, None) => target.problem.clone().unwrap_or_default(),
+    }
+}
+
+/// The column to the left or right of where the card is shown.
+pub(super) fn column_beside(model: &Model, card: &Issue, action: Action) -> Answer<Status> {
+    let at = model.column_of(&card.issue_id).unwrap_or(card.column) as usize;
+    let to = if action == Action::ShiftLeft { at.checked_sub(1) } else { Some(at + 1) };
+    to.and_then(|t| Status::ALL.get(t).copied())
+        .ok_or_else(|| format!("#{} stands in the outermost column", card.number))
 }
 
 /// Whether the card may be moved to `to`, and why not.
@@ -296,7 +302,12 @@ pub(crate) fn may_move(model: &Model, card: &Issue, to: Status) -> Answer<()> {
 /// Does what was planned.
 pub(crate) fn perform(model: &mut Model, action: Action) -> Vec<Effect> {
     match plan(model, action) {
-        Ok(plan) => carry_out(model, plan),
+        Ok(plan) => {
+            if action == Action::Undo {
+                model.undo.pop();
+            }
+            carry_out(model, plan)
+        }
         Err(why) => {
             model.complain(format!("{}: {why}", crate::keymap::binding(action).label));
             Vec::new()
@@ -317,10 +328,26 @@ pub(crate) fn carry_out(model: &mut Model, plan: Plan) -> Vec<Effect> {
             vec![effect]
         }
         Plan::Shift { issue, to, along, undoes } => shift(model, issue, to, along, undoes),
-        Plan::Hide(id) => {
-            model.hidden.insert(id);
+        Plan::Steps(steps) => steps.into_iter().flat_map(|step| take_step(model, step)).collect(),
+        Plan::Show(id) => {
+            model.hidden.remove(&id);
             model.unsorted = true;
-            model.say("hidden until the board is started anew");
+            model.say("shown again");
+            Vec::new()
+        }
+    }
+}
+
+pub(super) fn take_step(model: &mut Model, step: Step) -> Vec<Effect> {
+    match step {
+        Step::Call(effect) => vec![effect],
+        Step::Shift { issue, to, .. } => shift(model, issue, to, false, false),
+        Step::Hide(id) => {
+            model.hidden.insert(id.clone());
+            undo::push(model, undo::Undo::Hide(id));
+            model.unsorted = true;
+            let undo = model.keys.name(Action::Undo);
+            model.say(format!("hidden until the board is started anew; {undo} undoes"));
             Vec::new()
         }
     }

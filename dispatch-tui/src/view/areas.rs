@@ -4,6 +4,7 @@ use dispatch_shared::id::IssueId;
 use ratatui::layout::Rect;
 
 use super::header;
+use crate::model::options::Group;
 use crate::model::{Model, View};
 
 /// The parts of the screen.
@@ -37,14 +38,39 @@ pub(crate) fn areas((width, height): (u16, u16)) -> Areas {
     }
 }
 
+/// The line above the columns that says what is shown and how; where there is room, or something to say.
+pub(crate) fn options_line(model: &Model) -> Option<Rect> {
+    let body = areas(model.size).body;
+    let said = !model.filter.is_empty()
+        || model.marks.any(View::Board)
+        || model.options.group != Group::None
+        || model.options.compact;
+    (model.size.1 >= 30 || (said && body.height >= 8)).then_some(Rect { height: 1, ..body })
+}
+
+/// What is left of the body for the columns.
+fn board_body(model: &Model) -> Rect {
+    let body = areas(model.size).body;
+    match options_line(model) {
+        // One row of air below it, where there is plenty.
+        Some(_) => {
+            let taken = if model.size.1 >= 30 { 2 } else { 1 };
+            Rect { y: body.y + taken, height: body.height.saturating_sub(taken), ..body }
+        }
+        None => body,
+    }
+}
+
 /// How much of a card a column shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// Nothing of it.
     #[default]
     Hidden,
-    /// One row.
+    /// One row without the title.
     Peek,
+    /// One row with the title.
+    Row,
     /// Title and note.
     Full,
 }
@@ -67,23 +93,27 @@ const PEEK: u16 = 13;
 
 /// The pane beside the board, if there is room for one.
 pub(crate) fn side(model: &Model) -> Option<Rect> {
-    let body = areas(model.size).body;
+    let body = board_body(model);
     (body.width >= 150).then(|| Rect { x: body.width - SIDE, width: SIDE, ..body })
 }
 
 /// The five columns.
 pub(crate) fn board(model: &Model) -> [Column; 5] {
-    let mut body = areas(model.size).body;
+    let mut body = board_body(model);
     let focus = model.column.min(4);
     if side(model).is_some() {
         body.width -= SIDE + 1;
     }
     let mut out = [Column::default(); 5];
-    let tall = if body.height >= 24 { 4 } else { 3 };
+    let (full, tall, short) = match (model.options.compact, body.height >= 22) {
+        (true, _) => (Shape::Row, 1, 1),
+        (false, true) => (Shape::Full, 4, 2),
+        (false, false) => (Shape::Full, 3, 2),
+    };
     if body.width < 60 {
         // One column under a strip with the counts of all.
         let rect = Rect { y: body.y + body.height.min(1), height: body.height.saturating_sub(1), ..body };
-        out[focus] = column(rect, Shape::Full, 2);
+        out[focus] = column(rect, full, short);
         return out;
     }
     let mut x = body.x;
@@ -97,8 +127,7 @@ pub(crate) fn board(model: &Model) -> [Column; 5] {
         };
         // One column of air between them.
         let rect = Rect { x, width: width.saturating_sub(1), ..body };
-        *place =
-            if five || at == focus { column(rect, Shape::Full, tall) } else { column(rect, Shape::Peek, 1) };
+        *place = if five || at == focus { column(rect, full, tall) } else { column(rect, Shape::Peek, 1) };
         x += width;
     }
     out
@@ -108,6 +137,55 @@ fn column(rect: Rect, shape: Shape, rows: u16) -> Column {
     // The heading, and a row that says how many more there are.
     let cards = usize::from(rect.height.saturating_sub(2) / rows);
     Column { rect, shape, cards, rows }
+}
+
+/// A card's place in its column.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Slot {
+    /// Rows below the column's top.
+    pub(crate) y: u16,
+    /// The group that begins above it.
+    pub(crate) heading: Option<String>,
+    pub(crate) id: IssueId,
+}
+
+/// The cards that a column shows, and where. Under the column's heading, above the row that says how many more there are.
+pub(crate) fn slots(model: &Model, at: usize, place: &Column) -> Vec<Slot> {
+    let list = &model.columns[at];
+    let group = model.options.group;
+    let end = place.rect.height.saturating_sub(1);
+    let (mut y, mut last, mut out) = (1, None, Vec::new());
+    for id in list.rows.iter().skip(list.top) {
+        let name = match group {
+            Group::None => None,
+            group => model.data.issues.get(id).map(|i| group.of(i)),
+        };
+        let heading = name.filter(|name| last.as_ref() != Some(name));
+        let above = u16::from(heading.is_some());
+        if place.rows == 0 || y + above + place.rows > end {
+            break;
+        }
+        last = heading.clone().or(last);
+        out.push(Slot { y: y + above, heading, id: id.clone() });
+        y += above + place.rows;
+    }
+    out
+}
+
+/// Headings of groups take room, so that fewer cards fit than a list thinks: brings the cursor into sight again.
+pub(crate) fn settle_groups(model: &mut Model) {
+    if model.options.group == Group::None {
+        return;
+    }
+    let places = board(model);
+    for (at, place) in places.iter().enumerate().filter(|(_, p)| p.shape != Shape::Hidden) {
+        while let Some(cursor) = model.columns[at].index()
+            && cursor > model.columns[at].top
+            && cursor >= model.columns[at].top + slots(model, at, place).len()
+        {
+            model.columns[at].top += 1;
+        }
+    }
 }
 
 /// Rows of a list: without its heading, and without the row that says how many more there are.
@@ -149,10 +227,9 @@ pub(crate) fn hit(model: &Model, x: u16, y: u16) -> Option<Hit> {
         let inside = |c: &Column| c.shape != Shape::Hidden && c.rect.contains((x, y).into());
         let (at, place) = board(model).into_iter().enumerate().find(|(_, c)| inside(c))?;
         let Some(row) = y.checked_sub(place.rect.y + 1) else { return Some(Hit::Column(at)) };
-        let row = usize::from(row / place.rows.max(1));
-        let list = &model.columns[at];
-        return Some(match list.rows.get(list.top + row).filter(|_| row < place.cards) {
-            Some(id) => Hit::Card(at, id.clone()),
+        let under = |s: &Slot| (s.y..s.y + place.rows).contains(&(row + 1));
+        return Some(match slots(model, at, &place).into_iter().find(under) {
+            Some(slot) => Hit::Card(at, slot.id),
             None => Hit::Column(at),
         });
     }

@@ -8,8 +8,10 @@ use ratatui::text::Span;
 
 use super::areas::{self, Column, Shape};
 use super::{detail, more, over, put, put_both, words};
+use crate::keymap::Action;
 use crate::model::card::{self, column_title};
-use crate::model::{Link, Model, text};
+use crate::model::marks::{self, Thing};
+use crate::model::{Link, Model, View, text};
 use crate::theme::Role;
 
 pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -19,9 +21,13 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     if model.data.repos.is_empty() && model.data.issues.is_empty() {
         return first_run(model, buffer, area);
     }
+    if let Some(line) = areas::options_line(model) {
+        options(model, buffer, line);
+    }
     let columns = areas::board(model);
     if columns.iter().any(|c| c.shape == Shape::Hidden) {
-        strip(model, buffer, area);
+        let shown = columns.iter().map(|c| c.rect.y).max().unwrap_or(area.y);
+        strip(model, buffer, Rect { y: shown.saturating_sub(1).max(area.y), height: 1, ..area });
     }
     for (at, column) in columns.iter().enumerate().filter(|(_, c)| c.shape != Shape::Hidden) {
         draw_column(model, buffer, at, column);
@@ -29,6 +35,36 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     if let Some(side) = areas::side(model) {
         detail::pane(model, buffer, side);
     }
+}
+
+/// Repositories of which no more is handed out because enough is in review: `web 5/5`.
+fn full(model: &Model) -> Vec<String> {
+    let full = model.data.repos.values().filter(|r| r.wip_limit > 0 && r.columns[3] >= r.wip_limit as usize);
+    full.map(|r| format!("{} {}/{}", r.name, r.columns[3], r.wip_limit)).collect()
+}
+
+/// What is shown and how, and the keys that change it.
+fn options(model: &Model, buffer: &mut Buffer, area: Rect) {
+    let dim = model.theme.style(Role::Dim);
+    let mut left = Vec::new();
+    if model.filter.is_empty() {
+        left.push(Span::styled("all cards", dim));
+    } else {
+        let shown: usize = model.columns.iter().map(|c| c.rows.len()).sum();
+        let words = format!("{shown} of {} for ", model.data.issues.len());
+        left.push(Span::raw(words));
+        left.push(Span::styled(text::line(&model.filter.to_string()), model.theme.style(Role::Strong)));
+    }
+    left.push(Span::styled(format!("   {}", model.options.group.words()), dim));
+    left.push(Span::styled(if model.options.compact { "   compact" } else { "   comfortable" }, dim));
+    let marked = if model.marks.any(View::Board) { marks::marked(model).len() } else { 0 };
+    if marked > 0 {
+        let back = model.keys.name(Action::Back);
+        let words = format!("   {marked} marked, rows hold still; {back} lets go");
+        left.push(Span::styled(words, model.theme.style(Role::Marked)));
+    }
+    let (filter, view) = (model.keys.name(Action::Filter), model.keys.name(Action::Options));
+    put_both(buffer, area, 0, left, vec![Span::styled(format!("{filter} filter   {view} view"), dim)]);
 }
 
 fn connecting(model: &Model, buffer: &mut Buffer, area: Rect) {
@@ -78,29 +114,51 @@ fn draw_column(model: &Model, buffer: &mut Buffer, at: usize, place: &Column) {
     let status = Status::ALL[at];
     let focused = at == model.column;
     let title = column_title(status);
-    let full = model.data.repos.values().any(|r| r.wip_limit > 0 && r.columns[3] >= r.wip_limit as usize);
-    let limit = if status == Status::InReview && full { "!" } else { "" };
-    let heading = if focused {
-        format!("{} {}{limit}", title.to_uppercase(), list.rows.len())
-    } else {
-        format!("{title} {}{limit}", list.rows.len())
+    let title = if focused { title.to_uppercase() } else { title.to_owned() };
+    let mut heading = format!("{title} {}", list.rows.len());
+    let full = if status == Status::InReview { full(model) } else { Vec::new() };
+    let room = usize::from(place.rect.width);
+    let words = match (status, full.as_slice()) {
+        (Status::Done, _) => vec!["7d".to_owned()],
+        (_, full) => full.to_vec(),
     };
-    let role = if focused { Role::Strong } else { Role::Dim };
+    // What does not fit is left out whole; that a limit is reached is always said.
+    let mut said = false;
+    for word in &words {
+        if text::width(&heading) + text::width(word) + 2 <= room {
+            heading = format!("{heading}  {word}");
+            said = true;
+        }
+    }
+    if !said && !full.is_empty() {
+        heading.push('!');
+    }
+    let role = match (focused, full.is_empty()) {
+        (true, _) => Role::Strong,
+        (false, true) => Role::Dim,
+        (false, false) => Role::Waiting,
+    };
     put(buffer, place.rect, 0, vec![Span::styled(heading, model.theme.style(role))]);
-    let mut row = 1;
-    for id in list.rows.iter().skip(list.top).take(place.cards) {
-        let rect = Rect {
-            y: place.rect.y + row,
-            height: place.rows.min(place.rect.height.saturating_sub(row)),
-            ..place.rect
-        };
-        if let Some(issue) = model.data.issues.get(id) {
-            let chosen = focused && list.cursor.as_ref() == Some(id);
+    let slots = areas::slots(model, at, place);
+    for slot in &slots {
+        let y = place.rect.y + slot.y;
+        let height = place.rows.min(place.rect.height.saturating_sub(slot.y));
+        let rect = Rect { y, height, ..place.rect };
+        if let Some(group) = &slot.heading {
+            let words = text::fit(group, usize::from(rect.width));
+            put(
+                buffer,
+                Rect { y: y.saturating_sub(1), height: 1, ..rect },
+                0,
+                vec![Span::styled(words, model.theme.style(Role::Strong))],
+            );
+        }
+        if let Some(issue) = model.data.issues.get(&slot.id) {
+            let chosen = focused && list.cursor.as_ref() == Some(&slot.id);
             draw_card(model, buffer, rect, issue, place.shape, chosen);
         }
-        row += place.rows;
     }
-    let below = list.rows.len().saturating_sub(list.top + place.cards);
+    let below = list.rows.len().saturating_sub(list.top + slots.len());
     more(model, buffer, place.rect, place.rect.height.saturating_sub(1), below);
 }
 
@@ -113,13 +171,24 @@ fn draw_card(model: &Model, buffer: &mut Buffer, rect: Rect, issue: &Issue, shap
         "!" => vec![Span::styled(format!("{age}!"), theme.style(Role::Strong))],
         _ => vec![Span::styled(format!("{age}!!"), theme.style(Role::Bar))],
     };
+    let marked = marks::is_marked(model, &Thing::Card(issue.issue_id.clone()));
+    let number = match marked {
+        true => Span::styled(format!("*#{}", issue.number), theme.style(Role::Marked)),
+        false => Span::raw(format!(" #{}", issue.number)),
+    };
     let mut left = vec![
         Span::raw(if chosen { "›" } else { " " }),
         Span::styled(mark.glyph(), theme.style(mark.role())),
-        Span::raw(format!(" #{}", issue.number)),
+        number,
     ];
     if shape == Shape::Peek {
         left.remove(0);
+    } else if shape == Shape::Row {
+        let used: usize = left.iter().chain(&age).map(Span::width).sum();
+        left.push(Span::raw(format!(
+            " {}",
+            text::fit(&issue.title, usize::from(rect.width).saturating_sub(used + 2))
+        )));
     } else {
         let run = model.data.run_of(issue);
         let badges = card::badges(issue, run);

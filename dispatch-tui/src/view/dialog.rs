@@ -1,63 +1,55 @@
 //! Questions, menus and texts being typed: a bar and some rows at the bottom, above the footer.
 
-use dispatch_shared::issue::Status;
+use dispatch_shared::id::IssueId;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::text::Span;
 use ratatui::widgets::{Clear, Widget};
 
 use super::areas::Areas;
-use super::{over, put};
-use crate::keymap;
-use crate::model::card::column_title;
-use crate::model::overlay::{Confirm, Input, Overlay, Purpose};
+use super::{filterbar, over, palette, put};
+use crate::keymap::{self, Action};
+use crate::model::overlay::{Bulk, Confirm, Input, Overlay, Pick, PickKind, Purpose};
 use crate::model::{Model, text};
 use crate::theme::Role;
-use crate::update::verbs;
+use crate::update::{picks, verbs};
 
 /// Draws the layer if it is one of these; where the caret stands, if there is one.
 pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, areas: Areas) -> Option<Position> {
     match overlay {
-        Overlay::Move(menu) => {
-            let issue = model.data.issues.get(&menu.issue);
-            let number = issue.map_or(0, |i| i.number);
-            let inner = open(model, buffer, areas, &format!("Move #{number} to"), 5);
-            for (at, status) in Status::ALL.into_iter().enumerate() {
-                let why = issue.and_then(|card| verbs::may_move(model, card, status).err());
-                row(model, buffer, inner, at, column_title(status), why.as_deref(), menu.choice == status);
-            }
-            None
-        }
+        Overlay::Pick(pick) => menu(model, pick, buffer, areas),
         Overlay::Actions(menu) => {
             let verbs: Vec<_> = keymap::verbs().collect();
             let inner = open(model, buffer, areas, "What to do", verbs.len());
-            let height = usize::from(inner.height).max(1);
             let at = verbs.iter().position(|b| b.action == menu.choice).unwrap_or(0);
-            let top = (at + 1).saturating_sub(height);
+            let (top, height) = window(verbs.len(), at, inner);
             for (y, binding) in verbs.iter().skip(top).take(height).enumerate() {
                 let why = verbs::plan(model, binding.action).err();
                 let words = format!("{:<9} {:<12}", model.keys.name(binding.action), binding.label);
                 row(model, buffer, inner, y, &words, why.as_deref(), binding.action == menu.choice);
             }
-            None
         }
         Overlay::Confirm(confirm) => {
             let (title, lines) = question(model, confirm);
-            let width = usize::from(areas.full.width).saturating_sub(2);
-            let lines: Vec<String> = lines.iter().flat_map(|l| text::wrap(l, width)).collect();
-            let inner = open(model, buffer, areas, &title, lines.len());
-            for (y, line) in lines.into_iter().enumerate() {
-                put(buffer, inner, u16::try_from(y).unwrap_or(u16::MAX), vec![Span::raw(line)]);
-            }
-            None
+            sentences(model, buffer, areas, &title, &lines);
         }
-        Overlay::Input(input) => Some(typing(model, input, buffer, areas)),
-        Overlay::Card(_) | Overlay::Log(_) | Overlay::Help { .. } => None,
+        Overlay::Bulk(bulk) => many(model, bulk, buffer, areas),
+        Overlay::Input(input) => return Some(typing(model, input, buffer, areas)),
+        Overlay::Palette(palette) => return Some(palette::draw(model, palette, buffer, areas)),
+        Overlay::Filter(bar) => return Some(filterbar::draw(model, bar, buffer, areas)),
+        Overlay::Card(_) | Overlay::Log(_) | Overlay::Help(_) => {}
     }
+    None
+}
+
+/// The first row shown and how many fit, so that row `at` of `count` is among them.
+pub(super) fn window(count: usize, at: usize, area: Rect) -> (usize, usize) {
+    let height = usize::from(area.height).max(1);
+    ((at + 1).saturating_sub(height).min(count.saturating_sub(height)), height)
 }
 
 /// Clears room for `rows` rows under a bar with `title`, and returns it. A toast stays visible on the bar's other end.
-fn open(model: &Model, buffer: &mut Buffer, areas: Areas, title: &str, rows: usize) -> Rect {
+pub(super) fn open(model: &Model, buffer: &mut Buffer, areas: Areas, title: &str, rows: usize) -> Rect {
     let full = areas.full;
     let rows = u16::try_from(rows).unwrap_or(u16::MAX).min(full.height.saturating_sub(1));
     let area = Rect { y: full.y + full.height - rows - 1, height: rows + 1, ..full };
@@ -72,7 +64,7 @@ fn open(model: &Model, buffer: &mut Buffer, areas: Areas, title: &str, rows: usi
 }
 
 /// A row of a menu; what is not possible says why.
-fn row(
+pub(super) fn row(
     model: &Model,
     buffer: &mut Buffer,
     area: Rect,
@@ -92,7 +84,100 @@ fn row(
     }
 }
 
+fn number(model: &Model, id: &IssueId) -> String {
+    model.data.issues.get(id).map_or_else(|| "a card that is gone".to_owned(), |i| format!("#{}", i.number))
+}
+
+/// One card by its number, several by their count.
+fn about(model: &Model, issues: &[IssueId]) -> String {
+    match issues {
+        [one] => number(model, one),
+        many => format!("{} cards", many.len()),
+    }
+}
+
+fn menu(model: &Model, pick: &Pick, buffer: &mut Buffer, areas: Areas) {
+    let cards = about(model, &pick.issues);
+    let title = match pick.kind {
+        PickKind::Move => format!("Move {cards} to"),
+        PickKind::Priority => format!("Priority of {cards}"),
+        PickKind::Labels => {
+            format!("Labels of {cards}; {} switches one and goes on", model.keys.name(Action::Mark))
+        }
+        PickKind::Lane => format!("Lane of {cards}"),
+        PickKind::Copy => "Copy".to_owned(),
+        PickKind::Start => format!("Start a run on {cards}"),
+        PickKind::Options => "How the board is shown".to_owned(),
+        PickKind::Theme => "Colours".to_owned(),
+        PickKind::Resume => "Let a paused program go on".to_owned(),
+    };
+    let rows = picks::rows(model, pick);
+    let inner = open(model, buffer, areas, &title, rows.len());
+    let at = rows.iter().position(|r| r.id == pick.choice).unwrap_or(0);
+    let (top, height) = window(rows.len(), at, inner);
+    for (y, entry) in rows.iter().skip(top).take(height).enumerate() {
+        let key = entry.key.map(String::from).unwrap_or_default();
+        let on = match entry.on {
+            Some(true) => "[x] ",
+            Some(false) => "[ ] ",
+            None => "",
+        };
+        let words = format!("{key:<2}{on}{}", entry.words);
+        let words = text::fit(&words, usize::from(inner.width).saturating_sub(2));
+        row(model, buffer, inner, y, &words, entry.why.as_deref(), entry.id == pick.choice);
+    }
+}
+
+fn sentences(model: &Model, buffer: &mut Buffer, areas: Areas, title: &str, lines: &[String]) {
+    let width = usize::from(areas.full.width).saturating_sub(2);
+    let lines: Vec<String> = lines.iter().flat_map(|l| text::wrap(l, width)).collect();
+    let inner = open(model, buffer, areas, title, lines.len());
+    for (y, line) in lines.into_iter().enumerate() {
+        put(buffer, inner, u16::try_from(y).unwrap_or(u16::MAX), vec![Span::raw(line)]);
+    }
+}
+
+/// What is done to which things, and which are left out and why; as many names as there is room for.
+fn many(model: &Model, bulk: &Bulk, buffer: &mut Buffer, areas: Areas) {
+    let room = usize::from(areas.full.height).saturating_sub(2).max(2);
+    let part = |lines: Vec<String>, room: usize| {
+        let more = lines.len().saturating_sub(room.max(1));
+        let mut out: Vec<String> = lines.into_iter().take(room.max(1)).collect();
+        if more > 0 {
+            out.pop();
+            out.push(format!("  and {} more", more + 1));
+        }
+        out
+    };
+    let left_out: Vec<String> = bulk.excluded.iter().map(|(name, why)| format!("  {name}: {why}")).collect();
+    let space = if left_out.is_empty() { room } else { room / 2 };
+    let width = usize::from(areas.full.width).saturating_sub(2);
+    let fit = |line: String| text::fit(&line, width);
+    let mut lines = part(bulk.steps.iter().map(|(name, _)| fit(format!("  {name}"))).collect(), space);
+    if !left_out.is_empty() {
+        lines.push(format!("Left out, {}:", left_out.len()));
+        let space = room.saturating_sub(lines.len());
+        lines.extend(part(left_out.into_iter().map(fit).collect(), space));
+    }
+    let title = format!("{}: {}? {}", bulk.what, bulk.steps.len(), yes_no(model));
+    let inner = open(model, buffer, areas, &title, lines.len());
+    for (y, line) in lines.into_iter().enumerate() {
+        let role = if line.starts_with("Left out") { Role::Waiting } else { Role::Plain };
+        put(
+            buffer,
+            inner,
+            u16::try_from(y).unwrap_or(u16::MAX),
+            vec![Span::styled(line, model.theme.style(role))],
+        );
+    }
+}
+
+fn yes_no(model: &Model) -> String {
+    format!("{} yes, {} no", model.keys.name(Action::Yes), model.keys.name(Action::No))
+}
+
 fn question(model: &Model, confirm: &Confirm) -> (String, Vec<String>) {
+    let yes_no = yes_no(model);
     match confirm {
         Confirm::Kill { run, attempt } => {
             let about = model
@@ -102,67 +187,117 @@ fn question(model: &Model, confirm: &Confirm) -> (String, Vec<String>) {
                 .map_or_else(String::new, |r| format!("{} {}, {}", r.subject, r.title, r.program));
             let stopping = model.data.runs.get(run).is_some_and(|r| r.stopping);
             let what = if stopping {
-                "It is being stopped already; x ends it without the grace."
+                format!(
+                    "It is being stopped already; {} ends it without the grace.",
+                    model.keys.name(Action::Now)
+                )
             } else {
-                "It gets TERM, a grace, then KILL. Nothing is published; the workspace stays."
+                "It gets TERM, a grace, then KILL. Nothing is published; the workspace stays.".to_owned()
             };
-            (format!("Kill {run}, attempt {}? y yes, n no", attempt.ordinal()), vec![about, what.to_owned()])
+            (format!("Kill {run}, attempt {}? {yes_no}", attempt.ordinal()), vec![about, what])
         }
-        Confirm::Release { issue, agent, .. } => {
-            let number = model.data.issues.get(issue).map_or(0, |i| i.number);
+        Confirm::Release { issue, agent, .. } => (
+            format!("Take {} away from {agent}? {yes_no}", number(model, issue)),
+            vec!["Its lease is live. Whatever it reports later is refused; a run of ours stops.".to_owned()],
+        ),
+        Confirm::ForceClaim { issue, agent, why } => {
+            (format!("Claim {} for {agent} nevertheless? {yes_no}", number(model, issue)), vec![why.clone()])
+        }
+        Confirm::Untrack { repo } => (
+            format!("Track {repo} no longer? {yes_no}"),
+            vec!["Its cards leave the board, its live runs end unpublished; its history stays.".to_owned()],
+        ),
+        Confirm::RunnerOn { repo } => {
+            let ready = model.data.repos.get(repo).map_or(0, |r| r.columns[1]);
             (
-                format!("Take #{number} away from {agent}? y yes, n no"),
-                vec![
-                    "Its lease is live. Whatever it reports later is refused; a run of ours stops."
-                        .to_owned(),
-                ],
+                format!("Let the built-in runner work on {repo}? {yes_no}"),
+                vec![format!("It takes what is ready, {ready} cards now, and that may cost money.")],
             )
         }
-        Confirm::ForceClaim { issue, agent, why } => {
-            let number = model.data.issues.get(issue).map_or(0, |i| i.number);
-            (format!("Claim #{number} for {agent} nevertheless? y yes, n no"), vec![why.clone()])
+        Confirm::Quit { why } => {
+            let runs = model.data.live_runs();
+            (
+                format!("Quit all the same? {yes_no}"),
+                vec![format!("Not done: {why}."), format!("{runs} runs go on in the daemon.")],
+            )
         }
     }
 }
 
 fn typing(model: &Model, input: &Input, buffer: &mut Buffer, areas: Areas) -> Position {
-    let number =
-        |id| model.data.issues.get(id).map_or(0, |i: &dispatch_shared::protocol::issues::Issue| i.number);
     let title = match &input.purpose {
-        Purpose::Claim(issue) => format!("Claim #{} for the agent named", number(issue)),
+        Purpose::Claim(issues) => format!("Claim {} for the agent named", about(model, issues)),
         Purpose::Answer(run) => format!("Answer {run}: the agent goes on with it"),
-        Purpose::Filter => "Show cards with all of these words (number, title, repository, label)".to_owned(),
+        Purpose::Comment(issue) => format!("Comment on {}, Markdown", number(model, issue)),
+        Purpose::Note(issue) => format!("{} is split into others: why, and into what", number(model, issue)),
+        Purpose::Block(issue) => format!("{} is blocked: what it waits for", number(model, issue)),
+        Purpose::Label(issues) => format!("Put another label on {}", about(model, issues)),
+        Purpose::Program(issue) => {
+            format!("Start a run on {} with: program or program:model", number(model, issue))
+        }
+        Purpose::Start { issue, program } => {
+            let with = program.as_ref().map(|p| format!(" with {p}")).unwrap_or_default();
+            format!("Start a run on {}{with}: what is to be done", number(model, issue))
+        }
+        Purpose::KillAll(runs) => format!("Kill all {} runs? Type their number", runs.len()),
+        Purpose::Track => "Track a repository: OWNER/NAME, or a directory on the daemon's machine".to_owned(),
+        Purpose::WipLimit(repo) => {
+            format!("Cards of {repo} in review before no more is handed out; 0 is no limit")
+        }
+        Purpose::SaveFilter => format!("Keep `{}` under the name", model.filter),
         Purpose::Goto => "Go to card number, or run r-…".to_owned(),
         Purpose::Search => "Search (a capital letter makes it exact)".to_owned(),
+        Purpose::Words => String::new(),
     };
     let mut asked = Vec::new();
-    if let Purpose::Answer(run) = &input.purpose
-        && let Some(question) = model.data.runs.get(run).and_then(|r| r.question.as_ref())
-    {
-        asked = text::wrap(question, usize::from(areas.full.width).saturating_sub(2));
-        asked.truncate(6);
+    let width = usize::from(areas.full.width).saturating_sub(2);
+    match &input.purpose {
+        Purpose::Answer(run) => {
+            if let Some(question) = model.data.runs.get(run).and_then(|r| r.question.as_ref()) {
+                asked = text::wrap(question, width);
+                asked.truncate(6);
+            }
+        }
+        Purpose::KillAll(runs) => {
+            let subject = |run| model.data.runs.get(run).map_or(String::new(), |r| r.subject.clone());
+            let names: Vec<String> = runs.iter().map(|(run, _)| format!("{run} {}", subject(run))).collect();
+            asked = text::wrap(&names.join(", "), width);
+            asked.truncate(6);
+        }
+        _ => {}
     }
-    let width = usize::from(areas.full.width).saturating_sub(3).max(1);
-    let before: String = input.text.chars().take(input.caret).collect();
-    // Hard line breaks and full rows: a text breaks where the screen ends, so the caret is easy to place.
-    let lines = hard_wrap(&input.text, width);
-    let up_to = hard_wrap(&before, width);
-    let want = if input.is_long() { lines.len().clamp(3, 8) } else { 1 };
+    let want = if input.is_long() {
+        hard_wrap(&input.text, width.saturating_sub(1).max(1)).len().clamp(3, 8)
+    } else {
+        1
+    };
     let inner = open(model, buffer, areas, &title, asked.len() + want);
     for (y, line) in asked.iter().enumerate() {
         let span = Span::styled(line.clone(), model.theme.style(Role::Dim));
         put(buffer, inner, u16::try_from(y).unwrap_or(u16::MAX), vec![span]);
     }
+    let above = u16::try_from(asked.len()).unwrap_or(u16::MAX).min(inner.height.saturating_sub(1));
+    let rest = Rect { y: inner.y + above, height: inner.height.saturating_sub(above), ..inner };
+    field(input, buffer, rest)
+}
+
+/// The text itself, and where its caret stands. Rows break where the screen ends, so the caret is easy to place.
+pub(super) fn field(input: &Input, buffer: &mut Buffer, area: Rect) -> Position {
+    let width = usize::from(area.width).saturating_sub(1).max(1);
+    let height = usize::from(area.height).max(1);
+    let before: String = input.text.chars().take(input.caret).collect();
+    let lines = hard_wrap(&input.text, width);
+    let up_to = hard_wrap(&before, width);
     let caret_row = up_to.len().saturating_sub(1);
-    let top = (caret_row + 1).saturating_sub(want);
-    for (y, line) in lines.iter().skip(top).take(want).enumerate() {
-        put(buffer, inner, u16::try_from(asked.len() + y).unwrap_or(u16::MAX), vec![Span::raw(line.clone())]);
+    let top = (caret_row + 1).saturating_sub(height);
+    for (y, line) in lines.iter().skip(top).take(height).enumerate() {
+        put(buffer, area, u16::try_from(y).unwrap_or(u16::MAX), vec![Span::raw(line.clone())]);
     }
     let x = up_to.last().map_or(0, |l| text::width(l)).min(width);
-    let y = (asked.len() + caret_row - top).min(usize::from(inner.height.saturating_sub(1)));
+    let y = (caret_row - top).min(usize::from(area.height.saturating_sub(1)));
     Position {
-        x: inner.x + u16::try_from(x).unwrap_or(0).min(inner.width.saturating_sub(1)),
-        y: inner.y + u16::try_from(y).unwrap_or(0),
+        x: area.x + u16::try_from(x).unwrap_or(0).min(area.width.saturating_sub(1)),
+        y: area.y + u16::try_from(y).unwrap_or(0),
     }
 }
 

@@ -28,14 +28,33 @@ fn hints(model: &Model) -> Vec<(String, String)> {
             let mut out = vec![hint(Action::Send)];
             if input.is_long() {
                 out.push(named(Action::Enter, "new line"));
+                out.push(hint(Action::Editor));
             } else {
                 out[0] = named(Action::Enter, "done");
             }
             out.push(named(Action::Back, "leave"));
             out
         }
+        (Context::Confirm, _) => vec![hint(Action::Yes), hint(Action::No)],
         (Context::Menu, _) => vec![named(Action::Enter, "choose"), hint(Action::Back)],
-        (Context::Help, _) => vec![named(Action::Down, "scroll"), hint(Action::Back)],
+        (Context::Help, _) => {
+            vec![named(Action::Enter, "do it"), named(Action::Down, "scroll"), hint(Action::Back)]
+        }
+        (Context::Palette, _) => {
+            vec![
+                named(Action::Enter, "do it"),
+                pair(Action::ChoiceUp, Action::ChoiceDown, "choose"),
+                hint(Action::Back),
+            ]
+        }
+        (Context::Filter, _) => vec![
+            named(Action::Enter, "done"),
+            hint(Action::NextField),
+            named(Action::ChoiceDown, "choose"),
+            hint(Action::SaveFilter),
+            hint(Action::ForgetFilter),
+            named(Action::Back, "leave"),
+        ],
         (Context::Log, _) => {
             let mut out = vec![
                 hint(Action::Follow),
@@ -51,7 +70,16 @@ fn hints(model: &Model) -> Vec<(String, String)> {
             out
         }
         _ => {
-            let later = [Action::Claim, Action::Browser, Action::Copy, Action::Sync];
+            let later = [
+                Action::Claim,
+                Action::Priority,
+                Action::Labels,
+                Action::Comment,
+                Action::Start,
+                Action::Browser,
+                Action::Copy,
+                Action::Sync,
+            ];
             let skip = |a: &Action| later.contains(a) || matches!(a, Action::ShiftLeft | Action::ShiftRight);
             let possible = |a: &Action| verbs::plan(model, *a).is_ok();
             let here = context(model);

@@ -5,10 +5,12 @@ mod board;
 pub(crate) mod card;
 mod detail;
 mod dialog;
+mod filterbar;
 mod footer;
 pub(crate) mod header;
 pub(crate) mod help;
 mod log;
+mod palette;
 pub(crate) mod problems;
 mod queue;
 mod repos;
@@ -25,6 +27,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
+use crate::model::marks::{self, Thing};
 use crate::model::overlay::Overlay;
 use crate::model::{Model, View, text};
 use crate::theme::{self, Role};
@@ -45,7 +48,7 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
     let cover = model
         .overlays
         .iter()
-        .rposition(|o| matches!(o, Overlay::Card(_) | Overlay::Log(_) | Overlay::Help { .. }));
+        .rposition(|o| matches!(o, Overlay::Card(_) | Overlay::Log(_) | Overlay::Help(_)));
     match cover.map(|at| &model.overlays[at]) {
         Some(overlay) => {
             Clear.render(areas.full, buffer);
@@ -94,6 +97,16 @@ fn put_both(buffer: &mut Buffer, area: Rect, row: u16, left: Vec<Span<'_>>, righ
     let room = if width == 0 { area.width } else { (area.width - width).saturating_sub(1) };
     put(buffer, Rect { width: room, ..area }, row, left);
     put(buffer, Rect { x: area.x + area.width - width, width, ..area }, row, right);
+}
+
+/// The first cell of a list's row: the cursor, a mark, both or neither.
+fn lead(model: &Model, thing: &Thing, chosen: bool) -> &'static str {
+    match (chosen, marks::is_marked(model, thing)) {
+        (true, true) => "»",
+        (true, false) => "›",
+        (false, true) => "*",
+        (false, false) => " ",
+    }
 }
 
 /// Lays a style over a row.

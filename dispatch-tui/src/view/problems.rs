@@ -7,6 +7,7 @@ use ratatui::text::Span;
 
 use super::{over, put, put_both, words};
 use crate::keymap::{Action, binding};
+use crate::model::marks::Thing;
 use crate::model::{Model, text};
 use crate::theme::{Mark, Role};
 
@@ -129,7 +130,7 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, problem: &Prob
     let subject =
         if area.width >= 60 { format!("{:<18} ", text::fit(&problem.subject, 18)) } else { String::new() };
     let mut left = vec![
-        Span::raw(if chosen { "›" } else { " " }),
+        Span::raw(super::lead(model, &Thing::Problem(problem.id.clone()), chosen)),
         Span::styled(glyph, theme.style(role)),
         Span::styled(
             format!(" {age:<6} "),

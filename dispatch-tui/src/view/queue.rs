@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{more, over, put, put_both, words};
+use crate::model::marks::Thing;
 use crate::model::{Model, text};
 use crate::theme::{Mark, Role};
 
@@ -28,7 +29,7 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
             (false, false) => Mark::Waits,
         };
         let left = vec![
-            Span::raw(if chosen { "›" } else { " " }),
+            Span::raw(super::lead(model, &Thing::Row(row.key.clone()), chosen)),
             Span::raw(format!("{:>3} ", at + 1)),
             Span::styled(mark.glyph(), theme.style(mark.role())),
             Span::raw(format!(" {:<20} ", text::fit(&row.subject, 20))),

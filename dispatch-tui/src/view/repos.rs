@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::text::Span;
 
 use super::{more, over, put_both, words};
+use crate::model::marks::Thing;
 use crate::model::{Model, text};
 use crate::theme::Role;
 
@@ -33,7 +34,8 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         let chosen = list.cursor.as_ref() == Some(name);
         let [back, ready, work, review, done] = repo.columns;
         let mut left = vec![
-            Span::raw(if chosen { "› " } else { "  " }),
+            Span::raw(super::lead(model, &Thing::Repo(name.clone()), chosen)),
+            Span::raw(" "),
             Span::raw(format!("{:<24} ", text::fit(&name.to_string(), 24))),
             Span::raw(format!(
                 "{back:>5} {ready:>5} {work:>5} {review:>6} {done:>5} {:>4}  ",

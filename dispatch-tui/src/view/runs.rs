@@ -7,6 +7,7 @@ use ratatui::text::Span;
 
 use super::{more, over, put, put_both, words};
 use crate::model::card::{phase_bar, run_mark};
+use crate::model::marks::Thing;
 use crate::model::{Model, text};
 use crate::theme::Role;
 
@@ -49,7 +50,7 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, run: &Run, cho
         run.last_event.clone().unwrap_or_else(|| run.title.clone())
     };
     let mut left = vec![
-        Span::raw(if chosen { "›" } else { " " }),
+        Span::raw(super::lead(model, &Thing::Run(run.id), chosen)),
         Span::styled(mark.glyph(), theme.style(mark.role())),
         Span::raw(format!(" {:<7} {:<6} ", run.id.to_string(), text::fit(&run.subject, 20))),
     ];

@@ -255,4 +255,19 @@ mod tests {
             settings.complaint()
         );
     }
+
+    #[test]
+    fn the_example_is_true() {
+        let example = include_str!("../../assets/client.example.toml");
+        assert_eq!(Settings::read(example).complaints, Vec::<String>::new());
+        let is_setting = |line: &&str| {
+            line.starts_with("# [") || line.strip_prefix("# ").is_some_and(|l| l.contains(" = "))
+        };
+        let in_force: String =
+            example.lines().filter(is_setting).map(|l| format!("{}\n", l.trim_start_matches("# "))).collect();
+        let settings = Settings::read(&in_force);
+        assert_eq!(settings.complaints, Vec::<String>::new(), "{in_force}");
+        assert_eq!(settings.colors.len(), Role::ALL.len(), "every role is shown");
+        assert_eq!(settings.keys.names(Action::KillAll), "C-x");
+    }
 }

@@ -1,5 +1,7 @@
 //! The one function that changes the model: a message in, wishes out. It waits for nothing and reads no clock.
 
+#[cfg(test)]
+mod acts;
 pub(crate) mod answers;
 mod bulk;
 pub(crate) mod filterbar;

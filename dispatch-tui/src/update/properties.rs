@@ -5,14 +5,17 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use dispatch_shared::event::Seq;
 use dispatch_shared::id::RunId;
 use dispatch_shared::issue::Status;
+use dispatch_shared::protocol::control::Control;
 use dispatch_shared::protocol::events::Change;
 use proptest::prelude::*;
 
 use super::answers::Answer;
-use super::{News, What};
-use crate::model::Model;
+use super::{News, What, bulk};
+use crate::effect::Write;
+use crate::model::marks::{self, Thing};
 use crate::model::overlay::Overlay;
-use crate::view::fixture::{board, cells, id, issue, run, send, snapshot};
+use crate::model::{Model, View};
+use crate::view::fixture::{board, cells, control, id, issue, press, run, send, snapshot};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -30,15 +33,23 @@ enum Step {
     Log(u64, Vec<u8>),
     LogEnd(bool),
     NoProblems,
+    /// A change by hand was made or refused: a label, a freeze.
+    Wrote(u64, bool, bool),
+    Froze(bool),
+    Claimed(u64, Result<(), bool>),
+    Edited(String),
+    /// Something typed into the palette, and chosen.
+    Command(&'static str),
 }
 
 fn key() -> impl Strategy<Value = Step> {
     let plain = prop_oneof![
-        8 => proptest::sample::select("hjklgGmHLocurxXaynNfw/#.?zSFMqb-12345678[]JKd ".chars().collect::<Vec<_>>())
+        8 => proptest::sample::select("hjklgGmHLocurxXaynNfw/#.?zSFMqb-12345678[]JKd :VvtpisRePET{},*0".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         3 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::PageUp,
-            KeyCode::PageDown, KeyCode::Home, KeyCode::End, KeyCode::Backspace, KeyCode::Delete,
+            KeyCode::PageDown, KeyCode::Home, KeyCode::End, KeyCode::Backspace, KeyCode::Delete, KeyCode::Tab,
+            KeyCode::BackTab, KeyCode::Left, KeyCode::Right,
         ]),
         1 => any::<char>().prop_map(KeyCode::Char),
     ];
@@ -47,6 +58,7 @@ fn key() -> impl Strategy<Value = Step> {
 
 fn step() -> impl Strategy<Value = Step> {
     let number = proptest::sample::select(vec![371_u64, 377, 385, 390, 396, 412, 359, 349, 900, 901]);
+    let number2 = number.clone();
     prop_oneof![
         20 => key(),
         2 => (0..130_u16, 0..45_u16, any::<bool>()).prop_map(|(x, y, wheel)| Step::Mouse(x, y, wheel)),
@@ -63,6 +75,15 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(at, bytes)| Step::Log(at * 100, bytes)),
         1 => any::<bool>().prop_map(Step::LogEnd),
         1 => Just(Step::NoProblems),
+        2 => (number2.clone(), any::<bool>(), any::<bool>()).prop_map(|(n, there, ok)| Step::Wrote(n, there, ok)),
+        1 => any::<bool>().prop_map(Step::Froze),
+        1 => (number2, prop_oneof![Just(Ok(())), any::<bool>().prop_map(Err)]).prop_map(|(n, r)| Step::Claimed(n, r)),
+        1 => any::<String>().prop_map(Step::Edited),
+        3 => proptest::sample::select(vec![
+            "kill all", "priority", "labels", "lane", "start", "track", "runner", "review limit", "theme", "resume", "note",
+            "block", "untrack", "make ready", "cache", "view", "mark all", "filter", "undo", "help", "no such thing",
+        ])
+        .prop_map(Step::Command),
     ]
 }
 
@@ -104,6 +125,32 @@ fn what(step: Step) -> What {
         Step::Log(offset, bytes) => What::Done(Answer::Log { run: RunId(2041), offset, bytes }),
         Step::LogEnd(ok) => What::Done(Answer::LogEnd { run: RunId(2041), cause: ok.then(|| "gone".into()) }),
         Step::NoProblems => change(Change { problems: Some(vec![]), ..Change::default() }),
+        Step::Wrote(number, there, ok) => {
+            let write = Write::Label { issue: id(number), label: "bug".into(), there };
+            let result = if ok { Ok(String::new()) } else { Err("refused".into()) };
+            What::Done(Answer::Wrote { write, undoes: false, result })
+        }
+        Step::Froze(frozen) => {
+            change(Change { control: Some(Control { frozen, ..control() }), ..Change::default() })
+        }
+        Step::Claimed(number, result) => {
+            let result = result.map_err(|held| (held, "held by mia".to_owned()));
+            What::Done(Answer::Claimed { issue: id(number), agent: "kai".into(), result })
+        }
+        Step::Edited(text) => What::Done(Answer::Edited(Ok(text))),
+        Step::Command(text) => What::Paste(text.to_owned()),
+    }
+}
+
+/// Takes the step; a command is opened before and chosen after it is typed.
+fn take(model: &mut Model, step: Step) {
+    let command = matches!(step, Step::Command(_));
+    if command {
+        press(model, ":");
+    }
+    send(model, what(step));
+    if command {
+        press(model, "Enter");
     }
 }
 
@@ -125,19 +172,44 @@ fn check(model: &Model) {
         if let Overlay::Log(pane) = overlay {
             pane.check();
         }
-        if let Overlay::Input(input) = overlay {
+        let input = match overlay {
+            Overlay::Input(input) => Some(input),
+            Overlay::Palette(palette) => Some(&palette.input),
+            Overlay::Filter(bar) => Some(&bar.input),
+            _ => None,
+        };
+        if let Some(input) = input {
             assert!(input.caret <= input.text.chars().count());
+            assert!(input.is_long() || !input.text.contains('\n'), "one line stays one");
+        }
+        if let Overlay::Palette(palette) = overlay {
+            assert_eq!(palette.choice.is_some(), !palette.rows.is_empty());
+            assert!(palette.choice.as_ref().is_none_or(|c| palette.rows.contains(c)));
+        }
+        if let Overlay::Bulk(bulk) = overlay {
+            assert!(!bulk.steps.is_empty(), "a question is about something");
+            assert!(
+                bulk.steps.iter().all(|(_, step)| bulk::stale(model, step).is_none()),
+                "and still about it"
+            );
         }
     }
+    // No verb may hit what is not in the list that is shown.
+    let shown: Vec<Thing> = match model.view {
+        View::Board => model.columns.iter().flat_map(|c| c.rows.iter().cloned()).map(Thing::Card).collect(),
+        _ => marks::list(model).0,
+    };
+    assert!(marks::marked(model).iter().all(|thing| shown.contains(thing)));
+    assert!(model.undo.len() <= 50);
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn nothing_breaks_the_model(steps in prop::collection::vec(step(), 1..80)) {
+    fn nothing_breaks_the_model(steps in prop::collection::vec(step(), 1..200)) {
         let mut model = board(80, 24);
         for step in steps {
-            send(&mut model, what(step));
+            take(&mut model, step);
             check(&model);
         }
         cells(&model);
@@ -147,7 +219,7 @@ proptest! {
     fn every_state_can_be_drawn(steps in prop::collection::vec(step(), 1..25)) {
         let mut model = board(120, 40);
         for step in steps {
-            send(&mut model, what(step));
+            take(&mut model, step);
             for cell in &cells(&model).content {
                 assert!(!cell.symbol().chars().any(char::is_control), "a control character reached the screen");
             }

@@ -11,7 +11,7 @@ use dispatch_shared::id::{AgentName, ClaimId, IssueId, RepoName, RunId};
 use dispatch_shared::issue::{Flag, IssueState, Status};
 use dispatch_shared::protocol::claims::Claim;
 use dispatch_shared::protocol::control::{Budget, Control, Freshness, Problem, ProblemKind, RateLimit};
-use dispatch_shared::protocol::events::Snapshot;
+use dispatch_shared::protocol::events::{Lane, Snapshot};
 use dispatch_shared::protocol::issues::{CheckCounts, Issue, LinkedPull, RepositoryRef, WriteState};
 use dispatch_shared::protocol::repos::Repo;
 use dispatch_shared::protocol::runs::Run;
@@ -217,6 +217,11 @@ fn repo(name: &str) -> Repo {
     }
 }
 
+fn lane(id: &str, claimable: bool) -> Lane {
+    let title = format!("{}{}", id[..1].to_uppercase(), &id[1..]);
+    Lane { id: id.into(), title, claimable, role: None, description: None, color: None, default_agent: None }
+}
+
 /// The snapshot with one card in every state.
 pub(crate) fn snapshot() -> Snapshot {
     use Status::{Backlog, Done, InProgress, InReview, Ready};
@@ -348,7 +353,7 @@ pub(crate) fn snapshot() -> Snapshot {
         repos: vec![repo("acme/api"), infra],
         control: control(),
         problems,
-        lanes: vec![],
+        lanes: vec![lane("local", true), lane("cloud", true), lane("backlog", false)],
     }
 }
 
@@ -393,6 +398,10 @@ fn key(name: &str) -> KeyEvent {
         "Esc" => KeyCode::Esc,
         "Up" => KeyCode::Up,
         "Down" => KeyCode::Down,
+        "Left" => KeyCode::Left,
+        "Right" => KeyCode::Right,
+        "Tab" => KeyCode::Tab,
+        "S-Tab" => KeyCode::BackTab,
         "Backspace" => KeyCode::Backspace,
         "Space" => KeyCode::Char(' '),
         one => KeyCode::Char(one.chars().next().unwrap()),

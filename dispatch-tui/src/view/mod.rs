@@ -19,6 +19,8 @@ mod runs;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
+mod overlays;
+#[cfg(test)]
 mod tests;
 
 use ratatui::Frame;

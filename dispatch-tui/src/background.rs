@@ -7,7 +7,7 @@ use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
 use crate::theme::Background;
 
 /// A terminal answers within a few milliseconds, over a slow line within some dozens.
-const PATIENCE: Duration = Duration::from_millis(150);
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// Asks the terminal for its background (OSC 11). Must not run while anybody else reads the terminal.
 pub(crate) fn ask() -> Background {

@@ -30,7 +30,7 @@ pub(super) fn keys(check: bool, out: &mut Out) -> Result<ExitCode, Failure> {
     if settings.complaints.is_empty() {
         if check {
             let there = if path.exists() { "makes sense" } else { "is not there, which is well" };
-            out.line(&format!("{} {there}", path.display()))?;
+            out.line(format!("{} {there}", path.display()))?;
         }
         return Ok(ExitCode::SUCCESS);
     }

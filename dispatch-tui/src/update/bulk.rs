@@ -229,6 +229,11 @@ pub(crate) fn plan(model: &Model, action: Action) -> Option<Result<Plan, String>
     }
     let mut issues: Vec<IssueId> = targets.iter().filter_map(|t| t.issue.clone()).collect();
     issues.dedup();
+    let about_cards =
+        matches!(action, Action::Move | Action::Priority | Action::Labels | Action::Lane | Action::Claim);
+    if about_cards && issues.is_empty() {
+        return Some(Err("nothing that is marked has a card".to_owned()));
+    }
     let pick = |kind| Some(super::picks::open(model, kind, issues.clone()));
     match action {
         Action::Move => pick(PickKind::Move),
@@ -253,7 +258,8 @@ pub(crate) fn plan(model: &Model, action: Action) -> Option<Result<Plan, String>
 
 /// The question before a deed on many things; the sentence if it can be done to none of them.
 fn ask(model: &Model, targets: &[Target], deed: &Deed) -> Result<Plan, String> {
-    let (mut steps, mut excluded): (Vec<(String, Step)>, Vec<(String, String)>) = Default::default();
+    let mut steps: Vec<(String, Step)> = Vec::new();
+    let mut excluded: Vec<(String, String)> = Vec::new();
     for target in targets {
         let name = name(model, target);
         match step(model, target, deed) {
@@ -264,6 +270,7 @@ fn ask(model: &Model, targets: &[Target], deed: &Deed) -> Result<Plan, String> {
     }
     match excluded.first() {
         Some((name, why)) if steps.is_empty() => Err(format!("none of {}: {name}: {why}", targets.len())),
+        None if steps.is_empty() => Err("there is nothing left to do it to".to_owned()),
         _ => Ok(Plan::Open(Overlay::Bulk(Bulk { what: deed.words(), steps, excluded }), Vec::new())),
     }
 }

@@ -39,6 +39,9 @@ pub(super) fn press(model: &mut Model, key: &KeyEvent) -> Vec<Effect> {
 
 /// Does `action` in the present context.
 pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
+    if quietly(model, action) {
+        return Vec::new();
+    }
     match action {
         Action::Quit => vec![Effect::Quit],
         Action::Suspend => vec![Effect::Suspend],
@@ -81,20 +84,14 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         Action::Goto => open_input(model, Purpose::Goto),
         Action::Search => open_input(model, Purpose::Search),
         Action::Filter => filterbar::open(model),
-        Action::NextField => no_effect(filterbar::field(model, 1)),
-        Action::PrevField => no_effect(filterbar::field(model, -1)),
         Action::SaveFilter => filterbar::save(model),
         Action::ForgetFilter => filterbar::forget(model),
-        Action::ChoiceUp => no_effect(choice(model, -1)),
-        Action::ChoiceDown => no_effect(choice(model, 1)),
         Action::Mark if matches!(model.overlays.last(), Some(Overlay::Pick(_))) => picks::choose(model, true),
         Action::Mark if model.overlays.is_empty() => {
             marks::toggle(model);
             travel::travel(model, Travel::rows(1))
         }
         Action::Mark => enter(model),
-        Action::Range => no_effect(marks::range(model)),
-        Action::MarkAll => no_effect(marks::all(model)),
         Action::NextPane => travel::pane(model, 1),
         Action::PrevPane => travel::pane(model, -1),
         Action::NextProblem => landmark(model, true),
@@ -124,8 +121,18 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
     }
 }
 
-fn no_effect((): ()) -> Vec<Effect> {
-    Vec::new()
+/// Does what changes the model alone; whether it was that.
+fn quietly(model: &mut Model, action: Action) -> bool {
+    match action {
+        Action::NextField => filterbar::field(model, 1),
+        Action::PrevField => filterbar::field(model, -1),
+        Action::ChoiceUp => choice(model, -1),
+        Action::ChoiceDown => choice(model, 1),
+        Action::Range => marks::range(model),
+        Action::MarkAll => marks::all(model),
+        _ => return false,
+    }
+    true
 }
 
 /// Does what was chosen in a menu of commands, if it has a meaning where the menu was opened.

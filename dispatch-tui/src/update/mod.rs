@@ -73,7 +73,11 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         }
         What::Wake => Vec::new(),
         What::News(news) => news::take(model, news),
-        What::Done(answer) => answers::take(model, answer),
+        What::Done(answer) => {
+            let effects = answers::take(model, answer);
+            news::close_stale(model);
+            effects
+        }
     };
     if model.unsorted && !model.holds_still() {
         model.arrange();

@@ -100,13 +100,18 @@ fn first_look(model: &mut Model) {
     }
 }
 
-/// The state changed: rows want sorting, and a question about something that is not so any more closes.
+/// The state changed: rows want sorting, and questions may be about what is no more.
 fn changed(model: &mut Model) {
     model.unsorted = true;
     model.queue_asked.1 = true;
     if model.view != View::Queue {
         model.queue_asked.1 = false;
     }
+    close_stale(model);
+}
+
+/// A question about something that is not so any more closes, and says so.
+pub(super) fn close_stale(model: &mut Model) {
     let mut overlays = std::mem::take(&mut model.overlays);
     let data = &model.data;
     let left = "the card left the board";

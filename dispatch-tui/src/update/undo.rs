@@ -96,46 +96,36 @@ pub(super) fn plan(model: &Model) -> Result<Plan, String> {
 /// Whether what was written is still so.
 fn stands(model: &Model, write: &Write) -> Result<(), String> {
     let card = |issue: &IssueId| model.data.issues.get(issue).ok_or("that card is not on the board any more");
-    let since = |card: &Issue, what: &str| {
-        Err(format!("#{}: {what} was changed by somebody else since", card.number))
-    };
-    match write {
+    let of = |card: &Issue, what: &str| format!("#{}: {what} was changed", card.number);
+    let (so, what) = match write {
         Write::Priority { issue, off, on } => {
             let found = card(issue)?;
-            if on.iter().any(|l| !has(found, l)) || off.iter().any(|l| has(found, l)) {
-                return since(found, "the priority");
-            }
+            let so = on.iter().all(|l| has(found, l)) && !off.iter().any(|l| has(found, l));
+            (so, of(found, "the priority"))
         }
         Write::Label { issue, label, there } => {
             let found = card(issue)?;
-            if has(found, label) != *there {
-                return since(found, label);
-            }
+            (has(found, label) == *there, of(found, label))
         }
         Write::Lane { issue, to, .. } => {
             let found = card(issue)?;
-            if found.lane != *to {
-                return since(found, "the lane");
-            }
+            (found.lane == *to, of(found, "the lane"))
         }
         Write::Freeze(frozen) => {
-            if model.data.control.as_ref().is_some_and(|c| c.frozen != *frozen) {
-                return Err("somebody else froze or thawed since".to_owned());
-            }
+            let so = model.data.control.as_ref().is_none_or(|c| c.frozen == *frozen);
+            (so, "the freeze was changed".to_owned())
         }
         Write::Runner { repo, on } => {
-            if model.data.repos.get(repo).is_none_or(|r| r.runner_enabled != *on) {
-                return Err(format!("the runner of {repo} was switched by somebody else since"));
-            }
+            let so = model.data.repos.get(repo).is_some_and(|r| r.runner_enabled == *on);
+            (so, format!("the runner of {repo} was switched"))
         }
         Write::WipLimit { repo, to, .. } => {
-            if model.data.repos.get(repo).is_none_or(|r| r.wip_limit != *to) {
-                return Err(format!("the limit of {repo} was changed by somebody else since"));
-            }
+            let so = model.data.repos.get(repo).is_some_and(|r| r.wip_limit == *to);
+            (so, format!("the limit of {repo} was changed"))
         }
-        _ => {}
-    }
-    Ok(())
+        _ => return Ok(()),
+    };
+    if so { Ok(()) } else { Err(format!("{what} by somebody else since")) }
 }
 
 /// A change in a few words: `#390 priority/p1`.

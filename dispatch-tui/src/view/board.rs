@@ -60,7 +60,7 @@ fn options(model: &Model, buffer: &mut Buffer, area: Rect) {
     let marked = if model.marks.any(View::Board) { marks::marked(model).len() } else { 0 };
     if marked > 0 {
         let back = model.keys.name(Action::Back);
-        let words = format!("   {marked} marked, rows hold still; {back} lets go");
+        let words = format!("   {marked} marked, {back} lets go");
         left.push(Span::styled(words, model.theme.style(Role::Marked)));
     }
     let (filter, view) = (model.keys.name(Action::Filter), model.keys.name(Action::Options));

@@ -51,10 +51,10 @@ fn line(model: &Model, buffer: &mut Buffer, area: Rect, y: u16, entry: &Entry, c
                 None => (Role::Plain, row.help.to_owned()),
             };
             let key = model.keys.names(*action);
-            let room = usize::from(area.width).saturating_sub(18 + text::width(&key));
+            let room = usize::from(area.width).saturating_sub(20 + text::width(&key));
             let left = vec![
                 lead,
-                Span::styled(format!("{:<14} ", row.label), theme.style(role)),
+                Span::styled(format!("{:<16} ", row.label), theme.style(role)),
                 Span::styled(text::fit(&words, room), dim),
             ];
             put_both(buffer, area, y, left, vec![Span::styled(key, theme.style(Role::Strong))]);

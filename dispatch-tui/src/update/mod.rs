@@ -1,9 +1,9 @@
 //! The one function that changes the model: a message in, wishes out. It waits for nothing and reads no clock.
 
-#[cfg(test)]
-mod acts;
 pub(crate) mod answers;
 mod bulk;
+#[cfg(test)]
+mod by_example;
 pub(crate) mod filterbar;
 mod input;
 mod keys;

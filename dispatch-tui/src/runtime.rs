@@ -248,6 +248,9 @@ impl Hands {
                 // The editor needs the terminal to itself: nobody else may read it meanwhile.
                 self.keys.1.abort();
                 let _ = (&mut self.keys.1).await;
+                // A `C-c` in the editor goes to the whole group; caught, it does not end the board as well.
+                #[cfg(unix)]
+                drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?);
                 let result = screen.lend(|| editor::edit(&text, env))?;
                 self.keys.1 = tokio::spawn(read_keys(self.keys.0.clone()));
                 model.size = screen.size()?;

@@ -81,7 +81,8 @@ pub(crate) fn marked(model: &Model) -> Vec<Thing> {
 
 /// Whether the thing is marked, as the views draw it.
 pub(crate) fn is_marked(model: &Model, thing: &Thing) -> bool {
-    model.marks.set(model.view).contains(thing) || in_range(model).contains(thing)
+    model.marks.set(model.view).contains(thing)
+        || (model.marks.range.is_some() && in_range(model).contains(thing))
 }
 
 fn in_range(model: &Model) -> Vec<Thing> {
@@ -137,6 +138,9 @@ pub(crate) fn all(model: &mut Model) {
 
 /// Forgets marks on what is not shown any more: what nobody sees no verb may hit.
 pub(crate) fn prune(model: &mut Model) {
+    if !View::ALL.into_iter().any(|view| model.marks.any(view)) {
+        return;
+    }
     let shown: [BTreeSet<Thing>; 5] = [
         model.columns.iter().flat_map(|c| c.rows.iter().cloned()).map(Thing::Card).collect(),
         model.problems.rows.iter().cloned().map(Thing::Problem).collect(),

@@ -1,5 +1,7 @@
 //! One deed on many things: which of them it can be done to, which not and why; and the question that comes before.
 
+use std::collections::BTreeSet;
+
 use dispatch_shared::id::IssueId;
 use dispatch_shared::issue::{IssueState, Priority, Status};
 use dispatch_shared::protocol::control::ProblemKind;
@@ -256,14 +258,41 @@ pub(crate) fn plan(model: &Model, action: Action) -> Option<Result<Plan, String>
     }
 }
 
+/// How many marked things are looked at to say whether a verb is possible at all.
+const LOOK: usize = 50;
+
+/// As [`plan`], but only whether there is anything to do, told from the first of very many: for what is drawn.
+pub(crate) fn why_not(model: &Model, action: Action) -> Option<Result<(), String>> {
+    let deed = match Deed::of(action) {
+        Some(deed) if model.marks.any(model.view) => deed,
+        _ => return plan(model, action).map(|planned| planned.map(drop)),
+    };
+    let mut targets = targets(model);
+    if targets.is_empty() {
+        return None;
+    }
+    let count = targets.len();
+    targets.truncate(LOOK);
+    let mut refused = None;
+    for target in &targets {
+        match step(model, target, &deed) {
+            Ok(_) => return Some(Ok(())),
+            Err(why) => refused = refused.or(Some(why)),
+        }
+    }
+    Some(if count > LOOK { Ok(()) } else { Err(refused.unwrap_or_default()) })
+}
+
 /// The question before a deed on many things; the sentence if it can be done to none of them.
 fn ask(model: &Model, targets: &[Target], deed: &Deed) -> Result<Plan, String> {
     let mut steps: Vec<(String, Step)> = Vec::new();
     let mut excluded: Vec<(String, String)> = Vec::new();
+    // Two problems may be about one run, and many cards about one repository.
+    let mut seen = BTreeSet::new();
     for target in targets {
         let name = name(model, target);
         match step(model, target, deed) {
-            Ok(step) if steps.iter().any(|(_, s)| *s == step) => {}
+            Ok(step) if !seen.insert(format!("{step:?}")) => {}
             Ok(step) => steps.push((name, step)),
             Err(why) => excluded.push((name, why)),
         }

@@ -173,7 +173,7 @@ pub(super) fn ask(model: &mut Model, confirm: Confirm) -> Vec<Effect> {
 
 fn first_possible(model: &Model) -> Action {
     let mut verbs = keymap::verbs();
-    let possible = verbs.find(|b| verbs::plan(model, b.action).is_ok());
+    let possible = verbs.find(|b| verbs::why_not(model, b.action).is_none());
     possible.map_or(Action::Answer, |b| b.action)
 }
 

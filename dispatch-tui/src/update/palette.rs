@@ -119,5 +119,5 @@ pub(crate) fn why_not(model: &Model, action: Action) -> Option<String> {
     let verb = crate::keymap::binding(action);
     let asks = matches!(verb.group, "Verbs" | "Commands without a key")
         || matches!(action, Action::Undo | Action::Freeze);
-    if asks && action != Action::Theme { verbs::plan(model, action).err() } else { None }
+    if asks && action != Action::Theme { verbs::why_not(model, action) } else { None }
 }

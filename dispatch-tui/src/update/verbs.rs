@@ -165,6 +165,15 @@ pub(crate) fn plan(model: &Model, action: Action) -> Answer<Plan> {
     }
 }
 
+/// Why `action` is not possible now; none if it is. As [`plan`], cheap enough for every frame.
+pub(crate) fn why_not(model: &Model, action: Action) -> Option<String> {
+    match bulk::why_not(model, action) {
+        Some(Ok(())) if matches!(action, Action::Copy | Action::Hide) => None,
+        Some(known) => known.and_then(|()| writes(model)).err(),
+        None => plan_one(model, action, &target(model)).err(),
+    }
+}
+
 fn plan_one(model: &Model, action: Action, target: &Target) -> Answer<Plan> {
     let one = |deed: Deed| bulk::step(model, target, &deed).map(|step| Plan::Steps(vec![step]));
     let open = |overlay| Ok(Plan::Open(overlay, Vec::new()));

@@ -24,7 +24,7 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, areas:
             let at = verbs.iter().position(|b| b.action == menu.choice).unwrap_or(0);
             let (top, height) = window(verbs.len(), at, inner);
             for (y, binding) in verbs.iter().skip(top).take(height).enumerate() {
-                let why = verbs::plan(model, binding.action).err();
+                let why = verbs::why_not(model, binding.action);
                 let words = format!("{:<9} {:<12}", model.keys.name(binding.action), binding.label);
                 row(model, buffer, inner, y, &words, why.as_deref(), binding.action == menu.choice);
             }

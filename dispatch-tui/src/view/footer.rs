@@ -64,7 +64,10 @@ fn hints(model: &Model) -> Vec<(String, String)> {
                 hint(Action::Wrap),
             ];
             out.extend(
-                [Action::Kill, Action::Copy].into_iter().filter(|a| verbs::plan(model, *a).is_ok()).map(hint),
+                [Action::Kill, Action::Copy]
+                    .into_iter()
+                    .filter(|a| verbs::why_not(model, *a).is_none())
+                    .map(hint),
             );
             out.push(hint(Action::Back));
             out
@@ -81,7 +84,7 @@ fn hints(model: &Model) -> Vec<(String, String)> {
                 Action::Sync,
             ];
             let skip = |a: &Action| later.contains(a) || matches!(a, Action::ShiftLeft | Action::ShiftRight);
-            let possible = |a: &Action| verbs::plan(model, *a).is_ok();
+            let possible = |a: &Action| verbs::why_not(model, *a).is_none();
             let here = context(model);
             let all: Vec<_> = keymap::verbs().filter(|b| b.at.contains(&here)).map(|b| b.action).collect();
             let mut out: Vec<_> =

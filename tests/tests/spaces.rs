@@ -176,9 +176,12 @@ fn keep_in_lfs(repository: &Repository) -> String {
     pointer
 }
 
+/// Whether `git lfs` can be had; a failure without it if `DISPATCH_REQUIRE_LFS=1`.
 fn lfs_is_here() -> bool {
     let here = Command::new("git").args(["lfs", "version"]).output().is_ok_and(|o| o.status.success());
     if !here {
+        let required = std::env::var("DISPATCH_REQUIRE_LFS").is_ok_and(|v| v == "1");
+        assert!(!required, "DISPATCH_REQUIRE_LFS=1, and git-lfs is not installed");
         dispatch_tests::image::say("skipped: git-lfs is not installed");
     }
     here

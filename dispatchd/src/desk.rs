@@ -20,12 +20,13 @@ use tokio::sync::{broadcast, watch};
 
 pub use self::access::Looks;
 use crate::api::{
-    Access, AutomationDesk, ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint, RunFiles,
+    Access, AutomationDesk, EngineDesk, ForgeDesk, GroomerAsk, GroomerDesk, HandDesk, LogStream, PullHint,
+    RunFiles,
 };
 use crate::core::automation::cadence::Urgency;
 use crate::core::command::Evidence;
 use crate::core::hint::Hint;
-use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
+use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Stray, Target};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::edges::{ForgeError, Forges as _, Rerun};
 use crate::forge::Forges;
@@ -37,7 +38,7 @@ use crate::forge::sync::Syncer;
 use crate::groomer::{self, Groomer};
 use crate::ledger::{Door, Fault};
 use crate::runner::log::{RunLogs, Stream};
-use crate::runner::{Diffs, Hands};
+use crate::runner::{Diffs, Hands, Strays};
 
 /// The forges, as the API sees them.
 pub struct Desk {
@@ -303,6 +304,20 @@ impl HandDesk for ByHand {
 
     async fn rehearse(&self, repo: &Repo, run: &Run) -> Result<String, (EndClass, String)> {
         self.0.rehearse(repo, run).await
+    }
+}
+
+/// The engines, as the API sees them.
+pub struct Engines(pub Strays);
+
+#[async_trait]
+impl EngineDesk for Engines {
+    async fn orphans(&self) -> Result<Vec<Stray>, Fault> {
+        self.0.look().await
+    }
+
+    async fn stop(&self, names: &[String], actor: &str) -> Result<(Vec<Stray>, Vec<String>), Fault> {
+        self.0.stop(names, actor).await
     }
 }
 

@@ -16,6 +16,7 @@ use dispatch_shared::Timestamp;
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
+use serde::Deserialize;
 
 pub use self::token::{Source, Token, TokenSource};
 use crate::core::fix::health::Health;
@@ -379,6 +380,25 @@ pub struct RunSpec {
     /// The longest it may work. The runner keeps that itself; an engine on other machines ends what nobody watches any more
     /// some time after it.
     pub timeout: Duration,
+    /// How SELinux is told of what is mounted.
+    pub selinux: Selinux,
+    /// The most that the engine's own log of it takes on the disk, in bytes; the oldest of it goes then.
+    pub log_max: u64,
+}
+
+/// How a container may read and write what is mounted where SELinux rules.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Selinux {
+    /// Labels are not looked at for it.
+    #[default]
+    Disable,
+    /// The workspace is labelled for this container alone, what runs share for all of them.
+    Relabel,
+    /// All of it is labelled for all containers.
+    Shared,
+    /// Nothing is said: the directories are labelled already.
+    Off,
 }
 
 /// What a run may use.
@@ -445,6 +465,9 @@ pub struct Found {
 #[error("{0}")]
 pub struct RuntimeError(pub String);
 
+/// Where a pull says how far it is: layers done, and of how many.
+pub type Told = tokio::sync::watch::Sender<(u64, Option<u64>)>;
+
 /// An engine that runs programs so that they outlive the daemon. The log is one stream (standard output and error
 /// merged inside), so that reading it again from its start gives the same bytes.
 #[async_trait]
@@ -466,6 +489,12 @@ pub trait Runtime: Send + Sync {
 
     /// Fetches the image.
     async fn pull(&self, name: &str) -> Result<(), RuntimeError>;
+
+    /// Fetches the image as [`Runtime::pull`] does, and says how far it is to `tell`: layers done, and of how many as far as is
+    /// known by then. An engine that does not say so stays silent.
+    async fn pull_telling(&self, name: &str, _tell: &Told) -> Result<(), RuntimeError> {
+        self.pull(name).await
+    }
 
     /// Starts detached, from an image that is there. After a crash between the start and the return, [`Runtime::list`] finds it.
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError>;

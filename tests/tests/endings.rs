@@ -38,6 +38,10 @@ enum Act {
     DieAt(&'static str),
     /// The daemon is killed with -9 once the file is there, and comes back.
     DieWhen(&'static str),
+    /// The daemon is killed with -9 once the file is there, dies again when the next one is about to take this step, and comes back.
+    DieAgain(&'static str, &'static str),
+    /// The run is killed once the file is there, and the daemon with -9 before that is done; it comes back.
+    KillThenDie(&'static str),
     /// The daemon is asked to go once the file is there, ends its program, and comes back.
     Stop(&'static str),
     /// The daemon is killed, the container with all its processes vanishes, the daemon comes back.
@@ -161,6 +165,25 @@ const TABLE: &[Ending] = &[
     },
     Ending { name: "kill in the hook", config: HELD_HOOK, act: Act::Kill("held"), ..KILLED },
     Ending { name: "kill in the checks", config: HELD_CHECK, act: Act::Kill("held"), ..KILLED },
+    Ending {
+        name: "kill, and -9 before it is done",
+        script: STUBBORN,
+        config: "grace = \"2s\"",
+        act: Act::KillThenDie("ready"),
+        ..KILLED
+    },
+    Ending {
+        name: "-9 while it runs, and again before the push",
+        script: LONG,
+        act: Act::DieAgain("ready", "runner.push"),
+        ..GOOD
+    },
+    Ending {
+        name: "-9 in the checks, and again before the end",
+        config: HELD_CHECK,
+        act: Act::DieAgain("held", "runner.end"),
+        ..GOOD
+    },
     Ending { name: "-9 before the fetch", act: Act::DieAt("runner.fetch"), ..GOOD },
     Ending { name: "-9 before the checkout", act: Act::DieAt("runner.workspace"), ..GOOD },
     Ending { name: "-9 in the hook", config: HELD_HOOK, act: Act::DieWhen("held"), ..GOOD },
@@ -250,6 +273,29 @@ async fn act(scene: &mut Scene, act: Act) -> Daemon {
             std::fs::write(scene.checkout().join(".git/enough"), "").expect("the program can be told");
             begin(scene).await
         }
+        Act::DieAgain(file, step) => {
+            let daemon = begin(scene).await;
+            there(scene, file).await;
+            daemon.kill();
+            std::fs::write(scene.checkout().join(".git/enough"), "").expect("the program can be told");
+            scene.place.env("DISPATCH_TEST_KILL_AT", &format!("{step}:1"));
+            // It may be dead before it answers.
+            let mut again = scene.place.command().spawn().expect("the daemon can be started");
+            wait_until(&format!("the daemon to die at {step}"), DEADLINE, async || {
+                again.try_wait().expect("a child can be waited for")
+            })
+            .await;
+            scene.place.env("DISPATCH_TEST_KILL_AT", "");
+            begin(scene).await
+        }
+        Act::KillThenDie(file) => {
+            let daemon = begin(scene).await;
+            there(scene, file).await;
+            let run = the_run(scene, &daemon.client).await;
+            daemon.client.kill(run.id, &KillRequest::default()).await.expect("the kill is taken");
+            daemon.kill();
+            begin(scene).await
+        }
         Act::Stop(file) => {
             let daemon = begin(scene).await;
             there(scene, file).await;
@@ -271,9 +317,9 @@ async fn act(scene: &mut Scene, act: Act) -> Daemon {
     }
 }
 
-async fn ends(kind: RuntimeKind, ending: Ending) {
+async fn ends(program: &str, kind: RuntimeKind, ending: Ending) {
     let script = format!("{STRAY}{}\n", ending.script);
-    let mut scene = Scene::new(DAEMON, kind, &script, ending.config);
+    let mut scene = Scene::new(program, kind, &script, ending.config);
     let daemon = act(&mut scene, ending.act).await;
     let client = &daemon.client;
     let run = scene.over(client).await;
@@ -301,15 +347,15 @@ async fn ends(kind: RuntimeKind, ending: Ending) {
     daemon.stop().await;
 }
 
-/// All of the table on one engine, some side by side; every row that fails is named.
-async fn table(kind: RuntimeKind) {
+/// Those rows of the table on one engine, some side by side; every one that fails is named.
+async fn table(program: &str, kind: RuntimeKind, chosen: impl Fn(&Ending) -> bool) {
     let only = std::env::var("DISPATCH_TEST_ENDING").unwrap_or_default();
-    let rows = TABLE.iter().filter(|e| e.name.contains(&only));
+    let rows = TABLE.iter().filter(|e| e.name.contains(&only) && chosen(e));
     // Nothing bounds the memory of a process of this machine.
     let rows = rows.filter(|e| kind != RuntimeKind::Host || e.name != "out of memory");
     let failed: Vec<String> = futures_util::stream::iter(rows)
         .map(|ending| async move {
-            AssertUnwindSafe(ends(kind, *ending)).catch_unwind().await.err().map(|why| {
+            AssertUnwindSafe(ends(program, kind, *ending)).catch_unwind().await.err().map(|why| {
                 let why = why.downcast_ref::<String>().cloned().unwrap_or_else(|| "it panicked".into());
                 format!("== {kind}: {}: {why}", ending.name)
             })
@@ -324,13 +370,50 @@ async fn table(kind: RuntimeKind) {
 #[tokio::test]
 async fn every_ending_in_containers() {
     for kind in engines() {
-        table(kind).await;
+        table(DAEMON, kind, |_| true).await;
     }
 }
 
 #[tokio::test]
 async fn every_ending_without_a_container() {
-    table(RuntimeKind::Host).await;
+    table(DAEMON, RuntimeKind::Host, |_| true).await;
+}
+
+/// Where no control group can be had, a PID namespace keeps together what a program starts.
+#[tokio::test]
+async fn endings_without_a_control_group() {
+    use std::os::unix::fs::PermissionsExt;
+    if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var("DISPATCH_REQUIRE_ENGINE").is_err(), "this test needs root");
+        dispatch_tests::image::say("skipped: only root can take the control groups away from a daemon");
+        return;
+    }
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let program = dir.path().join("test-dispatchd");
+    let script = format!(
+        "#!/bin/sh\nexec unshare --mount sh -c 'umount -R /sys/fs/cgroup && exec \"$0\" \"$@\"' '{DAEMON}' \"$@\"\n"
+    );
+    std::fs::write(&program, script).expect("written");
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).expect("ours");
+    let program = program.display().to_string();
+
+    let mut scene = Scene::new(&program, RuntimeKind::Host, &format!("{STRAY}{LONG}"), "");
+    let daemon = act(&mut scene, Act::Wait).await;
+    there(&scene, "ready").await;
+    let run = scene.running(&daemon.client).await;
+    let notes = std::fs::read_dir(scene.place.state().join("host")).expect("there is a run").flatten();
+    let notes: Vec<_> =
+        notes.map(|e| (e.path().join("space").exists(), e.path().join("group").exists())).collect();
+    assert_eq!(notes, [(true, false)], "the path that is meant is taken\n{}", scene.place.log());
+    std::fs::write(scene.checkout().join(".git/enough"), "").expect("the program can be told");
+    scene.published_once(&daemon.client).await;
+    scene.nothing_left(&run).await;
+    daemon.stop().await;
+
+    let rows =
+        ["failure", "time-out", "kill", "kill twice", "-9 while it runs", "-9 in the checks", "vanished"];
+    let more = ["-9 once started, unknown", "stopped with the daemon, begun again", "-9 before cleaning up"];
+    table(&program, RuntimeKind::Host, |e| rows.contains(&e.name) || more.contains(&e.name)).await;
 }
 
 /// Holds the first `run` until it is let go, whoever called it being dead by then.

@@ -10,7 +10,7 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 use dispatch_tests::image::{IMAGE, build, engines};
-use dispatchd::edges::{Exit, Handle, Limits, RunSpec, Runtime, Wants};
+use dispatchd::edges::{Exit, Handle, Limits, RunSpec, Runtime, Selinux, Wants};
 use dispatchd::runner::runtime::of_kind;
 use tokio::io::AsyncReadExt;
 
@@ -73,6 +73,8 @@ impl Bench {
             gpus: false,
             host_gateway: false,
             timeout: Duration::from_secs(3_600),
+            selinux: Selinux::Disable,
+            log_max: 1 << 30,
         }
     }
 

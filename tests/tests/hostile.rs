@@ -345,6 +345,86 @@ async fn a_flood_of_output_is_bounded() {
     }
 }
 
+/// What the engine keeps of a container's log on its disk, in bytes.
+fn kept(kind: RuntimeKind, container: &str) -> u64 {
+    let format = if kind == RuntimeKind::Podman { "{{.HostConfig.LogConfig.Path}}" } else { "{{.LogPath}}" };
+    let output = std::process::Command::new(kind.word())
+        .args(["container", "inspect", "--format", format, container])
+        .output()
+        .expect("it can be asked");
+    let path = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+    let name = path.file_name().expect("a log has a name").to_string_lossy().into_owned();
+    let beside =
+        std::fs::read_dir(path.parent().expect("it lies in a directory")).expect("it is there").flatten();
+    let logs = beside.filter(|e| e.file_name().to_string_lossy().starts_with(&name));
+    logs.filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum()
+}
+
+/// Says so much while no daemon is there to end it. The engine's disk stays bounded, and the next daemon explains the end.
+async fn floods_alone(kind: RuntimeKind, bytes: u64) {
+    let script = format!(
+        "echo once upon a time\ntouch .git/ready; while [ ! -e .git/alone ]; do sleep 0.1; done\n\
+         yes 'a line that is like all the others, of sixty-four bytes in all.' | head -c {bytes}\n\
+         touch .git/said; while :; do sleep 1; done\n"
+    );
+    let mut scene = Scene::new(DAEMON, kind, &script, "log_limit = \"1m\"\ngrace = \"1s\"");
+    scene.place.env("DISPATCH_LOG", "info");
+    let daemon = scene.place.start().await;
+    scene.switch_on(&daemon.client).await.expect("switched on");
+    let run = scene.running(&daemon.client).await;
+    scene.said(&daemon.client, &run, "once upon a time").await;
+    daemon.kill();
+    let git = scene.checkout().join(".git");
+    std::fs::write(git.join("alone"), "").expect("the program can be told");
+    let container = run.container.clone().expect("it has one");
+    let mut most = 0;
+    wait_until("all to be said", Duration::from_secs(1_200), async || {
+        most = most.max(kept(kind, &container));
+        git.join("said").exists().then_some(())
+    })
+    .await;
+    // Two files of 16 times the limit, and what was just written.
+    assert!(most > 1 << 20 && most < 36 << 20, "{kind}: the engine kept {most} bytes");
+    let daemon = scene.place.start().await;
+    let over = scene.over(&daemon.client).await;
+    let reason = over.reason.clone().unwrap_or_default();
+    assert!(over.state == "failed", "{kind}: {over:?}\n{}", scene.place.log());
+    assert!(reason.contains("runner.log_limit") || reason.contains("lost its beginning"), "{kind}: {reason}");
+    scene.nothing_left(&over).await;
+    daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_that_nobody_reads_is_bounded() {
+    for kind in engines() {
+        floods_alone(kind, 120 << 20).await;
+    }
+}
+
+/// `cargo test -p dispatch-tests --test hostile -- --ignored five_gigabytes --nocapture`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes"]
+async fn five_gigabytes_that_nobody_reads_are_bounded() {
+    for kind in engines() {
+        let began = std::time::Instant::now();
+        floods_alone(kind, 5 << 30).await;
+        println!("{kind}: {:?}", began.elapsed());
+    }
+}
+
+/// A program whose checks never stop talking is ended as well.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_the_checks_is_bounded() {
+    for kind in engines() {
+        let config = "log_limit = \"1m\"\nverify = [\"yes checked\"]";
+        let ground = Ground::new(kind, "echo more >>README.md", config).await;
+        let run = ground.over().await;
+        let reason = run.reason.clone().unwrap_or_default();
+        assert!(run.state == "verify-failed" && reason.contains("runner.log_limit"), "{kind}: {run:?}");
+        ground.unharmed(&run).await;
+    }
+}
+
 /// A fork bomb stays in its box, and the daemon answers while it goes off.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_fork_bomb_stays_in_its_box() {

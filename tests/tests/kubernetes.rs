@@ -107,6 +107,8 @@ impl Bench {
             read_only_root: true,
             gpus: false,
             host_gateway: false,
+            selinux: dispatchd::edges::Selinux::Disable,
+            log_max: 1 << 30,
             timeout: Duration::from_secs(3_600),
         }
     }

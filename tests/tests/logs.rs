@@ -79,6 +79,33 @@ async fn secrets_are_not_kept_and_long_logs_are_small_and_searched() {
     }
 }
 
+/// The program was ended with the daemon and begun again with the next: the log holds both, whole.
+#[tokio::test]
+async fn what_was_begun_again_says_all_of_it_once_more() {
+    let script = "n=$(cat .git/n 2>/dev/null || echo 0); n=$((n + 1)); echo $n >.git/n\necho \"try $n begins\"\n\
+                  while [ ! -e .git/enough ]; do sleep 0.1; done\necho \"try $n ends\"; echo more >>README.md";
+    let mut kinds = engines();
+    kinds.push(RuntimeKind::Host);
+    for kind in kinds {
+        let scene = Scene::new(DAEMON, kind, script, "on_shutdown = \"stop\"\ngrace = \"1s\"");
+        let daemon = scene.place.start().await;
+        scene.switch_on(&daemon.client).await.expect("it is tracked");
+        let run = scene.running(&daemon.client).await;
+        scene.said(&daemon.client, &run, "try 1 begins\n").await;
+        daemon.stop().await;
+        let daemon = scene.place.start().await;
+        scene.said(&daemon.client, &run, "try 2 begins\n").await;
+        // And a daemon that takes up the second goes on where that stands.
+        daemon.kill();
+        std::fs::write(scene.checkout().join(".git/enough"), "").expect("the program can be told");
+        let daemon = scene.place.start().await;
+        scene.published_once(&daemon.client).await;
+        let log = read(&daemon.client, run.id, LogQuery::default()).await;
+        assert!(log.starts_with("try 1 begins\ntry 2 begins\ntry 2 ends\n[dispatch]"), "{kind}: {log}");
+        daemon.stop().await;
+    }
+}
+
 #[test]
 fn an_image_is_built_by_each_engine() {
     for kind in engines() {

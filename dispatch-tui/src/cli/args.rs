@@ -163,6 +163,15 @@ pub(crate) enum Command {
     Health,
     /// What wants a person
     Problems,
+    /// Containers under the daemon's label that it knows no run for
+    Orphans {
+        /// End and remove them
+        #[arg(long)]
+        stop: bool,
+        /// Only these
+        #[arg(value_name = "NAME", requires = "stop")]
+        names: Vec<String>,
+    },
     /// What was used and what it cost, what is left of the budgets, and which programs wait
     Usage,
     /// Hand out nothing until thawed; what runs goes on

@@ -10,6 +10,7 @@ mod groom_args;
 mod hand;
 mod issue;
 mod keys;
+mod orphans;
 pub(crate) mod out;
 mod pages;
 mod runs;
@@ -142,6 +143,8 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode, Failure> {
         Command::Audit(filter) => control::audit(&client, filter, out).await?,
         Command::Health => control::health(&client, out).await?,
         Command::Problems => control::problems(&client, out).await?,
+        Command::Orphans { stop: false, .. } => orphans::list(&client, out).await?,
+        Command::Orphans { stop: true, names } => orphans::stop(&client, names, out).await?,
         Command::Usage => usage::usage(&client, out).await?,
         Command::Freeze => control::freeze(&client, true, out).await?,
         Command::Thaw => control::freeze(&client, false, out).await?,

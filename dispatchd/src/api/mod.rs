@@ -45,7 +45,7 @@ use dispatch_shared::run::EndClass;
 use tokio::sync::broadcast;
 
 use crate::core::command::Evidence;
-use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Target};
+use crate::core::record::{CardKey, ForgeKind, Hand, Repo, Run, Stray, Target};
 use crate::core::seen::{SeenIssue, SeenRepo};
 use crate::core::view;
 use crate::core::world::World;
@@ -229,6 +229,16 @@ pub trait HandDesk: Send + Sync {
     async fn rehearse(&self, repo: &Repo, run: &Run) -> Result<String, (EndClass, String)>;
 }
 
+/// What the API asks of the engines.
+#[async_trait]
+pub trait EngineDesk: Send + Sync {
+    /// What they hold under our label and nobody knows, asked now.
+    async fn orphans(&self) -> Result<Vec<Stray>, Fault>;
+
+    /// Ends and removes these of it, or all; returns what was ended, and a sentence for each that was not.
+    async fn stop(&self, names: &[String], actor: &str) -> Result<(Vec<Stray>, Vec<String>), Fault>;
+}
+
 /// What the API asks of the configuration.
 pub trait SetupDesk: Send + Sync {
     /// What is configured; no credential among it.
@@ -258,6 +268,8 @@ pub struct App {
     pub files: Arc<dyn RunFiles>,
     /// Runs by hand.
     pub hands: Arc<dyn HandDesk>,
+    /// What contains runs.
+    pub engines: Arc<dyn EngineDesk>,
     /// Where the secret is that webhooks are signed with; without one none is taken.
     pub webhook_secret: Arc<Places>,
     /// The event stream.

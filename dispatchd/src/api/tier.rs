@@ -111,6 +111,8 @@ const MAINTAINER: &[&str] = &[
     "POST /api/issues/{id}/lane",
     "GET /api/issues/{id}/why",
     "POST /api/labels/ensure",
+    "GET /api/orphans",
+    "POST /api/orphans/stop",
     "GET /api/overview",
     "POST /api/pr-fix-queue/enqueue",
     "POST /api/pr-fix-queue/requeue",

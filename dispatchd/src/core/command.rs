@@ -15,7 +15,7 @@ use super::automation::{self, Stats};
 use super::clerk::Paper;
 use super::dispatch::Dispatch;
 use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
-use super::record::{CardKey, ForgeKind, Source};
+use super::record::{CardKey, ForgeKind, Source, Stray};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use super::standing::Trouble;
 use super::waits::SeenBlocker;
@@ -219,6 +219,15 @@ pub enum Command {
     Troubled(std::collections::BTreeMap<String, String>),
     /// Why no run starts for want of disk, or that there is room again.
     Cramped(Option<String>),
+    /// What is wrong with engines and images now, all of it: whose, and in words.
+    Ailing(std::collections::BTreeMap<String, String>),
+    /// What engines hold that belongs to no run, all of it that these engines hold; what others hold stays as it was.
+    Strays {
+        /// The engines that were asked.
+        asked: Vec<RuntimeKind>,
+        /// What they hold. When it was first seen is not asked of the sender.
+        found: Vec<Stray>,
+    },
     /// Time has passed: leases may have run out, pauses may be over. Reply: [`Reply::NextTick`].
     Tick {
         /// Leases that ran out before this are given this much longer (a suspend, a clock jump).

@@ -99,6 +99,7 @@ pub fn problems(world: &World, now: Timestamp) -> Vec<Problem> {
             repo_full_name: None,
         });
     }
+    of_engines(world, &mut found);
     of_budgets(world, now, &mut found);
     found.sort_by(|a, b| (a.kind, a.since, &a.id).cmp(&(b.kind, b.since, &b.id)));
     found
@@ -117,6 +118,38 @@ fn unsynced(repo: &Repo, now: Timestamp) -> Option<String> {
     let stale = now.since(repo.last_synced_at.unwrap_or(repo.added_at)) >= UNSYNCED;
     let lasting = repo.access.lasting && repo.sync_failures >= 2;
     error.filter(|_| stale || lasting).map(str::to_owned)
+}
+
+/// Engines and images that are missing, where somebody waits for them; containers that nobody knows.
+fn of_engines(world: &World, found: &mut Vec<Problem>) {
+    let problem = |id: String, kind, since, subject: &str, text: String| Problem {
+        id,
+        kind,
+        since,
+        subject: subject.to_owned(),
+        text,
+        action: "check".into(),
+        issue_id: None,
+        run_id: None,
+        repo_full_name: None,
+    };
+    // Who only hands tasks to other harnesses needs no engine.
+    let wanted = world.tracked().any(|r| r.runner_enabled) || world.live_runs().next().is_some();
+    for (who, since, said) in world.meta.ailing.iter().filter(|_| wanted) {
+        let id = format!("engine-{}", who.replace(' ', "-"));
+        found.push(problem(id, ProblemKind::Engine, *since, who, said.clone()));
+    }
+    for stray in &world.meta.strays {
+        let (name, engine) = (&stray.name, stray.engine);
+        let does = if stray.running { "runs" } else { "has ended and was not removed" };
+        let text = format!(
+            "it {does} on {engine} as {} attempt {} of this daemon, which knows no such run; `dispatch orphans --stop {name}` \
+             ends and removes it",
+            stray.run,
+            stray.attempt.ordinal()
+        );
+        found.push(problem(format!("orphan-{engine}-{name}"), ProblemKind::Orphan, stray.since, name, text));
+    }
 }
 
 /// Budgets that come to their end: of the day, of programs, of runs that live.

@@ -15,6 +15,7 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::event::{Seq, What};
 use dispatch_shared::id::{AgentName, IssueId, RepoKey, RepoName, RunId};
 use dispatch_shared::issue::{Flag, IssueState, Status};
+use dispatch_shared::run::RuntimeKind;
 use serde::{Deserialize, Serialize};
 
 use super::fix::health::Shown;
@@ -361,6 +362,29 @@ pub struct Meta {
     /// Since when and why no run starts for want of disk.
     #[serde(default)]
     pub cramped: Option<(Timestamp, String)>,
+    /// What keeps runs from starting or from being followed: an engine or an image, since when, in words.
+    #[serde(default)]
+    pub ailing: Vec<(String, Timestamp, String)>,
+    /// What the engines hold under our label although no run that is known has it.
+    #[serde(default)]
+    pub strays: Vec<Stray>,
+}
+
+/// Something that an engine holds under the label of this state directory, and whose run or attempt is not known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stray {
+    /// Which engine.
+    pub engine: RuntimeKind,
+    /// What it is called there.
+    pub name: String,
+    /// The run that its label names.
+    pub run: RunId,
+    /// The attempt that its label names.
+    pub attempt: Attempt,
+    /// Whether its program still runs.
+    pub running: bool,
+    /// When it was first seen.
+    pub since: Timestamp,
 }
 
 fn first() -> u64 {
@@ -385,6 +409,8 @@ impl Default for Meta {
             next_sync_run: 1,
             troubles: Vec::new(),
             cramped: None,
+            ailing: Vec::new(),
+            strays: Vec::new(),
         }
     }
 }

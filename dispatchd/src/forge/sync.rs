@@ -92,6 +92,12 @@ impl Syncer {
         self.inner.pass.progress.subscribe()
     }
 
+    /// Where others tell of long work of theirs: who follows [`Syncer::progress`] hears it.
+    #[must_use]
+    pub fn teller(&self) -> broadcast::Sender<Progress> {
+        self.inner.pass.progress.clone()
+    }
+
     /// Reads one repository now, or joins the read that is under way. Goes on when the caller does not wait any more.
     /// `None` if the repository is not tracked.
     pub async fn sync_repo(&self, key: &RepoKey) -> Option<SyncResult> {

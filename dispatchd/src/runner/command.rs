@@ -19,7 +19,7 @@ const GRACE: Duration = Duration::from_secs(2);
 static OWNER: OnceLock<String> = OnceLock::new();
 
 /// The most that is kept of either stream.
-const OUTPUT_MAX: u64 = 4 << 20;
+const OUTPUT_MAX: usize = 4 << 20;
 
 /// What came of a command.
 #[derive(Clone, Debug)]
@@ -57,6 +57,12 @@ pub(super) fn of(program: &str) -> Command {
     }
     command.process_group(0);
     command
+}
+
+/// Whether this program is in the daemon's PATH.
+pub(super) fn is_installed(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(program).is_file()))
 }
 
 /// Marks `command` as a call of the daemon over this state directory, so that the next daemon can end it. Not for engines:
@@ -107,7 +113,28 @@ pub(super) async fn run(command: Command, limit: Duration) -> Result<Output, Str
 ///
 /// # Errors
 /// As [`run`].
-pub(super) async fn run_on(mut command: Command, stdin: Stdio, limit: Duration) -> Result<Output, String> {
+pub(super) async fn run_on(command: Command, stdin: Stdio, limit: Duration) -> Result<Output, String> {
+    watched(command, stdin, limit, |_| {}).await
+}
+
+/// As [`run`]; tells `said` of each line of either stream as it comes.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn run_telling(
+    command: Command,
+    limit: Duration,
+    said: impl FnMut(&str) + Send,
+) -> Result<Output, String> {
+    watched(command, Stdio::null(), limit, said).await
+}
+
+async fn watched(
+    mut command: Command,
+    stdin: Stdio,
+    limit: Duration,
+    said: impl FnMut(&str) + Send,
+) -> Result<Output, String> {
     let name = command.as_std().get_program().to_string_lossy().into_owned();
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().map_err(|e| match e.kind() {
@@ -117,8 +144,9 @@ pub(super) async fn run_on(mut command: Command, stdin: Stdio, limit: Duration) 
     let mut started = Started(Some(child));
     let Some(child) = &mut started.0 else { return Err(format!("`{name}` is not there")) };
     let (out, err) = (child.stdout.take(), child.stderr.take());
+    let said = std::sync::Mutex::new(said);
     let work = async {
-        let (stdout, stderr, status) = tokio::join!(read(out), read(err), child.wait());
+        let (stdout, stderr, status) = tokio::join!(read(out, &said), read(err, &said), child.wait());
         status.map(|status| Output { code: status.code(), stdout, stderr })
     };
     let done = tokio::time::timeout(limit, work).await;
@@ -132,11 +160,21 @@ pub(super) async fn run_on(mut command: Command, stdin: Stdio, limit: Duration) 
     }
 }
 
-async fn read(from: Option<impl tokio::io::AsyncRead + Unpin>) -> String {
+/// Reads to the end. What is beyond the bound is read and dropped, so that the command does not hang on a full pipe.
+async fn read(
+    from: Option<impl tokio::io::AsyncRead + Unpin>,
+    said: &std::sync::Mutex<impl FnMut(&str)>,
+) -> String {
     let Some(mut from) = from else { return String::new() };
-    let mut kept = Vec::new();
-    // What is beyond the bound is read and dropped, so that the command does not hang on a full pipe.
-    let _ = (&mut from).take(OUTPUT_MAX).read_to_end(&mut kept).await;
-    let _ = tokio::io::copy(&mut from, &mut tokio::io::sink()).await;
+    let (mut kept, mut told, mut buffer) = (Vec::new(), 0, vec![0; 16 << 10]);
+    while let Ok(n @ 1..) = from.read(&mut buffer).await {
+        let room = OUTPUT_MAX.saturating_sub(kept.len());
+        kept.extend_from_slice(&buffer[..n.min(room)]);
+        while let Some(end) = kept[told..].iter().position(|b| *b == b'\n') {
+            let line = String::from_utf8_lossy(&kept[told..told + end]);
+            (said.lock().unwrap_or_else(std::sync::PoisonError::into_inner))(&line);
+            told += end + 1;
+        }
+    }
     String::from_utf8_lossy(&kept).into_owned()
 }

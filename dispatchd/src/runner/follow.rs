@@ -13,23 +13,30 @@ use super::disk;
 use super::log::{Stream, Writer};
 use super::stream::Reader;
 use super::supervise::{self, Stop};
+use super::weight::{self, Weight};
 use crate::core::budget;
 use crate::core::command::{RunEnd, RunStep};
 use crate::core::record::Run;
 use crate::edges::{Exit, Handle};
 
 /// The board is told at most this often.
-const TELL: Duration = Duration::from_secs(2);
+pub(super) const TELL: Duration = Duration::from_secs(2);
 /// How long the last lines may take once the program has ended: an end of file is never waited for alone.
 const DRAIN: Duration = Duration::from_secs(10);
-/// A program may put out so many times what its log keeps. The engine keeps all of it, on the same disk.
-const FLOOD: u64 = 16;
+/// So much of a log's beginning tells whether it is still the same log.
+const BEGINNING: u64 = 4 << 10;
 
 /// Where the bytes go.
 struct Sink<'a> {
     seat: &'a Seat,
     writer: &'a mut Writer,
     reader: Option<&'a mut Reader>,
+}
+
+/// Why a program is ended that says too much.
+fn flood(kept: u64) -> String {
+    let most = weight::limit(kept);
+    format!("it put out more than {} times runner.log_limit, {most} bytes", weight::FLOOD)
 }
 
 impl Sink<'_> {
@@ -59,20 +66,46 @@ impl Sink<'_> {
     }
 }
 
-/// Brings the reader to where the raw log is: what a daemon before this one had read.
-fn replay(seat: &Seat, writer: &mut Writer, reader: &mut Reader) -> std::io::Result<()> {
+/// Brings the reader to where the raw log is: what a daemon before this one had read. Returns what the program that is there
+/// now weighs so far.
+fn replay(seat: &Seat, writer: &mut Writer, reader: &mut Reader) -> std::io::Result<Weight> {
     use std::io::Read;
+    let (mut weight, mut before) = (Weight::default(), writer.began());
     if writer.raw_len() == 0 {
-        return Ok(());
+        return Ok(weight);
     }
     let mut file = seat.ctx.logs.open(seat.run, Stream::Raw, 0)?.take(writer.raw_len());
     let mut buffer = vec![0; 64 << 10];
     loop {
         let n = file.read(&mut buffer)?;
         if n == 0 {
-            return Ok(());
+            return Ok(weight);
         }
         writer.events(seat.ctx.edges.clock.now(), reader.push(&buffer[..n]))?;
+        let others = usize::try_from(before).unwrap_or(usize::MAX).min(n);
+        before -= others as u64;
+        weight.add(&buffer[others..n]);
+    }
+}
+
+/// Whether the engine's log still begins as it did when a daemon before this one read it. Engines let go of the beginning of a
+/// log that outgrows its bound, and who goes on by counting bytes would go on somewhere else.
+async fn same_log(seat: &Seat, handle: &Handle, writer: &Writer) -> bool {
+    use std::io::Read;
+    let length = writer.taken().min(BEGINNING);
+    let mut kept = Vec::new();
+    let file = seat.ctx.logs.open(seat.run, Stream::Raw, writer.began());
+    let read = file.and_then(|file| file.take(length).read_to_end(&mut kept));
+    let mut theirs = vec![0; kept.len()];
+    if read.is_err() || kept.is_empty() {
+        return true;
+    }
+    let mut logs = open(seat, handle, 0).await;
+    let Some(logs) = &mut logs else { return true };
+    match tokio::time::timeout(DRAIN, logs.read_exact(&mut theirs)).await {
+        // Secrets are kept as stars.
+        Ok(Ok(_)) => kept.iter().zip(&theirs).all(|(ours, theirs)| ours == theirs || *ours == b'*'),
+        _ => true,
     }
 }
 
@@ -124,17 +157,24 @@ pub(super) async fn follow(
     let settings = &seat.ctx.settings;
     let timeout = agent.limits.timeout.unwrap_or(settings.timeout).0;
     let stall_timeout = agent.limits.stall_timeout.unwrap_or(settings.stall_timeout).0;
-    if let Err(error) = replay(seat, writer, reader) {
+    let mut said = replay(seat, writer, reader).unwrap_or_else(|error| {
         tracing::warn!(run = %seat.run, %error, "the log could not be read again");
+        Weight::default()
+    });
+    if !same_log(seat, handle, writer).await {
+        let most = weight::most(settings.log_limit.0);
+        let why =
+            format!("its engine's log outgrew {most} bytes while nobody read it, and lost its beginning");
+        end(&mut Sink { seat, writer, reader: Some(reader) }, &mut None, handle, settings.grace.0).await;
+        return Err(Stop::from((EndClass::Failed, why)));
     }
-    let mut logs = open(seat, handle, writer.raw_len()).await;
+    let mut logs = open(seat, handle, writer.taken()).await;
     let deadline = Instant::now() + left(run, seat.ctx.edges.clock.now(), timeout);
     let mut heard = Instant::now();
     let news_of =
         |reader: &Reader| (reader.summary.last_event.clone(), seat.ctx.used(agent, &reader.summary));
     let mut told = (None, news_of(reader).1);
-    let most = settings.log_limit.0.saturating_mul(FLOOD);
-    let mut came = writer.raw_len();
+    let most = weight::limit(settings.log_limit.0);
     let mut tell_at = Instant::now();
     let mut buffer = vec![0; 64 << 10];
     let wait = seat.engine.wait(handle);
@@ -164,10 +204,9 @@ pub(super) async fn follow(
                 } else {
                     heard = Instant::now();
                     Sink { seat, writer, reader: Some(reader) }.take(&buffer[..n]);
-                    came += n as u64;
-                    if came > most {
-                        let why = format!("it put out more than {FLOOD} times runner.log_limit, {most} bytes");
-                        break Err(Stop::from((EndClass::Failed, why)));
+                    said.add(&buffer[..n]);
+                    if said.total() > most {
+                        break Err(Stop::from((EndClass::Failed, flood(settings.log_limit.0))));
                     }
                 }
             }
@@ -262,6 +301,8 @@ pub(super) async fn copy(seat: &Seat, handle: &Handle, writer: &mut Writer) -> R
     let mut logs = open(seat, handle, 0).await;
     let mut buffer = vec![0; 64 << 10];
     let mut sink = Sink { seat, writer, reader: None };
+    let kept = seat.ctx.settings.log_limit.0;
+    let mut said = Weight::default();
     let wait = seat.engine.wait(handle);
     tokio::pin!(wait);
     let exit = loop {
@@ -269,7 +310,15 @@ pub(super) async fn copy(seat: &Seat, handle: &Handle, writer: &mut Writer) -> R
             exit = &mut wait => break exit,
             n = read(&mut logs, &mut buffer) => match n {
                 0 => logs = None,
-                n => sink.take(&buffer[..n]),
+                n => {
+                    sink.take(&buffer[..n]);
+                    said.add(&buffer[..n]);
+                    if said.total() > weight::limit(kept) {
+                        // The caller takes the container away.
+                        sink.finish();
+                        return Err(format!("the repository's checks: {}", flood(kept)));
+                    }
+                }
             },
         }
     };

@@ -3,8 +3,8 @@
 //! in both, their heads are kept and a mark says that they were cut. A long raw log is compressed once its run is over
 //! (`raw.log.gz`), which no reader notices, and old ones go.
 //!
-//! In crash terms: a byte of the program is in the raw log once or not yet. The log's length is the place at which the
-//! engine's log is taken up again; what the runner itself says comes after the program's last byte.
+//! In crash terms: a byte of the program is in the raw log once or not yet. The log's length, less what programs before it said, is
+//! the place at which the engine's log is taken up again; what the runner itself says comes after the program's last byte.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -88,6 +88,11 @@ impl RunLogs {
 
     pub(super) fn path(&self, run: RunId, stream: Stream) -> PathBuf {
         self.dir.join(run.to_string()).join(stream.file())
+    }
+
+    /// Says at which byte of the raw log the program began that is there now, unless it is the first one.
+    fn began(&self, run: RunId) -> PathBuf {
+        self.dir.join(run.to_string()).join("began")
     }
 
     /// The length of a log in bytes; 0 if there is none.
@@ -199,7 +204,9 @@ impl RunLogs {
         self.announce(run);
         let reach = self.reach(run, false);
         let redactor = Redactor::default();
-        Ok(Writer { logs: self.clone(), run, raw, events, reach, seen: 0, told, redactor })
+        let began = fs::read_to_string(self.began(run)).ok().and_then(|text| text.trim().parse().ok());
+        let began = began.unwrap_or(0);
+        Ok(Writer { logs: self.clone(), run, raw, events, reach, began, seen: 0, told, redactor })
     }
 }
 
@@ -222,6 +229,8 @@ pub struct Writer {
     raw: File,
     events: File,
     reach: Reach,
+    /// Where the program that is there now began in the raw log.
+    began: u64,
     /// Events of the program that were given to this writer.
     seen: u64,
     /// Events of the program that the file held already: that many are known and not written again.
@@ -230,10 +239,39 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// How many bytes the raw log holds: where the engine's log is to be taken up.
+    /// How many bytes of programs the raw log holds.
     #[must_use]
     pub fn raw_len(&self) -> u64 {
-        self.reach.raw
+        // What says that the log is cut is no program's.
+        self.reach.raw.min(self.logs.limit)
+    }
+
+    /// Where the log of the program that is there now is to be taken up: how much of it is kept.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.raw_len().saturating_sub(self.began)
+    }
+
+    /// Where the program that is there now began in the raw log.
+    #[must_use]
+    pub fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// Says, before it starts, that a program begins whose own log is empty: a second one comes after a daemon that ended the
+    /// first.
+    ///
+    /// # Errors
+    /// If the disk does not take it.
+    pub fn begin(&mut self) -> io::Result<()> {
+        let (path, now) = (self.logs.began(self.run), self.raw_len());
+        if now != self.began {
+            let new = path.with_added_extension("new");
+            fs::write(&new, now.to_string())?;
+            fs::rename(&new, &path)?;
+            self.began = now;
+        }
+        Ok(())
     }
 
     /// Values that are not to be kept from now on.
@@ -375,7 +413,28 @@ mod tests {
             text(&logs, Stream::Raw, 0),
             "0123456\n01\n[dispatch] the log is cut here, at 10 bytes\n[dispatch] over\n"
         );
-        assert_eq!(writer.raw_len(), logs.len(RunId(1), Stream::Raw));
+        assert_eq!(writer.raw_len(), 10, "only the program's bytes count");
+    }
+
+    #[test]
+    fn a_program_that_begins_again_is_taken_up_at_its_own_beginning() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = RunLogs::new(dir.path(), 10);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        writer.begin().unwrap();
+        writer.raw(b"first\n").unwrap();
+        assert_eq!((writer.began(), writer.taken()), (0, 6));
+        drop(writer);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        assert_eq!(writer.taken(), 6, "the first goes on");
+        writer.begin().unwrap();
+        assert_eq!(writer.taken(), 0, "the second has said nothing yet");
+        writer.raw(b"two").unwrap();
+        drop(writer);
+        let mut writer = logs.writer(RunId(1)).unwrap();
+        assert_eq!((writer.began(), writer.taken()), (6, 3));
+        writer.raw(b"cut here").unwrap();
+        assert_eq!((writer.raw_len(), writer.taken()), (10, 4), "the mark is not the program's");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - `supervise`: one run's life; `prepare`, `follow`, `verify`, `publish` are its parts, `context` what it shares.
 //! - `hand`: what is asked of a run by hand before it starts; `templates`: prompts, plans, personas; `brief`: what a prompt
 //!   tells of the task.
+//! - `health`: whether engines answer and images are there. `strays`: what engines hold that nobody knows.
 //! - `collect`: old workspaces go; `disk`: what they may take. `hooks`, `lay`: the operator's commands and files for them.
 //! - `workspace`, `checkout`, `mirror`, `git`, `seal`, `state`, `tree`: clones with borrowed objects, and git called so that an
 //!   agent's leavings have no say. `modules`, `lfs`: what of a repository lies elsewhere.
@@ -22,6 +23,7 @@ mod disk;
 mod follow;
 mod git;
 mod hand;
+mod health;
 mod hooks;
 mod lay;
 mod lfs;
@@ -33,28 +35,32 @@ mod prepare;
 pub mod prices;
 mod prompt;
 mod publish;
+mod pull;
 mod redact;
 pub mod runtime;
 mod seal;
 pub mod settings;
 mod state;
+mod strays;
 pub mod stream;
 mod supervise;
 mod templates;
 mod tree;
 mod verify;
+mod weight;
 mod workspace;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::{RepoKey, RunId};
+use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::run::{Phase, RunState, RuntimeKind};
 use dispatch_shared::task::TaskType;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -67,10 +73,12 @@ use crate::ledger::{Door, Fault};
 use context::Context;
 pub use diff::Diffs;
 pub use hand::Hands;
+use health::{Health, Images};
 use log::RunLogs;
 use settings::Settings;
+pub use strays::Strays;
 
-/// An engine that is not there is looked for again this often.
+/// An engine that a live run waits for is asked again this often at the least.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// See the module.
@@ -117,8 +125,21 @@ impl Runner {
             logs.announce(run.id);
         }
         let shutdown = CancellationToken::new();
-        let ctx =
-            Context { ledger, forges, edges, settings, agents, prices, spaces, templates, logs, shutdown };
+        let (images, progress) = (Images::default(), broadcast::channel(64).0);
+        let ctx = Context {
+            ledger,
+            forges,
+            edges,
+            settings,
+            agents,
+            prices,
+            spaces,
+            templates,
+            logs,
+            images,
+            progress,
+            shutdown,
+        };
         let note = watch::Sender::new("looking for an engine".to_owned());
         Ok(Self { ctx: Arc::new(ctx), state_dir, engine: None, note })
     }
@@ -128,6 +149,18 @@ impl Runner {
     pub fn with_engine(mut self, engine: Arc<dyn Runtime>) -> Self {
         self.engine = Some(engine);
         self
+    }
+
+    /// What long work tells while it is under way, such as the pull of an image.
+    #[must_use]
+    pub fn progress(&self) -> broadcast::Receiver<Progress> {
+        self.ctx.progress.subscribe()
+    }
+
+    /// What looks for containers that nobody knows.
+    #[must_use]
+    pub fn strays(&self) -> Strays {
+        Strays::new(self.ctx.clone(), self.state_dir.clone())
     }
 
     /// What shows the changes of runs.
@@ -150,29 +183,49 @@ impl Runner {
 
     /// Takes up what a daemon before this one left running, then takes tasks, until `shutdown`. Runs go on without the
     /// daemon.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub async fn run(self, shutdown: CancellationToken) {
         let stop = self.ctx.shutdown.clone();
         let mut runs = Runs::default();
         command::take_over(&runtime::state_id(&self.state_dir)).await;
         self.adopt(&mut runs);
-        let sweeping = tokio::spawn(sweep(self.ctx.clone(), self.engine.clone(), self.state_dir.clone()));
-        let tidying = tokio::spawn(tidy(self.ctx.clone()));
-        let keeping = tokio::spawn(collect::keep_house(self.ctx.clone()));
+        let mut health = Health::new(self.engine.clone());
+        let aside = [
+            tokio::spawn(self.strays().keep()),
+            tokio::spawn(tidy(self.ctx.clone())),
+            tokio::spawn(collect::keep_house(self.ctx.clone())),
+        ];
         let mut commits = self.ctx.ledger.commits();
-        let mut look_at = tokio::time::Instant::now();
         loop {
             commits.mark_unchanged();
-            if self.engine.is_none() && look_at <= tokio::time::Instant::now() {
-                self.find_engine().await;
-                look_at = tokio::time::Instant::now() + LOOK_AGAIN;
+            let now = tokio::time::Instant::now();
+            if health.due(&self.ctx, !runs.ids.is_empty()).is_some_and(|at| at <= now) {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = self.look(&mut health) => {}
+                }
             }
-            let wake = if self.engine.is_some() { self.fill(&mut runs).await } else { None };
+            let next = self.fill(&mut runs, &health).await;
+            if matches!(next, Next::Look) {
+                tokio::select! {
+                    () = shutdown.cancelled() => break,
+                    () = self.look(&mut health) => continue,
+                }
+            }
             let now = self.ctx.edges.clock.now();
+            let look_at = health.due(&self.ctx, !runs.ids.is_empty());
             let due = async {
-                match wake {
-                    Some(at) => tokio::time::sleep(at.since(now).max(Duration::from_millis(50))).await,
-                    None if self.engine.is_none() => tokio::time::sleep_until(look_at).await,
-                    None => std::future::pending().await,
+                let look = async {
+                    match look_at {
+                        Some(at) => tokio::time::sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                };
+                match next {
+                    Next::At(at) => {
+                        let rest = at.since(now).max(Duration::from_millis(50));
+                        let _ = tokio::time::timeout(rest, look).await;
+                    }
+                    Next::Commit | Next::Look => look.await,
                 }
             };
             tokio::select! {
@@ -183,29 +236,18 @@ impl Runner {
             }
         }
         stop.cancel();
-        sweeping.abort();
-        tidying.abort();
-        keeping.abort();
+        for task in aside {
+            task.abort();
+        }
         let drained = async { while runs.set.join_next().await.is_some() {} };
         if tokio::time::timeout(self.ctx.settings.drain(), drained).await.is_err() {
             tracing::warn!("some runs did not let go in time; the next start takes them up");
         }
     }
 
-    async fn find_engine(&mut self) {
-        let settings = &self.ctx.settings;
-        match runtime::choose(settings.runtime, &settings.wants(), settings, &self.state_dir).await {
-            Ok(engine) => {
-                self.note.send_replace(engine.kind().to_string());
-                self.engine = Some(engine);
-            }
-            Err(error) => {
-                if *self.note.borrow() != error.0 {
-                    tracing::warn!(%error, "no runs before there is an engine");
-                }
-                self.note.send_replace(error.0);
-            }
-        }
+    async fn look(&self, health: &mut Health) {
+        let note = health.look(&self.ctx, &self.state_dir).await;
+        self.note.send_if_modified(|old| std::mem::replace(old, note.clone()) != note);
     }
 
     /// Every live run gets its supervisor again.
@@ -229,10 +271,14 @@ impl Runner {
         }
     }
 
-    /// Starts what was asked for by hand, then takes tasks, while there are some and a slot is free. Returns when time alone
-    /// makes the next one eligible.
-    async fn fill(&self, runs: &mut Runs) -> Option<Timestamp> {
-        let Some(engine) = &self.engine else { return None };
+    /// Starts what was asked for by hand, then takes tasks, while there are some, a slot is free, and the engine is well. Returns
+    /// what to wait for, besides a commit.
+    async fn fill(&self, runs: &mut Runs, health: &Health) -> Next {
+        let Some(engine) = &health.engine else { return Next::Commit };
+        // Each task would fail, and be blamed for it.
+        if self.ctx.images.lacks(&self.ctx.settings.image) {
+            return Next::Commit;
+        }
         loop {
             let world = self.ctx.ledger.snapshot();
             let cramped = disk::cramped(&self.state_dir, &self.ctx.settings);
@@ -242,9 +288,13 @@ impl Runner {
                 tracing::warn!(%fault, "what is free on the disk was not told");
             }
             if cramped.is_some() {
-                return Some(self.ctx.edges.clock.now() + LOOK_AGAIN);
+                return Next::At(self.ctx.edges.clock.now() + LOOK_AGAIN);
             }
-            if world.waiting_runs().next().is_some()
+            let waiting = world.waiting_runs().next().is_some();
+            if waiting && !health.is_fresh() {
+                return Next::Look;
+            }
+            if waiting
                 && let Ok((Reply::Dispatched { .. }, _)) = self.ctx.ledger.submit(Command::Proceed).await
             {
                 continue;
@@ -261,14 +311,17 @@ impl Runner {
             let paused = gate::opens_at(&world, self.ctx.edges.clock.now());
             let slots = self.ctx.settings.max_parallel.min(world.policy.runner_slots.max(1));
             if world.meta.frozen || runs.ids.len() >= slots {
-                return paused;
+                return Next::of(paused);
             }
             let repos: Vec<RepoKey> =
                 world.tracked().filter(|r| r.runner_enabled).map(|r| r.key.clone()).collect();
             let now = self.ctx.edges.clock.now();
             let mut wake = paused;
             if !eligible(&world, &repos, now, &mut wake) {
-                return wake;
+                return Next::of(wake);
+            }
+            if !health.is_fresh() {
+                return Next::Look;
             }
             let take = Take {
                 agent: dispatch_shared::id::AgentName::new(world.policy.runner_agent.clone()),
@@ -287,16 +340,33 @@ impl Runner {
                         let (ctx, engine, run) = (self.ctx.clone(), engine.clone(), run.clone());
                         runs.spawn(id, supervise::supervise(ctx, engine, run, None));
                     }
-                    None => return wake,
+                    None => return Next::of(wake),
                 },
-                Ok(_) => return wake,
+                Ok(_) => return Next::of(wake),
                 Err(Fault::Refused(why)) => {
                     tracing::warn!(%why, "no task was taken");
-                    return wake;
+                    return Next::of(wake);
                 }
-                Err(_) => return None,
+                Err(_) => return Next::Commit,
             }
         }
+    }
+}
+
+/// What the runner waits for, besides a commit.
+#[derive(Clone, Copy, Debug)]
+enum Next {
+    /// Nothing.
+    Commit,
+    /// Time alone makes the next task eligible then.
+    At(Timestamp),
+    /// A look at the engine: there is work for it.
+    Look,
+}
+
+impl Next {
+    fn of(wake: Option<Timestamp>) -> Self {
+        wake.map_or(Next::Commit, Next::At)
     }
 }
 
@@ -356,32 +426,6 @@ async fn look(
     };
     let found = of(engine.list().await?);
     Ok((engine, found))
-}
-
-/// Takes away what a crash left of runs that are over: their end was stored, their container was not yet removed. What no
-/// run is known for is left alone.
-async fn sweep(ctx: Arc<Context>, given: Option<Arc<dyn Runtime>>, state_dir: PathBuf) {
-    let over = |world: &World, id: &RunId| world.runs.get(id).is_some_and(|r| !r.state.is_live());
-    let world = ctx.ledger.snapshot();
-    let kinds: BTreeSet<RuntimeKind> =
-        world.runs.values().filter(|r| !r.state.is_live()).filter_map(|r| r.runtime).collect();
-    for kind in kinds {
-        let given = given.clone().filter(|e| e.kind() == kind);
-        let engine = given.unwrap_or_else(|| runtime::engine(kind, &ctx.settings, &state_dir));
-        let found = match engine.list().await {
-            Ok(found) => found,
-            Err(error) => {
-                tracing::warn!(%error, "{kind} cannot be asked for what old runs left; the next start asks again");
-                continue;
-            }
-        };
-        for left in found.into_iter().filter(|f| over(&world, &f.handle.run)) {
-            tracing::info!(run = %left.handle.run, what = left.handle.name, "an old run left it; it is removed");
-            if let Err(error) = engine.remove(&left.handle).await {
-                tracing::warn!(run = %left.handle.run, %error, "what an old run left was not removed");
-            }
-        }
-    }
 }
 
 /// Once a day: compresses what a crash left as it was, and removes the logs that are too old or too many.

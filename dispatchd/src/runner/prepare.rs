@@ -18,6 +18,7 @@ use super::prompt;
 use super::publish::{Failure, forge_failure, remote_failure};
 use super::settings::{Partial, Settings};
 use super::tree;
+use super::weight;
 use super::workspace::{Workspace, Workspaces};
 use crate::core::command::RunStep;
 use crate::core::record::{Card, Repo, Run};
@@ -231,6 +232,8 @@ pub(super) fn spec(seat: &Seat, run: &Run, agent: &Agent, ws: &Workspace, argv: 
         gpus: settings.gpus,
         host_gateway: settings.host_gateway,
         timeout: agent.limits.timeout.unwrap_or(settings.timeout).0,
+        selinux: settings.selinux,
+        log_max: weight::most(settings.log_limit.0),
     }
 }
 

@@ -9,10 +9,38 @@ const LEAST: usize = 8;
 /// No token is longer; a run of letters that is goes out.
 const MOST: usize = 4 << 10;
 
+/// Bytes that something begins with which is to be masked: most do not, and cost nothing.
+#[derive(Clone)]
+struct Firsts([u8; 256]);
+
+impl Firsts {
+    const SECRET: u8 = 1;
+    const SHAPE: u8 = 2;
+
+    fn add(&mut self, begins: &[u8], what: u8) {
+        if let Some(first) = begins.first() {
+            self.0[usize::from(*first)] |= what;
+        }
+    }
+
+    fn of(&self, byte: u8) -> u8 {
+        self.0[usize::from(byte)]
+    }
+}
+
+impl Default for Firsts {
+    fn default() -> Self {
+        let mut firsts = Self([0; 256]);
+        SHAPES.iter().for_each(|(start, _)| firsts.add(start.as_bytes(), Self::SHAPE));
+        firsts
+    }
+}
+
 /// See the module.
 #[derive(Clone, Default)]
 pub(super) struct Redactor {
     secrets: Vec<Vec<u8>>,
+    firsts: Firsts,
     held: Vec<u8>,
     /// The last byte that went out, for what may stand before a token.
     before: Option<u8>,
@@ -43,6 +71,7 @@ impl Redactor {
     /// Hides these values from now on; those that are too short are no secrets.
     pub(super) fn hide(&mut self, secrets: impl IntoIterator<Item = String>) {
         self.secrets.extend(secrets.into_iter().map(String::into_bytes).filter(|s| s.len() >= LEAST));
+        self.secrets.iter().for_each(|s| self.firsts.add(s, Firsts::SECRET));
         self.secrets.sort_by_key(|s| std::cmp::Reverse(s.len()));
         self.secrets.dedup();
     }
@@ -66,7 +95,8 @@ impl Redactor {
 
     /// A text that is whole.
     pub(super) fn text(&self, text: &str) -> String {
-        let mut fresh = Self { secrets: self.secrets.clone(), ..Self::default() };
+        let (secrets, firsts) = (self.secrets.clone(), self.firsts.clone());
+        let mut fresh = Self { secrets, firsts, ..Self::default() };
         String::from_utf8(fresh.mask(text.as_bytes().to_vec())).unwrap_or_default()
     }
 
@@ -102,9 +132,18 @@ impl Redactor {
         let mut at = 0;
         while at < text.len() {
             let rest = &text[at..];
-            let open = self.before.is_none_or(|b| !b.is_ascii_alphanumeric());
-            let known = self.secrets.iter().find(|s| rest.starts_with(s)).map(Vec::len);
-            let shaped = if open { token(rest) } else { None };
+            let first = self.firsts.of(rest[0]);
+            let open = || self.before.is_none_or(|b| !b.is_ascii_alphanumeric());
+            let shape = first & Firsts::SHAPE != 0 && open();
+            let secret = first & Firsts::SECRET != 0;
+            if !shape && !secret && !self.within {
+                self.before = Some(rest[0]);
+                at += 1;
+                continue;
+            }
+            let known = if secret { self.secrets.iter().find(|s| rest.starts_with(s)) } else { None };
+            let known = known.map(Vec::len);
+            let shaped = if shape { token(rest) } else { None };
             // A token longer than what is held at once goes on where it was cut.
             let on = if self.within { Some(rest.iter().take_while(|b| is_token(**b)).count()) } else { None };
             self.within = false;

@@ -17,7 +17,7 @@ use super::prices::Price;
 use super::runtime::Cluster;
 use crate::core::keep::Keep;
 use crate::core::submodule::Which;
-use crate::edges::Wants;
+use crate::edges::{Selinux, Wants};
 
 /// See the module. Unknown keys are errors.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Settings {
     pub host_gateway: bool,
     /// Whether a run is given the machine's GPUs.
     pub gpus: bool,
+    /// How SELinux is told of what is mounted: `disable`, `relabel`, `shared` or `off`.
+    pub selinux: Selinux,
     /// Whether a run can write nothing of its image, only its checkout, its home and temporary directories.
     pub read_only: bool,
     /// When an image is pulled.
@@ -164,6 +166,7 @@ impl Default for Settings {
             network: "default".into(),
             host_gateway: false,
             gpus: false,
+            selinux: Selinux::Disable,
             read_only: true,
             pull: Pull::Missing,
             on_shutdown: OnShutdown::Leave,

@@ -21,13 +21,14 @@ use super::lfs;
 use super::log::Writer;
 use super::prepare;
 use super::publish::{self, Failure};
+use super::pull::{self, Missed};
 use super::settings::{OnShutdown, Pull};
 use super::stream::Reader;
 use super::verify;
 use super::workspace::Workspace;
 use crate::core::command::{RunEnd, RunStep};
 use crate::core::record::{Kill, Repo, Run};
-use crate::edges::{Exit, Found, Handle, Runtime};
+use crate::edges::{Exit, Found, Handle, Runtime, RuntimeError};
 
 /// Why a run does not get to its good end.
 pub(super) enum Stop {
@@ -230,30 +231,66 @@ impl Life {
         ctx.edges.hook.before("runner.start").map_err(|e| crashed(format!("start: {e}")))?;
         let note = format!("{} on {} starts, attempt {}", run.program, repo.name, run.attempt.ordinal());
         let _ = writer.note(ctx.edges.clock.now(), &note);
+        writer.begin().map_err(|e| crashed(format!("its log cannot be written: {e}")))?;
         // Not raced with a kill: a start that is dropped half-way would leave a container that nobody knows.
         self.unsure = true;
-        let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
+        let handle = match self.seat.engine.start(&spec).await {
+            Ok(handle) => handle,
+            Err(error) => return Err(self.engine_failed(error).await),
+        };
         self.handle = Some(handle);
         ctx.edges.hook.before("runner.started").map_err(|e| crashed(format!("started: {e}")))?;
         Ok(())
     }
 
+    /// How a run ends whose engine failed: the task is to blame only if the engine is well.
+    async fn engine_failed(&self, error: RuntimeError) -> Stop {
+        match self.seat.engine.check().await {
+            Ok(()) => crashed(error.0),
+            Err(_) => (EndClass::Network, error.0).into(),
+        }
+    }
+
     /// Sees to it that the image is there.
     async fn image(&self, name: &str, writer: &mut Writer) -> Result<(), Stop> {
-        let (ctx, engine) = (&self.seat.ctx, &self.seat.engine);
+        let ctx = self.seat.ctx.clone();
         let pull = ctx.settings.pull;
-        if pull != Pull::Always && engine.image(name).await.map_err(|e| crashed(e.0))? {
-            return Ok(());
+        if pull != Pull::Always {
+            match self.seat.engine.image(name).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                Err(error) => return Err(self.engine_failed(error).await),
+            }
         }
         if pull == Pull::Never {
-            return Err(crashed(format!(
+            let said = format!(
                 "the image `{name}` is not there, and runner.pull = \"never\": build it with `dispatchd image build`"
-            )));
+            );
+            return Err(self.no_image(name, said));
         }
         let doing = format!("pulling the image {name}");
         let _ = writer.note(ctx.edges.clock.now(), &doing);
         self.seat.step(RunStep::Output { last_event: doing, usage: self.usage }).await?;
-        self.or_halt(engine.pull(name)).await?.map_err(|e| crashed(e.0))
+        let pulled = pull::pull(&self.seat, name, self.usage);
+        match self.or_halt(pulled).await? {
+            Ok(()) => Ok(()),
+            // What is there is better than nothing.
+            Err(Missed::Engine(error)) if matches!(self.seat.engine.image(name).await, Ok(true)) => {
+                let _ = writer.note(ctx.edges.clock.now(), &format!("{error}; the one that is here is used"));
+                Ok(())
+            }
+            Err(Missed::Engine(error)) => Err(self.no_image(name, error.0)),
+            Err(Missed::Halt(halt)) => Err(halt.into()),
+        }
+    }
+
+    /// How a run ends whose image cannot be had. While the runner's own is missing it takes no task; so the next comes at once
+    /// when it is there.
+    fn no_image(&self, name: &str, said: String) -> Stop {
+        let ctx = &self.seat.ctx;
+        ctx.images.missing(name, &said);
+        let soon = (name == ctx.settings.image).then(|| ctx.edges.clock.now() + Duration::from_secs(2));
+        Stop::End(Box::new(RunEnd { retry_at: soon, ..end(EndClass::Network, Some(said)) }))
     }
 
     /// Commits, verifies, publishes.
@@ -337,7 +374,10 @@ impl Life {
         spec.timeout = ctx.settings.verify_timeout.0;
         ctx.edges.hook.before("runner.verify").map_err(|e| crashed(format!("verify: {e}")))?;
         self.unsure = true;
-        let handle = self.seat.engine.start(&spec).await.map_err(|e| crashed(e.0))?;
+        let handle = match self.seat.engine.start(&spec).await {
+            Ok(handle) => handle,
+            Err(error) => return Err(self.engine_failed(error).await),
+        };
         self.handle = Some(handle.clone());
         let limit = ctx.settings.verify_timeout.0;
         let watched = async {

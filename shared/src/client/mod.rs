@@ -312,6 +312,18 @@ impl Client {
         self.get("/api/problems", &()).await
     }
 
+    /// `GET /api/orphans`: asks the engines.
+    #[expect(clippy::missing_errors_doc, reason = "said once, at `health`")]
+    pub async fn orphans(&self) -> Result<Vec<control::Orphan>> {
+        self.get("/api/orphans", &()).await
+    }
+
+    /// `POST /api/orphans/stop`: these names, or all of them.
+    #[expect(clippy::missing_errors_doc, reason = "said once, at `health`")]
+    pub async fn stop_orphans(&self, names: Vec<String>) -> Result<control::StopOrphansAnswer> {
+        self.post("/api/orphans/stop", &control::StopOrphansRequest { names }).await
+    }
+
     /// `GET /api/control`.
     #[expect(clippy::missing_errors_doc, reason = "said once, at `health`")]
     pub async fn control(&self) -> Result<control::Control> {

@@ -1,11 +1,12 @@
-//! `/api/control…` and `/api/problems`.
+//! `/api/control…`, `/api/problems` and `/api/orphans…`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
+use crate::claim::Attempt;
 use crate::id::{IssueId, RepoName, RunId};
-use crate::run::Usage;
+use crate::run::{RuntimeKind, Usage};
 
 /// A pool that is paused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -188,6 +189,8 @@ pub enum ProblemKind {
     LeaseExpired,
     /// A pull request waits for review.
     Review,
+    /// An engine or an image that runs need is not there, or does not answer.
+    Engine,
     /// A repository cannot be synced.
     Sync,
     /// A pool is paused.
@@ -222,4 +225,40 @@ pub struct Problem {
     pub run_id: Option<RunId>,
     /// The repository, if there is one.
     pub repo_full_name: Option<RepoName>,
+}
+
+/// `GET /api/orphans`: what an engine holds under this daemon's label although it knows no run for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Orphan {
+    /// What it is called there.
+    pub name: String,
+    /// Which engine.
+    pub runtime: RuntimeKind,
+    /// The run that its label names.
+    pub run_id: RunId,
+    /// The attempt that its label names.
+    pub attempt: Attempt,
+    /// Whether its program still runs.
+    pub running: bool,
+    /// When it was first seen.
+    pub since: Timestamp,
+}
+
+/// `POST /api/orphans/stop`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct StopOrphansRequest {
+    /// Which; empty is all of them.
+    pub names: Vec<String>,
+}
+
+/// What came of `POST /api/orphans/stop`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StopOrphansAnswer {
+    /// Those that were ended and removed.
+    pub stopped: Vec<Orphan>,
+    /// A sentence for each that was not.
+    pub errors: Vec<String>,
 }

@@ -185,6 +185,8 @@ fn shape(route: &str) -> Option<Value> {
         | "POST /api/control/freeze"
         | "POST /api/control/thaw"
         | "POST /api/control/pools/{program}/resume" => control,
+        "GET /api/orphans" => json!([orphan()]),
+        "POST /api/orphans/stop" => json!({"stopped": [orphan()], "errors": ["string"]}),
         "GET /api/problems" => {
             json!([{"id": "string", "kind": "word", "since": "time", "subject": "string", "text": "string",
             "action": "word"}])
@@ -348,4 +350,9 @@ fn a_shape_that_does_not_hold_is_said() {
         let why = fits(&shape, &wrong, "it").expect_err("it does not hold");
         assert!(why.contains(said), "{why}");
     }
+}
+
+/// A container that nobody knows.
+fn orphan() -> Value {
+    json!({"name": "string", "runtime": "word", "runId": "id", "attempt": "int", "running": "bool", "since": "time"})
 }

@@ -114,6 +114,8 @@ fn answer(route: &str) -> Option<Reader> {
         | "POST /api/control/thaw"
         | "POST /api/control/pools/{program}/resume" => same::<control::Control>,
         "GET /api/problems" => same::<Vec<control::Problem>>,
+        "GET /api/orphans" => same::<Vec<control::Orphan>>,
+        "POST /api/orphans/stop" => same::<control::StopOrphansAnswer>,
         "POST /api/dispatch" => same::<wire::dispatch::DispatchAnswer>,
         // Bytes, lines of text, a stream, and documents about the rest.
         "GET /api/openapi.json"
@@ -294,6 +296,8 @@ async fn the_typed_client_sends_what_is_frozen() {
         c.freeze(true),
         c.freeze(false),
         c.resume_pool("scribe"),
+        c.orphans(),
+        c.stop_orphans(Vec::new()),
         c.repos(),
         c.tracked_repos(),
         c.add_repo(&body("POST /api/automation/repos", "on GitHub")),

@@ -18,6 +18,7 @@ mod lanes;
 mod log;
 mod metrics;
 mod openapi;
+mod orphans;
 mod repos;
 mod runs;
 mod setup;
@@ -185,6 +186,8 @@ fn table() -> Table {
             "/api/dispatch",
             post(dispatch::dispatch, "Starts one run by hand, or shows its prompt.", LIVE),
         )
+        .route("/api/orphans", get(orphans::list, "Containers of ours that no run is known for.", &[]))
+        .route("/api/orphans/stop", post(orphans::stop, "Ends and removes such containers.", &[]))
         .route("/api/runs", get(runs::list, "Runs of the built-in runner, newest first.", &[]))
         .route("/api/runs/{id}", get(runs::one, "One run.", &[]))
         .route(

@@ -34,22 +34,12 @@ pub(super) fn noted(d: &mut Draft, action: &str, notes: &str, actor: &str) -> Re
     Reply::Done
 }
 
-/// Takes over what is wrong with the forge's credentials. A trouble that lasts keeps its beginning, whatever its words.
+/// Takes over what is wrong with the forge's credentials.
 pub(super) fn troubled(d: &mut Draft, troubles: &BTreeMap<String, String>) -> Reply {
-    let (old, now) = (d.world.meta.troubles.clone(), d.now);
-    let since = |who: &str| old.iter().find(|(w, ..)| w == who).map_or(now, |(_, since, _)| *since);
-    let new: Vec<_> = troubles.iter().map(|(who, said)| (who.clone(), since(who), said.clone())).collect();
-    if new == old {
-        return Reply::Done;
+    let old = d.world.meta.troubles.clone();
+    if let Some(new) = lasting(d, &old, troubles, ["credential_trouble", "credential_accepted"]) {
+        d.meta(|m| m.troubles = new);
     }
-    for (who, _, said) in new.iter().filter(|(who, ..)| old.iter().all(|(w, ..)| w != who)) {
-        noted(d, "credential_trouble", &format!("{who}: {said}"), "dispatch");
-    }
-    for (who, ..) in old.iter().filter(|(who, ..)| !troubles.contains_key(who)) {
-        noted(d, "credential_accepted", who, "dispatch");
-    }
-    d.meta(|m| m.troubles = new);
-    d.tell(What::Control);
     Reply::Done
 }
 
@@ -69,6 +59,30 @@ pub(super) fn cramped(d: &mut Draft, why: Option<&str>) -> Reply {
     }
     d.tell(What::Control);
     Reply::Done
+}
+
+/// What is wrong by now, if that is not what it was. A trouble that lasts keeps its beginning, whatever its words; the audit is
+/// told of the first and the last of each by these names.
+pub(super) fn lasting(
+    d: &mut Draft,
+    old: &[(String, Timestamp, String)],
+    now: &BTreeMap<String, String>,
+    [began, ended]: [&str; 2],
+) -> Option<Vec<(String, Timestamp, String)>> {
+    let known = |who: &str| old.iter().find(|(w, ..)| w == who);
+    let since = |who: &str| known(who).map_or(d.now, |(_, since, _)| *since);
+    let new: Vec<_> = now.iter().map(|(who, said)| (who.clone(), since(who), said.clone())).collect();
+    if new == old {
+        return None;
+    }
+    for (who, said) in now.iter().filter(|(who, _)| known(who).is_none()) {
+        noted(d, began, &format!("{who}: {said}"), "dispatch");
+    }
+    for (who, ..) in old.iter().filter(|(who, ..)| !now.contains_key(who)) {
+        noted(d, ended, who, "dispatch");
+    }
+    d.tell(What::Control);
+    Some(new)
 }
 
 /// Ends the pause of a program; fine if there was none.

@@ -8,13 +8,14 @@
 //! `groom` sets lanes and carries out what groomers decide, `umbrella` splits issues and follows their children; `fix` keeps
 //! the PR-fix queue, `followup` hands its items out and takes their reports; `work` is about resumable work, `clerk` about
 //! one card by name; `reconcile` puts right what contradicts.
-//! `spend` is about budgets and pools. `settle` is what they share: ending claims, and changing a card together with its labels.
+//! `spend` is about budgets and pools, `engines` about what is wrong with what contains runs. `settle` is what they share: ending claims, and changing a card together with its labels.
 
 mod automation;
 mod claims;
 mod clerk;
 mod control;
 mod dispatch;
+mod engines;
 mod fix;
 mod followup;
 mod groom;
@@ -86,6 +87,8 @@ pub fn decide(world: &World, now: Timestamp, command: &Command) -> Result<Decisi
         Command::Fix(command) => fix::command(d, command)?,
         Command::Troubled(troubles) => control::troubled(d, troubles),
         Command::Cramped(why) => control::cramped(d, why.as_deref()),
+        Command::Ailing(ailing) => engines::ailing(d, ailing),
+        Command::Strays { asked, found } => engines::strays(d, asked, found),
         Command::Freeze { frozen, actor } => control::freeze(d, *frozen, actor),
         Command::Reconcile { actor } => reconcile::pass(d, None, actor)?,
         Command::Tick { grace_until } => control::tick(d, *grace_until)?,

@@ -2,6 +2,7 @@
 
 mod certain;
 mod dispatch;
+mod engines;
 mod examples;
 mod fixture;
 mod followups;

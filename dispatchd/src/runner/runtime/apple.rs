@@ -18,7 +18,7 @@ use crate::runner::command::{self, Output};
 
 const CALL: Duration = Duration::from_secs(60);
 const START: Duration = Duration::from_secs(900);
-const PROGRAM: &str = "container";
+pub(super) const PROGRAM: &str = "container";
 
 /// See the module.
 #[derive(Clone, Debug)]

@@ -1,10 +1,12 @@
 //! The command lines of the engines, as pure functions: what a run may and may not do is read here.
 
+use std::path::Path;
+
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
 use dispatch_shared::run::RuntimeKind;
 
-use crate::edges::RunSpec;
+use crate::edges::{RunSpec, Selinux};
 
 /// The label of the run.
 pub(super) const RUN: &str = "dispatch.run";
@@ -57,12 +59,17 @@ pub(super) fn start(
     a.pair("--label", format!("{STATE}={state}"));
     match kind {
         RuntimeKind::Docker => {
-            // The file log is the one that can be read again from its start.
-            a.all(["--log-driver", "json-file", "--init", "--pull", "never"]);
+            // The file log is the one that can be read again from its start. Of two files the older one is always full, so
+            // what is left is never less than the limit.
+            a.all(["--log-driver", "json-file", "--log-opt", "max-file=2"]);
+            a.pair("--log-opt", format!("max-size={}", spec.log_max));
+            a.all(["--init", "--pull", "never"]);
             harden(&mut a, spec);
         }
         RuntimeKind::Podman => {
-            a.all(["--log-driver", "k8s-file", "--init", "--pull", "never"]);
+            a.all(["--log-driver", "k8s-file"]);
+            a.pair("--log-opt", format!("max-size={}", spec.log_max));
+            a.all(["--init", "--pull", "never"]);
             harden(&mut a, spec);
         }
         // One virtual machine a container, which is the boundary; it has no such switches.
@@ -81,11 +88,13 @@ pub(super) fn start(
     for key in &spec.env_names {
         a.pair("--env", key.clone());
     }
-    mount(&mut a, &spec.repo_dir.display().to_string(), None, false);
-    mount(&mut a, &spec.home.display().to_string(), None, false);
-    mount(&mut a, &spec.prompt.display().to_string(), Some(PROMPT), true);
+    let own = Mount { kind, label: label(spec.selinux, Label::Private), read_only: false };
+    own.add(&mut a, &spec.repo_dir, None);
+    own.add(&mut a, &spec.home, None);
+    Mount { read_only: true, ..own }.add(&mut a, &spec.prompt, Some(PROMPT));
+    let shared = Mount { kind, label: label(spec.selinux, Label::Shared), read_only: true };
     for dir in &spec.read_only {
-        mount(&mut a, &dir.display().to_string(), None, true);
+        shared.add(&mut a, dir, None);
     }
     a.pair("--workdir", spec.repo_dir.display().to_string());
     // The image's own entry point would stand before ours.
@@ -99,8 +108,9 @@ pub(super) fn start(
 
 fn harden(a: &mut Args, spec: &RunSpec) {
     a.pair("--security-opt", "no-new-privileges");
-    // Nothing is relabelled: the mirror's objects are shared between runs.
-    a.pair("--security-opt", "label=disable");
+    if spec.selinux == Selinux::Disable {
+        a.pair("--security-opt", "label=disable");
+    }
     a.pair("--cap-drop", "ALL");
     if spec.read_only_root {
         a.all(["--read-only"]);
@@ -168,9 +178,62 @@ fn limits(a: &mut Args, kind: RuntimeKind, spec: &RunSpec) {
     }
 }
 
-fn mount(a: &mut Args, source: &str, target: Option<&str>, read_only: bool) {
-    let suffix = if read_only { ",readonly" } else { "" };
-    a.pair("--mount", format!("type=bind,source={source},target={}{suffix}", target.unwrap_or(source)));
+/// For whom SELinux labels what is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Label {
+    /// This container.
+    Private,
+    /// All containers.
+    Shared,
+}
+
+fn label(selinux: Selinux, wanted: Label) -> Option<Label> {
+    match selinux {
+        Selinux::Disable | Selinux::Off => None,
+        Selinux::Relabel => Some(wanted),
+        Selinux::Shared => Some(Label::Shared),
+    }
+}
+
+/// How a directory or file comes into a container.
+#[derive(Clone, Copy, Debug)]
+struct Mount {
+    kind: RuntimeKind,
+    label: Option<Label>,
+    read_only: bool,
+}
+
+impl Mount {
+    fn add(self, a: &mut Args, source: &Path, target: Option<&str>) {
+        let source = source.display().to_string();
+        let target = target.unwrap_or(&source);
+        let mode = if self.read_only { ",readonly" } else { "" };
+        match (self.kind, self.label) {
+            // Only its short form can label.
+            (RuntimeKind::Docker, Some(label)) => {
+                let mode = if self.read_only { "ro" } else { "rw" };
+                let label = if label == Label::Private { "Z" } else { "z" };
+                a.pair("--volume", format!("{source}:{target}:{mode},{label}"));
+            }
+            (RuntimeKind::Podman, Some(label)) => {
+                let label = if label == Label::Private { "private" } else { "shared" };
+                a.pair("--mount", format!("type=bind,source={source},target={target}{mode},relabel={label}"));
+            }
+            _ => a.pair("--mount", format!("type=bind,source={source},target={target}{mode}")),
+        }
+    }
+}
+
+/// Why `spec` cannot be said to this engine.
+pub(super) fn unsayable(kind: RuntimeKind, spec: &RunSpec) -> Option<String> {
+    let labels = matches!(spec.selinux, Selinux::Relabel | Selinux::Shared);
+    let colon = |p: &Path| p.as_os_str().as_encoded_bytes().contains(&b':');
+    (kind == RuntimeKind::Docker && labels && colon(&spec.repo_dir)).then(|| {
+        format!(
+            "docker cannot label {}, whose path has a colon: move the state directory, or set runner.selinux = \"disable\"",
+            spec.repo_dir.display()
+        )
+    })
 }
 
 #[derive(Default)]
@@ -221,6 +284,8 @@ mod tests {
             gpus: false,
             host_gateway: false,
             timeout: std::time::Duration::from_secs(3_600),
+            selinux: Selinux::Disable,
+            log_max: 1 << 30,
         }
     }
 
@@ -266,6 +331,48 @@ mod tests {
         let podman = line_of(RuntimeKind::Podman, false, &spec);
         assert!(podman.contains("--device nvidia.com/gpu=all"), "{podman}");
         assert!(podman.contains("--add-host host.containers.internal:host-gateway"), "{podman}");
+    }
+
+    #[test]
+    fn docker_command_line_with_labels() {
+        let spec = RunSpec { selinux: Selinux::Relabel, ..spec() };
+        insta::assert_snapshot!(line_of(RuntimeKind::Docker, false, &spec));
+    }
+
+    #[test]
+    fn podman_command_line_with_labels() {
+        let spec = RunSpec { selinux: Selinux::Relabel, ..spec() };
+        insta::assert_snapshot!(line_of(RuntimeKind::Podman, true, &spec));
+    }
+
+    #[test]
+    fn labels_can_be_shared_or_left_alone() {
+        for kind in [RuntimeKind::Docker, RuntimeKind::Podman] {
+            let of = |selinux| line_of(kind, false, &RunSpec { selinux, ..spec() });
+            let shared = of(Selinux::Shared);
+            assert_eq!(
+                shared.matches("relabel=shared").count() + shared.matches(",z").count(),
+                4,
+                "{shared}"
+            );
+            assert!(!shared.contains("label=disable") && !shared.contains("private"), "{shared}");
+            let off = of(Selinux::Off);
+            assert_eq!(off, of(Selinux::Disable).replace("\n--security-opt label=disable", ""));
+        }
+        let odd = RunSpec { selinux: Selinux::Relabel, repo_dir: "/s/a:b/repo".into(), ..spec() };
+        assert!(unsayable(RuntimeKind::Docker, &odd).is_some_and(|s| s.contains("colon")));
+        assert_eq!(unsayable(RuntimeKind::Podman, &odd), None);
+        assert_eq!(unsayable(RuntimeKind::Docker, &spec()), None);
+    }
+
+    #[test]
+    fn a_network_is_named_unless_it_is_the_engines_own() {
+        let of = |network: &str| {
+            let limits = Limits { network: network.into(), ..spec().limits };
+            line_of(RuntimeKind::Docker, false, &RunSpec { limits, ..spec() })
+        };
+        assert!(of("none").contains("--network none") && of("lab").contains("--network lab"));
+        assert!(!of("default").contains("--network"));
     }
 
     #[test]

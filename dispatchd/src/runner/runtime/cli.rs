@@ -12,11 +12,14 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use super::argv::{self, Traits};
-use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Wants};
+use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Told, Wants};
 use crate::runner::command::{self, Output};
+use crate::runner::pull::Layers;
 
 /// How long a short call may take.
 const CALL: Duration = Duration::from_secs(60);
+/// How long an engine may take to say that it is there.
+const CHECK: Duration = Duration::from_secs(15);
 /// How long an image may take to come.
 const PULL: Duration = Duration::from_secs(1_800);
 
@@ -209,13 +212,26 @@ impl Runtime for Cli {
     }
 
     async fn check(&self) -> Result<(), RuntimeError> {
-        let output = self.call(&["info"]).await?;
-        if !output.ok() {
+        let program = self.program();
+        if !command::is_installed(program) {
             return Err(RuntimeError(format!(
-                "{} is there and does not answer: {}; start it, or choose another runner.runtime",
-                self.program(),
-                output.complaint()
+                "`{program}` is not installed or not in the daemon's PATH: install it (`apt install {}`), or choose another \
+                 runner.runtime",
+                if self.kind == RuntimeKind::Docker { "docker.io" } else { program }
             )));
+        }
+        let next = match self.kind {
+            RuntimeKind::Docker => "start it with `systemctl start docker`",
+            _ => "see what `podman info` says",
+        };
+        let silent = |why: String| {
+            RuntimeError(format!(
+                "{program} is there and does not answer: {why}; {next}, or choose another runner.runtime"
+            ))
+        };
+        let output = command::run(self.command(["info"]), CHECK).await.map_err(silent)?;
+        if !output.ok() {
+            return Err(silent(output.complaint()));
         }
         self.traits().await.map(|_| ())
     }
@@ -253,8 +269,18 @@ impl Runtime for Cli {
     }
 
     async fn pull(&self, name: &str) -> Result<(), RuntimeError> {
+        self.pull_telling(name, &Told::new((0, None))).await
+    }
+
+    async fn pull_telling(&self, name: &str, tell: &Told) -> Result<(), RuntimeError> {
+        let mut layers = Layers::default();
+        let said = |line: &str| {
+            if let Some(far) = layers.line(line) {
+                tell.send_replace(far);
+            }
+        };
         let output =
-            command::run(self.command(["pull", "--quiet", name]), PULL).await.map_err(RuntimeError)?;
+            command::run_telling(self.command(["pull", name]), PULL, said).await.map_err(RuntimeError)?;
         if output.ok() {
             return Ok(());
         }
@@ -267,23 +293,27 @@ impl Runtime for Cli {
 
     async fn start(&self, spec: &RunSpec) -> Result<Handle, RuntimeError> {
         let handle = self.handle(spec.run, spec.attempt);
+        if let Some(why) = argv::unsayable(self.kind, spec) {
+            return Err(RuntimeError(why));
+        }
         let args = argv::start(self.kind, self.traits().await?, &handle.name, &self.state, spec);
         let mut tries = 0;
         loop {
-            // A start that a crash cut short may have left a container that never ran.
-            self.discard(&handle.name).await?;
             let output = command::run(self.command(&args), CALL).await.map_err(RuntimeError)?;
             if output.ok() {
                 return Ok(handle);
             }
-            // Its client may have outlived the daemon that called it, and take the name a moment later.
+            // A start that a crash cut short may have left a container of that name, and its client may have outlived the
+            // daemon that called it and take the name a moment later.
+            let error = self.failed("run", &output);
+            self.discard(&handle.name).await?;
             tries += 1;
             if tries > TRIES || !taken(&output) {
-                let error = self.failed("run", &output);
-                self.discard(&handle.name).await?;
                 return Err(error);
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            if tries > 1 {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! No container: a process in a session of its own that outlives the daemon. It isolates nothing and must be asked for.
 //!
 //! What is known of a run lies in `<state>/host/<run>-<attempt>/`, which is the daemon's alone: `pid` (number and start time)
-//! and `group` (its control group), written before the program may begin, so that a crash of the daemon loses nothing;
+//! and `group` (its control group) or `space` (its PID namespace, where it can have no group), written before the program may begin, so that a crash of the daemon loses nothing;
 //! `log`; and `exit`, which counts once its line is whole.
 
 use std::fs;
@@ -21,7 +21,9 @@ use tokio::sync::mpsc;
 
 use super::cgroup::Group;
 use super::process::{self, MARK, Root, Tree};
+use super::space;
 use crate::edges::{Exit, Found, Handle, RunSpec, Runtime, RuntimeError, Wants};
+use crate::runner::command::is_installed;
 
 /// `$1` the prompt, then the program. It begins when the daemon has noted whose process this is and says so; a daemon that
 /// dies before closes the pipe instead. Standard output is the log, standard error the exit code's file. TERM is for the
@@ -63,7 +65,8 @@ impl Host {
     fn tree(&self, handle: &Handle) -> Option<Tree> {
         let dir = self.of(handle);
         let group = fs::read_to_string(dir.join("group")).ok().and_then(|p| Group::at(p.into()));
-        Some(Tree { root: root(&dir)?, mark: self.mark(handle.run, handle.attempt), group })
+        let space = fs::read_to_string(dir.join("space")).ok();
+        Some(Tree { root: root(&dir)?, mark: self.mark(handle.run, handle.attempt), group, space })
     }
 
     fn mark(&self, run: RunId, attempt: Attempt) -> String {
@@ -139,19 +142,31 @@ async fn follow(dir: PathBuf, offset: u64, mut to: tokio::io::DuplexStream) -> s
     }
 }
 
-fn wrapper(spec: &RunSpec, mark: &str) -> Command {
+/// The command that runs the program, behind `words` that give it a namespace if there are some.
+fn wrapper(spec: &RunSpec, mark: &str, words: Option<&[&str]>) -> Command {
     // A session of its own, so that the end of a terminal does not reach it. Not everywhere is there a setsid.
-    let setsid = std::env::var_os("PATH")
-        .is_some_and(|path| std::env::split_paths(&path).any(|p| p.join("setsid").is_file()));
-    let mut command = if setsid {
-        let mut command = Command::new("setsid");
-        command.arg("sh");
-        command
-    } else {
-        let mut command = Command::new("sh");
+    let mut line: Vec<String> = Vec::new();
+    let session = is_installed("setsid");
+    if session {
+        line.push("setsid".into());
+    }
+    let root = rustix::process::geteuid().is_root();
+    if let Some(words) = words {
+        line.extend(words.iter().map(|w| (*w).to_owned()));
+        if root {
+            // Only root may make the namespace, so its rights go afterwards.
+            let (uid, gid) = spec.uid_gid;
+            let drop =
+                ["setpriv", "--reuid", &uid.to_string(), "--regid", &gid.to_string(), "--clear-groups"];
+            line.extend(drop.map(str::to_owned));
+        }
+    }
+    line.push("sh".into());
+    let mut command = Command::new(&line[0]);
+    command.args(&line[1..]);
+    if !session {
         command.process_group(0);
-        command
-    };
+    }
     command.arg("-c").arg(WRAPPER).arg("dispatch").arg(&spec.prompt).args(&spec.argv);
     command.current_dir(&spec.repo_dir).env_clear();
     let kept = ["PATH", "LANG", "LC_ALL", "TMPDIR", "USER", "LOGNAME"].map(str::to_owned);
@@ -163,7 +178,7 @@ fn wrapper(spec: &RunSpec, mark: &str) -> Command {
     command.envs(spec.env.iter().map(|(k, v)| (k, v)));
     command.envs([("TERM", "dumb"), ("NO_COLOR", "1"), ("CI", "true"), (MARK, mark)]);
     command.env("HOME", &spec.home);
-    if rustix::process::geteuid().is_root() {
+    if root && words.is_none() {
         command.uid(spec.uid_gid.0).gid(spec.uid_gid.1);
     }
     command
@@ -205,9 +220,10 @@ impl Runtime for Host {
             let path = dir.join(name);
             fs::OpenOptions::new().create(true).append(true).mode(0o600).open(&path).map_err(io(&path))
         };
-        let mut command = wrapper(spec, &mark);
-        command.stdin(Stdio::piped()).stdout(open("log")?).stderr(open("exit")?);
         let group = Group::make(&format!("dispatch-{mark}"));
+        let words = if group.is_none() { space::words() } else { None };
+        let mut command = wrapper(spec, &mark, words);
+        command.stdin(Stdio::piped()).stdout(open("log")?).stderr(open("exit")?);
         if let Some(group) = &group {
             note(&dir, "group", &group.dir().display().to_string())?;
         }
@@ -218,6 +234,16 @@ impl Runtime for Host {
         let (Some(pid), Some(mut gate)) = (child.id(), child.stdin.take()) else { return Err(gone()) };
         if let Some(Err(error)) = group.as_ref().map(|g| g.add(pid)) {
             tracing::warn!(%error, run = %spec.run, "the kernel takes no process into the run's group; it is followed by its marks");
+        }
+        if words.is_some() {
+            let made = space::made_by(pid).await;
+            note(
+                &dir,
+                "space",
+                &made.ok_or_else(|| RuntimeError("the program got no PID namespace".into()))?,
+            )?;
+        } else if group.is_none() {
+            tracing::warn!(run = %spec.run, "it has neither a control group nor a PID namespace; it is followed by its marks");
         }
         let began = i32::try_from(pid).map_or(0, process::began);
         note(&dir, "pid", &format!("{pid} {began}"))?;

@@ -7,6 +7,7 @@ mod cli;
 mod host;
 mod kubernetes;
 pub(in crate::runner) mod process;
+mod space;
 
 use std::path::Path;
 use std::pin::Pin;
@@ -40,6 +41,24 @@ pub fn engine(kind: RuntimeKind, settings: &Settings, state_dir: &Path) -> Arc<d
     }
 }
 
+/// The program by which an engine is called; `None` if it needs none.
+pub(in crate::runner) fn program(kind: RuntimeKind) -> Option<&'static str> {
+    match kind {
+        RuntimeKind::Docker | RuntimeKind::Podman => Some(kind.word()),
+        RuntimeKind::Apple => Some(apple::PROGRAM),
+        RuntimeKind::Host | RuntimeKind::Kubernetes => None,
+    }
+}
+
+/// Whether an engine answers and can give what runs need.
+///
+/// # Errors
+/// A sentence that says what is missing and what to do.
+pub(in crate::runner) async fn usable(engine: &Arc<dyn Runtime>, wants: &Wants) -> Result<(), RuntimeError> {
+    engine.check().await?;
+    engine.fits(wants).await
+}
+
 /// The engine to use: `choice` among those that `settings` describe.
 ///
 /// # Errors
@@ -50,14 +69,10 @@ pub async fn choose(
     settings: &Settings,
     state_dir: &Path,
 ) -> Result<Arc<dyn Runtime>, RuntimeError> {
-    let usable = async |engine: &Arc<dyn Runtime>| match engine.check().await {
-        Ok(()) => engine.fits(wants).await,
-        Err(error) => Err(error),
-    };
     let candidates: &[RuntimeKind] = match choice {
         RuntimeChoice::Named(kind) => {
             let found = engine(kind, settings, state_dir);
-            return match usable(&found).await {
+            return match usable(&found, wants).await {
                 Ok(()) => Ok(found),
                 Err(e) => Err(RuntimeError(format!("runner.runtime = \"{kind}\": {e}"))),
             };
@@ -70,7 +85,7 @@ pub async fn choose(
     let mut said = Vec::new();
     for &kind in candidates {
         let found = engine(kind, settings, state_dir);
-        match usable(&found).await {
+        match usable(&found, wants).await {
             Ok(()) => return Ok(found),
             Err(e) => said.push(e.0),
         }

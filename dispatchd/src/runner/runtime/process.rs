@@ -1,7 +1,7 @@
 //! Processes without a container: which are a run's, and how to end every one of them. Where the run has a control group,
-//! that is all of them. Elsewhere a tool of an agent may sit in a session of its own and have lost its parent, so three
-//! marks are followed: descent, the mark in the environment, and the process group or session. A tool that sheds all three
-//! is not found there.
+//! that is all of them, and where it has a PID namespace as well. Elsewhere a tool of an agent may sit in a session of its own
+//! and have lost its parent, so three marks are followed: descent, the mark in the environment, and the process group or
+//! session. A tool that sheds all three is not found there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
 
 use super::cgroup::Group;
+use super::space;
 
 /// The variable that marks every process of a run, unless it cleans its environment.
 pub(super) const MARK: &str = "DISPATCH_RUN";
@@ -46,6 +47,12 @@ fn stat(pid: i32) -> Option<Stat> {
     parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
 }
 
+/// All processes.
+fn pids() -> impl Iterator<Item = i32> {
+    let all = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|e| e.file_name().to_str().and_then(|n| n.parse().ok()))
+}
+
 fn proc_is_there() -> bool {
     std::path::Path::new("/proc/self/stat").exists()
 }
@@ -72,6 +79,8 @@ pub(super) struct Tree {
     pub(super) mark: String,
     /// Their control group, where there is one.
     pub(super) group: Option<Group>,
+    /// Their PID namespace, where there is one.
+    pub(super) space: Option<String>,
 }
 
 impl Tree {
@@ -81,6 +90,10 @@ impl Tree {
         if let Some(group) = &self.group {
             found.extend(group.members().into_iter().filter(|pid| stat(*pid).is_some_and(|s| !s.zombie)));
         }
+        // A namespace that is gone leaves its name to another; as long as the first process lives it is not gone.
+        if let Some(space) = self.space.as_deref().filter(|_| alive(self.root)) {
+            found.extend(pids().filter(|pid| space::of(*pid).as_deref() == Some(space)));
+        }
         let me = rustix::process::getpid().as_raw_nonzero().get();
         found.remove(&me);
         found
@@ -89,8 +102,7 @@ impl Tree {
     /// The root, what descends from it or shares its group or session, and what carries the mark.
     fn walk(&self) -> BTreeSet<i32> {
         let mut table = Vec::new();
-        for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-            let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse::<i32>().ok()) else { continue };
+        for pid in pids() {
             if let Some(stat) = stat(pid).filter(|s| !s.zombie) {
                 table.push((pid, stat));
             }
@@ -200,15 +212,13 @@ pub(in crate::runner) async fn end_marked(name: &str, value: &str, grace: Durati
     let me = rustix::process::getpid().as_raw_nonzero().get();
     let needle = format!("{name}={value}\0");
     let find = || {
-        let pids = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = pids.filter_map(|e| e.file_name().to_str().and_then(|n| n.parse::<i32>().ok()));
         let ours = |pid: &i32| {
             stat(*pid).is_some_and(|s| !s.zombie)
                 && !descends(*pid, me)
                 && std::fs::read(format!("/proc/{pid}/environ"))
                     .is_ok_and(|e| e.windows(needle.len()).any(|w| w == needle.as_bytes()))
         };
-        pids.filter(ours).collect::<Vec<i32>>()
+        pids().filter(ours).collect::<Vec<i32>>()
     };
     let deadline = tokio::time::Instant::now() + grace;
     let mut told = false;

@@ -131,6 +131,10 @@ pub(super) async fn removed(t: &mut Told) {
     let resume = "POST /api/control/pools/{program}/resume";
     s.on(resume, "not paused").at("/api/control/pools/scribe/resume").is(200).await;
     s.on("GET /api/problems", "all").is(200).await;
+    s.on("GET /api/orphans", "none").is(200).await;
+    let stop = "POST /api/orphans/stop";
+    s.on(stop, "without a body, none").is(200).await;
+    s.on(stop, "no such").body(json!({"names": ["dispatch-r-1-1-00000000"]})).is(200).await;
     s.on("GET /api/overview", "all").is(200).await;
     let (escaped, plain) =
         ("DELETE /api/automation/repos/{repo}", "DELETE /api/automation/repos/{owner}/{repo}");

@@ -295,6 +295,8 @@ mod tests {
             read_only_root: true,
             gpus: false,
             host_gateway: false,
+            selinux: crate::edges::Selinux::Disable,
+            log_max: 1 << 30,
             timeout: Duration::from_secs(3_600),
         }
     }

@@ -367,7 +367,7 @@ async fn what_makes_no_sense_is_refused_in_words() {
         (
             DispatchRequest { template: Some("nope".into()), ..on_issue("x") },
             Code::BadRequest,
-            "coding, reading",
+            "coding, conventions, followup-pr",
         ),
         (
             DispatchRequest { plan_template: Some("nope".into()), ..on_issue("x") },

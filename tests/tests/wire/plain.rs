@@ -52,6 +52,8 @@ impl Plain {
             ("writesPending", _) => json!(0),
             ("version", Value::String(_)) => json!("0.0.0"),
             ("container", Value::String(_)) => json!("container"),
+            // It shows commits and is marked by what it holds; what prompts say is frozen where they are made.
+            ("prompt", Value::String(text)) => json!(text.lines().next()),
             ("listen", Value::String(_)) => json!("127.0.0.1:1"),
             _ => self.value(value),
         }

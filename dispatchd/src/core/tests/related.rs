@@ -34,7 +34,7 @@ fn a_task_names_what_touches_it_once_and_not_itself() {
         [
             "21 open, for the same issue",
             "20 closed unmerged, for the same issue",
-            "2 open, backlog, which comes before this",
+            "2 open, in-review, which comes before this",
             "3 closed, named in the text",
             "22 merged, named in the text",
             "23 open, for #2",

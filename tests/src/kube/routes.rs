@@ -114,7 +114,7 @@ async fn job_make(State(shared): State<Arc<Shared>>, body: axum::Json<Value>) ->
         return status(409, "AlreadyExists", &format!("jobs.batch \"{name}\" already exists"));
     };
     if let (Some((name, pod)), Node::Runs(claim)) = (pod, runs) {
-        tokio::spawn(node::run(shared.clone(), name, pod, claim));
+        tokio::spawn(node::run(shared, name, pod, claim));
     }
     if lost.is_some() {
         return status(504, "Timeout", "the answer was lost");

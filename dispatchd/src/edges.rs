@@ -311,6 +311,17 @@ pub trait Forge: Send + Sync {
         Ok(None)
     }
 
+    /// Which permission is missing, in words with the next step, now that git was denied a push; `None` if that is not known.
+    async fn push_denied(&self, _repo: &Repo) -> Option<String> {
+        None
+    }
+
+    /// Somebody begins to work on an issue, or has ended: for forges that have stopwatches. Repeating it is fine, and nothing
+    /// depends on it.
+    async fn stopwatch(&self, _repo: &Repo, _number: u64, _runs: bool) -> Result<(), ForgeError> {
+        Ok(())
+    }
+
     /// Where git fetches from and pushes to.
     async fn remote(&self, repo: &Repo) -> Result<GitRemote, ForgeError>;
 

@@ -61,6 +61,7 @@ fn the_defaults_it_names_are_the_defaults() {
         },
         hooks: real.runner.hooks.clone(),
         agents: real.runner.agents.clone(),
+        repositories: real.runner.repositories.clone(),
         templates: None,
         files: None,
         ..shown.runner

@@ -86,6 +86,24 @@ impl Place {
         place
     }
 
+    /// Another home, with nothing in it but the configuration and what the program's entry says that it keeps its
+    /// conversations in: as it is with a later run.
+    fn another_home(&self, program: &str, model: &FakeModel) {
+        let agent = Agents::new(&BTreeMap::new()).expect("built in").get(program).expect("known");
+        let old = self.dir.path().join("old");
+        fs::rename(self.home(), &old).expect("moved");
+        let fresh = Place::new(model);
+        fs::rename(fresh.home(), self.home()).expect("moved");
+        for kept in &agent.sessions {
+            let (from, to) = (old.join(kept), self.home().join(kept));
+            if fs::symlink_metadata(&from).is_ok() {
+                fs::create_dir_all(to.parent().expect("a directory")).expect("made");
+                let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().expect("cp is there");
+                assert!(copied.success());
+            }
+        }
+    }
+
     fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
@@ -178,6 +196,7 @@ async fn a_session_is_taken_up_again_and_counted_once() {
         let session = first.summary.session.clone().expect("a session");
         let total = first.summary.total.unwrap_or_default();
         let before = Some(Before { session: session.clone(), total });
+        place.another_home(program, &well);
         let (again, exit, shown) = place.run(&bin, program, before).await;
         assert_eq!(again.judge(exit), Ok(()), "{program}: {shown}");
         assert_eq!(again.summary.session, Some(session), "{program} goes on: {shown}");

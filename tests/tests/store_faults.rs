@@ -63,7 +63,7 @@ const DAY: &[(&str, Step)] = &[
     ("run prepares", |w| run(w, RunStep::Preparing)),
     ("run starts", |w| run(w, RunStep::Started { runtime: RuntimeKind::Host, container: "pid 12".into() })),
     ("run speaks", |w| run(w, RunStep::Output { last_event: "reads the code".into(), usage: usage() })),
-    ("run verifies", |w| run(w, RunStep::Verifying)),
+    ("run verifies", |w| run(w, RunStep::Verifying(None))),
     ("run publishes", |w| run(w, RunStep::Publishing)),
     ("run succeeds", |w| {
         run(
@@ -77,6 +77,7 @@ const DAY: &[(&str, Step)] = &[
                 pull: Some(Box::new(pull(8, 2))),
                 retry_at: None,
                 session: None,
+                checked: None,
             })),
         )
     }),

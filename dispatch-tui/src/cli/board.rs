@@ -4,7 +4,7 @@ use dispatch_shared::client::Client;
 use dispatch_shared::issue::Status;
 use dispatch_shared::protocol::issues::{Issue, IssuesQuery, MoveRequest, WriteState};
 
-use super::out::{Cell, Colour, Out, dim, word};
+use super::out::{Cell, Colour, Out, dim, span, word};
 use super::{Failure, args, issue, tasks};
 
 pub(super) async fn issues(client: &Client, filter: args::Issues, out: &mut Out) -> Result<(), Failure> {
@@ -24,7 +24,11 @@ pub(super) async fn issues(client: &Client, filter: args::Issues, out: &mut Out)
         return Ok(out.json(&issues)?);
     }
     let rows = issues.iter().map(|i| row(i, out)).collect();
-    Ok(out.table(&["ISSUE", "COLUMN", "PRI", "LANE", "AGE", "NOTE", "TITLE"], rows, "no such card")?)
+    Ok(out.table(
+        &["ISSUE", "COLUMN", "PRI", "LANE", "AGE", "SPENT", "NOTE", "TITLE"],
+        rows,
+        "no such card",
+    )?)
 }
 
 fn row(issue: &Issue, out: &Out) -> Vec<Cell> {
@@ -35,9 +39,18 @@ fn row(issue: &Issue, out: &Out) -> Vec<Cell> {
         priority.into(),
         (&issue.lane).into(),
         dim(out.age(issue.since)),
+        dim(spent(issue)),
         word(note(issue)),
         (&issue.title).into(),
     ]
+}
+
+/// How long was worked on it, by agents of any kind.
+fn spent(issue: &Issue) -> String {
+    match issue.time_spent_seconds {
+        0 => "-".to_owned(),
+        s => span(std::time::Duration::from_secs(s)),
+    }
 }
 
 /// The one thing about a card that matters most beside its column.

@@ -149,7 +149,7 @@ impl Out {
 
     /// How long ago, coarsely: `18m`.
     pub(crate) fn age(&self, at: Timestamp) -> String {
-        age(self.now.since(at))
+        span(self.now.since(at))
     }
 }
 
@@ -162,7 +162,8 @@ impl Write for Out {
     }
 }
 
-fn age(span: Duration) -> String {
+/// A length of time, coarsely: `18m`.
+pub(crate) fn span(span: Duration) -> String {
     match span.as_secs() {
         s if s < 60 => format!("{s}s"),
         s if s < 3_600 => format!("{}m", s / 60),

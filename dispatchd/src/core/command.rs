@@ -15,7 +15,7 @@ use super::automation::{self, Stats};
 use super::clerk::Paper;
 use super::dispatch::Dispatch;
 use super::grooming::{Decompose, Groom, MakeChildren, SetLane};
-use super::record::{CardKey, ForgeKind, Source, Stray};
+use super::record::{CardKey, Checked, ForgeKind, Mark, Source, Stray};
 use super::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use super::standing::Trouble;
 use super::waits::SeenBlocker;
@@ -345,12 +345,34 @@ pub enum RunStep {
         /// So far.
         usage: Usage,
     },
-    /// The repository's checks run.
-    Verifying,
+    /// The program is over and the repository's checks run. What it did is absent where a daemon before this one had told.
+    Verifying(Option<Box<Worked>>),
+    /// The program goes on once more, for the checks failed; or begins anew, for its conversation could not be taken up.
+    Again {
+        /// What the checks said; `None` if it begins anew.
+        checked: Option<Checked>,
+        /// Where the logs stand.
+        log: Mark,
+    },
     /// Push, pull request, read-back.
     Publishing,
     /// It is over. Settles claim and card.
     Ended(Box<RunEnd>),
+}
+
+/// What a program did until it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Worked {
+    /// Over all rounds of the run.
+    pub usage: Usage,
+    /// How often it asked its model, over all rounds.
+    pub turns: u64,
+    /// The program's own id of its conversation, and what that used in all where the program counts so.
+    pub session: Option<(String, Option<Usage>)>,
+    /// The model, as far as it told.
+    pub model: Option<String>,
+    /// Its exit code.
+    pub exit_code: Option<i32>,
 }
 
 /// How a run ended.
@@ -372,6 +394,8 @@ pub struct RunEnd {
     pub session: Option<(String, Option<Usage>)>,
     /// The pull request as read back from the forge after publishing.
     pub pull: Option<Box<SeenPull>>,
+    /// What the repository's checks said last.
+    pub checked: Option<Checked>,
 }
 
 /// What became of trying to carry out an intent.

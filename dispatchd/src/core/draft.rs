@@ -74,7 +74,11 @@ impl Draft {
     }
 
     /// Puts a claim and tells of its card.
-    pub fn claim(&mut self, claim: Claim) {
+    pub fn claim(&mut self, mut claim: Claim) {
+        // Older claims on a card are forgotten, the time that went into them is not.
+        if !self.world.claims.contains_key(&claim.id) {
+            claim.before = super::effort::on(&self.world, &claim.card);
+        }
         // A claim may be on a pull request without a card.
         if self.world.cards.contains_key(&claim.card) {
             self.tell(What::Issue(claim.card.id()));

@@ -26,7 +26,7 @@ pub use super::seen::{SeenPull, SyncCursor};
 pub use super::standing::{Access, Standing};
 pub use claim::{Claim, ClaimState, HandOut, Taking};
 pub use intent::{Intent, IntentState, Wish};
-pub use run::{Hand, Kill, Run, Target};
+pub use run::{Because, Checked, Hand, Kill, Mark, Resume, Round, Run, Target};
 
 /// Which forge a repository lives on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -13,9 +13,9 @@ use dispatch_shared::protocol::{claims as wire_claims, repos as wire_repos, runs
 
 use super::automation::{self, rates};
 use super::rank;
-use super::record::{Card, Claim, ForgeKind, Pull, Repo, Run, Write};
+use super::record::{Card, Checked, Claim, ForgeKind, Pull, Repo, Run, Write};
 use super::world::World;
-use super::{budget, gate};
+use super::{budget, effort, gate};
 use dispatch_shared::id::AgentName;
 
 /// A live claim.
@@ -134,11 +134,21 @@ pub fn issue(world: &World, card: &Card, body: Option<String>) -> Option<Issue> 
             Write::Refused(reason) => WriteState::Refused { reason: reason.clone() },
         }),
         last_run: card.last_run,
+        time_spent_seconds: effort::on(world, &card.key).as_secs(),
         since: card.since,
         created_at: card.created_at,
         updated_at: card.updated_at,
         closed_at: card.closed_at,
     })
+}
+
+fn check(checked: &Checked) -> wire_runs::Check {
+    wire_runs::Check {
+        at: checked.at,
+        passed: checked.failed.is_none(),
+        reason: checked.failed.clone(),
+        output: checked.output.clone(),
+    }
 }
 
 /// A run; `None` if its repository is not known.
@@ -173,6 +183,9 @@ pub fn run(world: &World, run: &Run) -> Option<wire_runs::Run> {
         usage: run.usage,
         lane: run.lane.clone(),
         session: run.session.clone(),
+        resumed: run.resume.as_ref().map(|r| r.session.clone()),
+        model: run.model.clone(),
+        checks: run.checks.iter().map(check).collect(),
         retry_at: run.retry_at,
         branch: Some(run.branch.clone()),
         pull_request_number: run.pull,

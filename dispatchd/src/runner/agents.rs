@@ -48,6 +48,8 @@ pub struct Entry {
     pub script: Option<String>,
     /// The arguments that take an earlier session up again.
     pub resume: Option<Vec<String>>,
+    /// Files and directories below its home in which it keeps its conversations.
+    pub sessions: Option<Vec<String>>,
     /// The arguments that limit the turns.
     pub turns: Option<Vec<String>>,
     /// The arguments that limit the dollars.
@@ -124,10 +126,14 @@ pub struct Agent {
     pub limits: Limits,
     /// The model whose price counts where neither the run nor the program names one.
     pub priced_as: Option<String>,
+    /// Files and directories below its home in which it keeps its conversations.
+    pub sessions: Vec<String>,
     argv: Vec<String>,
     /// What stands for each placeholder that is an argument of its own.
     parts: BTreeMap<&'static str, Vec<String>>,
     resume: Vec<String>,
+    turns: Option<Vec<String>>,
+    usd: Option<Vec<String>>,
 }
 
 /// Where the embedded script is put, below the run's home.
@@ -164,7 +170,16 @@ impl Agent {
     /// Whether the program has a way to take an earlier session up again.
     #[must_use]
     pub fn resumes(&self) -> bool {
-        !self.resume.is_empty()
+        !self.resume.is_empty() && !self.sessions.is_empty()
+    }
+
+    /// The same program with what is left of its limits once it has used so much of them.
+    #[must_use]
+    pub fn having_used(mut self, turns: u64, usd: f64) -> Self {
+        let left = self.limits.turns.map(|most| most.saturating_sub(turns).max(1));
+        let dollars = self.limits.usd.map(|most| (most - usd).max(0.01));
+        self.parts.insert("{limits}", limited(&self.turns, &self.usd, left, dollars));
+        self
     }
 
     /// Whether the program itself keeps to a limit of turns.
@@ -203,6 +218,7 @@ impl Agents {
                 produces: over.produces.or(base.produces),
                 script,
                 resume: over.resume.clone().or(base.resume),
+                sessions: over.sessions.clone().or(base.sessions),
                 turns: over.turns.clone().or(base.turns),
                 usd: over.usd.clone().or(base.usd),
                 priced_as: over.priced_as.clone().or(base.priced_as),
@@ -269,11 +285,13 @@ fn check(entry: &Entry) -> Result<(), String> {
     if let Some((name, _)) = profiles().find(|(name, _)| name.is_empty() || name.contains(':')) {
         return Err(format!("`{name}` is no name of a profile"));
     }
-    for file in entry.credentials.iter().flatten() {
-        let path = Path::new(file);
-        let inside = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
-        if !inside || file.is_empty() {
-            return Err(format!("credential file `{file}` must be a path below the home directory"));
+    for (what, files) in [("credential file", &entry.credentials), ("sessions:", &entry.sessions)] {
+        for file in files.iter().flatten() {
+            let path = Path::new(file);
+            let inside = path.components().all(|c| matches!(c, std::path::Component::Normal(_)));
+            if !inside || file.is_empty() {
+                return Err(format!("{what} `{file}` must be a path below the home directory"));
+            }
         }
     }
     Ok(())
@@ -329,17 +347,30 @@ pub fn check_env(name: &str) -> Result<(), String> {
     Ok(())
 }
 
+fn filled(args: &Option<Vec<String>>, place: &str, value: Option<String>) -> Vec<String> {
+    let Some(value) = value else { return Vec::new() };
+    args.iter().flatten().map(|a| a.replace(place, &value)).collect()
+}
+
+/// The arguments that limit turns and dollars. A hundredth of a cent is enough.
+fn limited(
+    turns: &Option<Vec<String>>,
+    usd: &Option<Vec<String>>,
+    most_turns: Option<u64>,
+    most_usd: Option<f64>,
+) -> Vec<String> {
+    let mut args = filled(turns, "{turns}", most_turns.map(|n| n.to_string()));
+    let rounded = most_usd.map(|usd| ((usd * 1e4).round() / 1e4).to_string());
+    args.extend(filled(usd, "{usd}", rounded));
+    args
+}
+
 fn agent(name: &str, model: Option<&str>, profile: Option<&Profile>, entry: &Entry) -> Agent {
     let model = model.or(profile.and_then(|p| p.model.as_deref()));
     let limits = entry.limits.unwrap_or_default();
-    let part = |args: &Option<Vec<String>>, place: &str, value: Option<String>| -> Vec<String> {
-        let Some(value) = value else { return Vec::new() };
-        args.iter().flatten().map(|a| a.replace(place, &value)).collect()
-    };
-    let mut named = part(&entry.model, "{model}", model.map(str::to_owned));
+    let mut named = filled(&entry.model, "{model}", model.map(str::to_owned));
     named.extend(profile.into_iter().flat_map(|p| p.args.iter().cloned()));
-    let mut limited = part(&entry.turns, "{turns}", limits.turns.map(|n| n.to_string()));
-    limited.extend(part(&entry.usd, "{usd}", limits.usd.map(|n| n.to_string())));
+    let limited = limited(&entry.turns, &entry.usd, limits.turns, limits.usd);
     let mut set = entry.set.clone().unwrap_or_default();
     set.extend(profile.into_iter().flat_map(|p| p.set.clone()));
     Agent {
@@ -357,6 +388,9 @@ fn agent(name: &str, model: Option<&str>, profile: Option<&Profile>, entry: &Ent
         argv: entry.argv.clone().unwrap_or_default(),
         parts: [("{model}", named), ("{limits}", limited)].into(),
         resume: entry.resume.clone().unwrap_or_default(),
+        sessions: entry.sessions.clone().unwrap_or_default(),
+        turns: entry.turns.clone(),
+        usd: entry.usd.clone(),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use dispatch_shared::Timestamp;
-use dispatch_shared::run::{EndClass, Phase, Usage};
+use dispatch_shared::run::{EndClass, Usage};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::Instant;
 
@@ -16,6 +15,7 @@ use super::supervise::{self, Stop};
 use super::weight::{self, Weight};
 use crate::core::budget;
 use crate::core::command::{RunEnd, RunStep};
+use crate::core::fix::excerpt::Excerpt;
 use crate::core::record::Run;
 use crate::edges::{Exit, Handle};
 
@@ -27,10 +27,11 @@ const DRAIN: Duration = Duration::from_secs(10);
 const BEGINNING: u64 = 4 << 10;
 
 /// Where the bytes go.
-struct Sink<'a> {
+struct Sink<'a, 'b> {
     seat: &'a Seat,
     writer: &'a mut Writer,
     reader: Option<&'a mut Reader>,
+    excerpt: Option<&'a mut Excerpt<'b>>,
 }
 
 /// Why a program is ended that says too much.
@@ -39,13 +40,16 @@ fn flood(kept: u64) -> String {
     format!("it put out more than {} times runner.log_limit, {most} bytes", weight::FLOOD)
 }
 
-impl Sink<'_> {
+impl Sink<'_, '_> {
     fn take(&mut self, bytes: &[u8]) {
         let clean = self.writer.scrub(bytes);
         self.keep(&clean);
     }
 
     fn keep(&mut self, bytes: &[u8]) {
+        if let Some(excerpt) = self.excerpt.as_deref_mut() {
+            excerpt.take(bytes);
+        }
         let at = self.seat.ctx.edges.clock.now();
         let kept = self.writer.raw(bytes).and_then(|()| match self.reader.as_deref_mut() {
             Some(reader) => self.writer.events(at, reader.push(bytes)),
@@ -66,15 +70,15 @@ impl Sink<'_> {
     }
 }
 
-/// Brings the reader to where the raw log is: what a daemon before this one had read. Returns what the program that is there
-/// now weighs so far.
-fn replay(seat: &Seat, writer: &mut Writer, reader: &mut Reader) -> std::io::Result<Weight> {
+/// Brings the reader to where the raw log is: what a daemon before this one had read of the round that begins at `from`. Returns
+/// what the program that is there now weighs so far.
+fn replay(seat: &Seat, from: u64, writer: &mut Writer, reader: &mut Reader) -> std::io::Result<Weight> {
     use std::io::Read;
-    let (mut weight, mut before) = (Weight::default(), writer.began());
-    if writer.raw_len() == 0 {
+    let (mut weight, mut before) = (Weight::default(), writer.began().saturating_sub(from));
+    if writer.raw_len() <= from {
         return Ok(weight);
     }
-    let mut file = seat.ctx.logs.open(seat.run, Stream::Raw, 0)?.take(writer.raw_len());
+    let mut file = seat.ctx.logs.open(seat.run, Stream::Raw, from)?.take(writer.raw_len() - from);
     let mut buffer = vec![0; 64 << 10];
     loop {
         let n = file.read(&mut buffer)?;
@@ -109,17 +113,11 @@ async fn same_log(seat: &Seat, handle: &Handle, writer: &Writer) -> bool {
     }
 }
 
-/// How long the program may still work, given when it began.
-fn left(run: &Run, now: Timestamp, timeout: Duration) -> Duration {
-    let began = run.phases.iter().rev().find(|(phase, _)| *phase == Phase::Running).map(|(_, at)| *at);
-    timeout.saturating_sub(began.map_or(Duration::ZERO, |at| now.since(at)))
-}
-
 /// Whether the run has used up what it may use.
-fn spent(seat: &Seat, agent: &Agent, reader: &Reader, used: &Usage) -> Option<Stop> {
+fn spent(seat: &Seat, agent: &Agent, turns: u64, used: &Usage) -> Option<Stop> {
     let limits = &agent.limits;
     let name = &agent.name;
-    if let Some(most) = limits.turns.filter(|most| reader.summary.turns > *most && !agent.counts_turns()) {
+    if let Some(most) = limits.turns.filter(|most| turns > *most && !agent.counts_turns()) {
         let why = format!("it asked its model more than {most} times, the limit of {name} (limits.turns)");
         return Some((EndClass::Turns, why).into());
     }
@@ -157,7 +155,9 @@ pub(super) async fn follow(
     let settings = &seat.ctx.settings;
     let timeout = agent.limits.timeout.unwrap_or(settings.timeout).0;
     let stall_timeout = agent.limits.stall_timeout.unwrap_or(settings.stall_timeout).0;
-    let mut said = replay(seat, writer, reader).unwrap_or_else(|error| {
+    // What this round of the run begins with: what came before in the log is not of this program.
+    let began = run.round;
+    let mut said = replay(seat, began.log.raw, writer, reader).unwrap_or_else(|error| {
         tracing::warn!(run = %seat.run, %error, "the log could not be read again");
         Weight::default()
     });
@@ -165,14 +165,21 @@ pub(super) async fn follow(
         let most = weight::most(settings.log_limit.0);
         let why =
             format!("its engine's log outgrew {most} bytes while nobody read it, and lost its beginning");
-        end(&mut Sink { seat, writer, reader: Some(reader) }, &mut None, handle, settings.grace.0).await;
+        end(
+            &mut Sink { seat, writer, reader: Some(reader), excerpt: None },
+            &mut None,
+            handle,
+            settings.grace.0,
+        )
+        .await;
         return Err(Stop::from((EndClass::Failed, why)));
     }
     let mut logs = open(seat, handle, writer.taken()).await;
-    let deadline = Instant::now() + left(run, seat.ctx.edges.clock.now(), timeout);
+    let deadline = Instant::now() + timeout.saturating_sub(run.worked(seat.ctx.edges.clock.now()));
     let mut heard = Instant::now();
-    let news_of =
-        |reader: &Reader| (reader.summary.last_event.clone(), seat.ctx.used(agent, &reader.summary));
+    let news_of = |reader: &Reader| {
+        (reader.summary.last_event.clone(), began.usage.plus(seat.ctx.used(agent, &reader.summary)))
+    };
     let mut told = (None, news_of(reader).1);
     let most = weight::limit(settings.log_limit.0);
     let mut tell_at = Instant::now();
@@ -191,7 +198,7 @@ pub(super) async fn follow(
                 if let Halt::Kill(kill) = &halt {
                     tracing::info!(run = %seat.run, by = kill.by, now = kill.now, "the run is being killed");
                     let grace = if kill.now { Duration::ZERO } else { settings.grace.0 };
-                    let mut sink = Sink { seat, writer, reader: Some(reader) };
+                    let mut sink = Sink { seat, writer, reader: Some(reader), excerpt: None };
                     end(&mut sink, &mut logs, handle, grace).await;
                 }
                 return Err(halt.into());
@@ -203,7 +210,7 @@ pub(super) async fn follow(
                     logs = None;
                 } else {
                     heard = Instant::now();
-                    Sink { seat, writer, reader: Some(reader) }.take(&buffer[..n]);
+                    Sink { seat, writer, reader: Some(reader), excerpt: None }.take(&buffer[..n]);
                     said.add(&buffer[..n]);
                     if said.total() > most {
                         break Err(Stop::from((EndClass::Failed, flood(settings.log_limit.0))));
@@ -217,7 +224,7 @@ pub(super) async fn follow(
                 seat.step(RunStep::Output { last_event, usage: told.1 }).await?;
                 // What has said its last word only has to leave: what it did is not thrown away.
                 if reader.summary.terminal.is_none()
-                    && let Some(stop) = spent(seat, agent, reader, &told.1)
+                    && let Some(stop) = spent(seat, agent, began.turns + reader.summary.turns, &told.1)
                 {
                     break Err(stop);
                 }
@@ -233,7 +240,7 @@ pub(super) async fn follow(
             }
         }
     };
-    let mut sink = Sink { seat, writer, reader: Some(reader) };
+    let mut sink = Sink { seat, writer, reader: Some(reader), excerpt: None };
     if exit.is_err() {
         end(&mut sink, &mut logs, handle, settings.grace.0).await;
     } else {
@@ -263,7 +270,7 @@ async fn read(logs: &mut Log, buffer: &mut [u8]) -> usize {
     }
 }
 
-async fn drain(sink: &mut Sink<'_>, logs: &mut Log) {
+async fn drain(sink: &mut Sink<'_, '_>, logs: &mut Log) {
     let mut buffer = vec![0; 64 << 10];
     let deadline = Instant::now() + DRAIN;
     while logs.is_some() {
@@ -275,7 +282,7 @@ async fn drain(sink: &mut Sink<'_>, logs: &mut Log) {
 }
 
 /// Ends the program and keeps what it says until it is over.
-async fn end(sink: &mut Sink<'_>, logs: &mut Log, handle: &Handle, grace: Duration) {
+async fn end(sink: &mut Sink<'_, '_>, logs: &mut Log, handle: &Handle, grace: Duration) {
     let seat = sink.seat;
     let mut buffer = vec![0; 64 << 10];
     let over = seat.end_program(handle, grace);
@@ -293,14 +300,19 @@ async fn end(sink: &mut Sink<'_>, logs: &mut Log, handle: &Handle, grace: Durati
     sink.finish();
 }
 
-/// Copies the whole log of `handle` into the raw log and waits for its end.
+/// Copies the whole log of `handle` into the raw log, and what of it is worth telling into `excerpt`, and waits for its end.
 ///
 /// # Errors
 /// A sentence, if the engine failed.
-pub(super) async fn copy(seat: &Seat, handle: &Handle, writer: &mut Writer) -> Result<Exit, String> {
+pub(super) async fn copy(
+    seat: &Seat,
+    handle: &Handle,
+    writer: &mut Writer,
+    excerpt: &mut Excerpt<'_>,
+) -> Result<Exit, String> {
     let mut logs = open(seat, handle, 0).await;
     let mut buffer = vec![0; 64 << 10];
-    let mut sink = Sink { seat, writer, reader: None };
+    let mut sink = Sink { seat, writer, reader: None, excerpt: Some(excerpt) };
     let kept = seat.ctx.settings.log_limit.0;
     let mut said = Weight::default();
     let wait = seat.engine.wait(handle);

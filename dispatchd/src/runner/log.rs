@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use super::pack;
 use super::redact::Redactor;
 use super::stream::{Event, Kind};
+use crate::core::record::Mark;
 
 /// Which of a run's two logs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -272,6 +273,17 @@ impl Writer {
             self.began = now;
         }
         Ok(())
+    }
+
+    /// How far the logs have come, for the next round of the run.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { raw: self.reach.raw, events: self.seen.max(self.told) }
+    }
+
+    /// What the program of this round says begins here: events that come before were another's.
+    pub fn goes_on_at(&mut self, mark: Mark) {
+        self.seen = mark.events;
     }
 
     /// Values that are not to be kept from now on.

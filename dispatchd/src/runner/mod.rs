@@ -6,6 +6,7 @@
 //!   tells of the task.
 //! - `health`: whether engines answer and images are there. `strays`: what engines hold that nobody knows.
 //! - `collect`: old workspaces go; `disk`: what they may take. `hooks`, `lay`: the operator's commands and files for them.
+//! - `sessions`: what programs keep of their conversations, between runs; `resumed`: what they are told when one goes on.
 //! - `workspace`, `checkout`, `mirror`, `git`, `seal`, `state`, `tree`: clones with borrowed objects, and git called so that an
 //!   agent's leavings have no say. `modules`, `lfs`: what of a repository lies elsewhere.
 //! - [`runtime`]: the engines. [`stream`]: what programs say. [`log`]: where it is kept.
@@ -37,8 +38,10 @@ mod prompt;
 mod publish;
 mod pull;
 mod redact;
+mod resumed;
 pub mod runtime;
 mod seal;
+mod sessions;
 pub mod settings;
 mod state;
 mod strays;

@@ -16,7 +16,10 @@ use super::log::Writer;
 use super::mirror::{self, Say};
 use super::prompt;
 use super::publish::{Failure, forge_failure, remote_failure};
+use super::resumed;
+use super::sessions;
 use super::settings::{Partial, Settings};
+use super::stream::Before;
 use super::tree;
 use super::weight;
 use super::workspace::{Workspace, Workspaces};
@@ -87,7 +90,31 @@ pub(super) async fn prompt_of(
     prompt::render(&ctx.templates, &ctx.settings.template, run.hand.as_ref(), &facts)
 }
 
-/// Makes all that the run needs.
+/// The conversation that the program may go on with, and what that had used.
+pub(super) fn before(run: &Run) -> Option<Before> {
+    let resume = run.resume.as_ref()?;
+    Some(Before { session: resume.session.clone(), total: resume.total.unwrap_or_default() })
+}
+
+/// What the program is told: what is new, if its conversation goes on, else all.
+async fn told(
+    ctx: &Context,
+    repo: &Repo,
+    card: Option<&Card>,
+    run: &Run,
+    ws: &Workspace,
+    goes_on: bool,
+) -> Result<String, String> {
+    let short = run.resume.as_ref().filter(|_| goes_on).and_then(|resume| resumed::prompt(run, resume));
+    if let Some(short) = short {
+        return Ok(short);
+    }
+    let failed = run.checks.last().filter(|c| c.failed.is_some());
+    let previous = failed.map(resumed::failure).or(run.previous.clone());
+    prompt_of(ctx, repo, card, &Run { previous, ..run.clone() }, ws).await
+}
+
+/// Makes all that the run needs. Returns the conversation that goes on.
 pub(super) async fn prepare(
     seat: &Seat,
     repo: &Repo,
@@ -96,9 +123,9 @@ pub(super) async fn prepare(
     agent: &Agent,
     ws: &Workspace,
     writer: &mut Writer,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let ctx = &seat.ctx;
-    let (tell, mut told) = mpsc::unbounded_channel();
+    let (tell, mut heard) = mpsc::unbounded_channel();
     let say = |what: String| {
         let _ = tell.send(what);
     };
@@ -107,7 +134,7 @@ pub(super) async fn prepare(
     let made = loop {
         tokio::select! {
             biased;
-            Some(what) = told.recv() => {
+            Some(what) = heard.recv() => {
                 let _ = writer.note(ctx.edges.clock.now(), &what);
                 // For the board; the log has it already.
                 let _ = seat.step(RunStep::Output { last_event: what, usage: run.usage }).await;
@@ -120,8 +147,17 @@ pub(super) async fn prepare(
     }
     fs::create_dir_all(&ws.meta).map_err(|e| crashed(format!("{}: {e}", ws.meta.display())))?;
     let owner = owner(seat);
-    write_prompt(ws, &prompt_of(ctx, repo, card, run, ws).await.map_err(crashed)?).map_err(crashed)?;
-    home(ws, agent, &ctx.spaces, owner).map_err(crashed)?;
+    home(ws, Some(agent), &ctx.spaces, owner).map_err(crashed)?;
+    let session = run.resume.as_ref().map(|r| r.session.clone()).filter(|_| agent.resumes());
+    let there = match &session {
+        Some(session) => sessions::restore(ws, agent, session).map_err(crashed)?,
+        None => false,
+    };
+    if run.resume.is_some() && !there {
+        let said = "nothing is there any more of its earlier conversation; it begins anew";
+        let _ = writer.note(ctx.edges.clock.now(), said);
+    }
+    write_prompt(ws, &told(ctx, repo, card, run, ws, there).await.map_err(crashed)?).map_err(crashed)?;
     if seat.engine.kind() == RuntimeKind::Host {
         let as_root = if owner.0 == 0 { ", with the rights of root" } else { "" };
         let _ = writer.note(
@@ -132,7 +168,8 @@ pub(super) async fn prepare(
     if let Some(said) = hooks::run(&ctx.settings.hooks, When::BeforeRun, &ws.repo).await.map_err(crashed)? {
         let _ = writer.note(ctx.edges.clock.now(), &said);
     }
-    ctx.spaces.give(ws, owner).map_err(crashed)
+    ctx.spaces.give(ws, owner).map_err(crashed)?;
+    Ok(session.filter(|_| there))
 }
 
 fn write_prompt(ws: &Workspace, text: &str) -> Result<(), String> {
@@ -141,21 +178,21 @@ fn write_prompt(ws: &Workspace, text: &str) -> Result<(), String> {
     fs::write(&ws.prompt, text).map_err(said)
 }
 
-/// A fresh home with copies of the program's credential files.
+/// A fresh home, for a program with copies of its credential files.
 pub(super) fn home(
     ws: &Workspace,
-    agent: &Agent,
+    agent: Option<&Agent>,
     spaces: &Workspaces,
     owner: (u32, u32),
 ) -> Result<(), String> {
     let said = |e: std::io::Error| format!("{}: {e}", ws.home.display());
     tree::remove(&ws.home).map_err(said)?;
     fs::DirBuilder::new().mode(0o700).create(&ws.home).map_err(said)?;
-    if let Some(script) = agent.script {
+    if let Some(script) = agent.and_then(|a| a.script) {
         fs::write(ws.home.join(SCRIPT_NAME), script).map_err(said)?;
     }
     if let Some(from) = std::env::var_os("HOME").map(PathBuf::from) {
-        for file in &agent.credentials {
+        for file in agent.iter().flat_map(|a| &a.credentials) {
             copy_private(&from.join(file), &ws.home.join(file))
                 .map_err(|e| format!("the credential file ~/{file}: {e}"))?;
         }

@@ -2,6 +2,7 @@
 //! twice, and nothing is ever forced.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::git::failed;
 use super::state::{self, Line};
@@ -114,6 +115,14 @@ pub(super) async fn commit_leftovers(
     Ok(count)
 }
 
+/// Takes away what checks left in a checkout in which all that was the program's is committed, so that a later commit of
+/// leftovers has none of it. What git ignores stays: builds and installed packages are wanted again.
+pub(super) async fn tidy(spaces: &Workspaces, ws: &Workspace) -> Result<(), String> {
+    spaces.seal(ws)?;
+    spaces.git.run(&ws.repo, &["reset", "--quiet", "--hard"]).await?;
+    spaces.git.run(&ws.repo, &["clean", "--quiet", "-d", "--force"]).await.map(drop)
+}
+
 /// What is to be published.
 #[derive(Clone, Debug)]
 pub(super) struct Work {
@@ -174,6 +183,7 @@ pub(super) async fn collect(spaces: &Workspaces, ws: &Workspace, run: &Run) -> R
 pub(super) async fn push(
     spaces: &Workspaces,
     edges: &Edges,
+    (forge, repo): (&dyn Forge, &Repo),
     remote: &GitRemote,
     ws: &Workspace,
     work: &Work,
@@ -200,16 +210,60 @@ pub(super) async fn push(
     if output.ok() {
         return Ok(());
     }
-    Err(remote_failure(failed(&args, &output)))
+    let said = failed(&args, &output);
+    // git says a number; the forge knows what it stands for.
+    if said.contains("403")
+        && let Some(missing) = forge.push_denied(repo).await
+    {
+        return Err(fault(format!("{missing} ({said})")));
+    }
+    Err(remote_failure(said))
 }
 
-/// Finds the pull request that a run by hand on a pull request or a branch has pushed to, and reads it back. None is opened:
-/// nobody asked for one.
+/// Reads a pull request back until it shows what was pushed, which a forge takes a moment for. If it still does not, somebody
+/// may have pushed since: it is what it is.
+async fn read_back(forge: &dyn Forge, repo: &Repo, number: u64, head: &str) -> Result<SeenPull, Failure> {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let pull = forge.pull(repo, number).await;
+        let pull = pull.map_err(|e| forge_failure(&format!("reading pull request #{number} back"), &e))?;
+        if pull.from_fork {
+            return Err(fault(format!(
+                "pull request #{number} comes from a fork, and the work is on a branch of {}",
+                repo.name
+            )));
+        }
+        if pull.head_sha == head || pause > Duration::from_secs(4) {
+            return Ok(pull);
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+}
+
+/// Says on a pull request that was there before that the run pushed to it; once, however often it is repeated.
+async fn say_updated(
+    forge: &dyn Forge,
+    repo: &Repo,
+    run: &Run,
+    work: &Work,
+    number: u64,
+) -> Result<(), Failure> {
+    let marker = format!("<!-- dispatch:{}-{} -->", run.id, run.attempt.0);
+    let head = work.head.get(..12).unwrap_or(&work.head);
+    let body = format!("Pushed {head}.{}\n\n{}\n\n{marker}", checks(run), footer(run));
+    let said = forge.comment(repo, number, &body, &marker).await;
+    said.map_err(|e| forge_failure(&format!("commenting on pull request #{number}"), &e))
+}
+
+/// Finds the pull request that a run by hand on a pull request or a branch has pushed to, says so there, and reads it back.
+/// None is opened: nobody asked for one.
 pub(super) async fn pushed_to(
     forge: &dyn Forge,
     repo: &Repo,
     run: &Run,
     ws: &Workspace,
+    work: &Work,
 ) -> Result<Option<SeenPull>, Failure> {
     let number = match run.target {
         Target::Pull(number) => Some(number),
@@ -219,11 +273,12 @@ pub(super) async fn pushed_to(
         }
     };
     let Some(number) = number else { return Ok(None) };
-    let pull = forge.pull(repo, number).await;
-    pull.map(Some).map_err(|e| forge_failure(&format!("reading pull request #{number} back"), &e))
+    let pull = read_back(forge, repo, number, &work.head).await?;
+    say_updated(forge, repo, run, work, number).await?;
+    Ok(Some(pull))
 }
 
-/// Finds the open pull request of the branch, or opens it, and reads it back.
+/// Finds the open pull request of the branch, or opens it, and reads it back. One that was there before the run hears of it.
 pub(super) async fn pull(
     forge: &dyn Forge,
     edges: &Edges,
@@ -236,7 +291,13 @@ pub(super) async fn pull(
     let found = forge.find_pull(repo, &ws.branch).await;
     let found = found.map_err(|e| forge_failure("looking for the pull request", &e))?;
     let number = match found {
-        Some(pull) if pull.state == PullState::Open => pull.number,
+        Some(pull) if pull.state == PullState::Open => {
+            // One that is younger is this run's own, opened before a crash. Forges count in whole seconds.
+            if pull.created_at + Duration::from_secs(1) <= run.created_at {
+                say_updated(forge, repo, run, work, pull.number).await?;
+            }
+            pull.number
+        }
         _ => {
             let new = NewPull {
                 title: card.title.clone(),
@@ -260,18 +321,35 @@ pub(super) async fn pull(
             }
         }
     };
-    let pull = forge.pull(repo, number).await;
-    pull.map_err(|e| forge_failure(&format!("reading pull request #{number} back"), &e))
+    read_back(forge, repo, number, &work.head).await
 }
 
 fn body(run: &Run, work: &Work) -> String {
     let plural = if work.commits == 1 { "" } else { "s" };
     format!(
-        "Fixes #{}\n\n{} commit{plural} by `{}`, run {} (attempt {}). Not reviewed by a person yet.\n",
+        "Fixes #{}\n\n{} commit{plural}.{} Not reviewed by a person yet.\n\n{}\n",
         run.card.number,
         work.commits,
+        checks(run),
+        footer(run)
+    )
+}
+
+/// What the repository's checks said of it, if there are any.
+fn checks(run: &Run) -> &'static str {
+    let passed = run.checks.last().is_some_and(|c| c.failed.is_none());
+    if passed { " The repository's checks passed." } else { "" }
+}
+
+/// Who made it: the agent's name, the program, the model where it is another word, the run.
+fn footer(run: &Run) -> String {
+    let model = run.model.as_deref().filter(|m| !run.program.ends_with(&format!(":{m}")));
+    let model = model.map(|m| format!(" ({})", m.replace('`', "'"))).unwrap_or_default();
+    format!(
+        "---\n*Made by {} with `{}`{model}, {} (attempt {}), dispatched by Dispatch.*",
+        run.agent,
         run.program,
         run.id,
-        run.attempt.ordinal(),
+        run.attempt.ordinal()
     )
 }

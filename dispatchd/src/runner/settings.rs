@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use dispatch_shared::id::RepoName;
 use dispatch_shared::run::RuntimeKind;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -77,6 +78,10 @@ pub struct Settings {
     pub verify: Verify,
     /// The longest that verifying may take.
     pub verify_timeout: Span,
+    /// How often a run whose checks failed goes back to its program before it has failed.
+    pub verify_retries: u32,
+    /// What is different for one repository, by `owner/name`.
+    pub repositories: BTreeMap<RepoName, Special>,
     /// Commands of the operator around a workspace's life, run on the host.
     pub hooks: Hooks,
     /// A directory with files that checkouts get and nobody publishes: `<owner>/<repository>/.env` and the like.
@@ -114,6 +119,29 @@ pub struct Settings {
     pub log_total: Size,
     /// How long, how many and how much of old workspaces.
     pub keep: Kept,
+}
+
+/// What is different for one repository; what is absent is as for all.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Special {
+    /// Instead of [`Settings::verify`].
+    pub verify: Option<Verify>,
+    /// Instead of [`Settings::verify_timeout`].
+    pub verify_timeout: Option<Span>,
+    /// Instead of [`Settings::verify_retries`].
+    pub verify_retries: Option<u32>,
+}
+
+/// How the work on one repository is checked.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Checks<'a> {
+    /// With which commands.
+    pub verify: &'a Verify,
+    /// The longest that they may take.
+    pub verify_timeout: Span,
+    /// How often a run goes back to its program.
+    pub verify_retries: u32,
 }
 
 /// What is kept of old workspaces; zero is no limit. One that a run works in is always kept.
@@ -176,6 +204,8 @@ impl Default for Settings {
             author_email: "dispatch@localhost".into(),
             verify: Verify::Off,
             verify_timeout: Span::minutes(20),
+            verify_retries: 1,
+            repositories: BTreeMap::new(),
             hooks: Hooks::default(),
             files: None,
             submodules: Which::default(),
@@ -199,6 +229,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How the work on this repository is checked.
+    #[must_use]
+    pub fn of(&self, repo: &RepoName) -> Checks<'_> {
+        let folded = repo.folded();
+        let special = self.repositories.iter().find(|(name, _)| name.folded() == folded).map(|(_, s)| s);
+        Checks {
+            verify: special.and_then(|s| s.verify.as_ref()).unwrap_or(&self.verify),
+            verify_timeout: special.and_then(|s| s.verify_timeout).unwrap_or(self.verify_timeout),
+            verify_retries: special.and_then(|s| s.verify_retries).unwrap_or(self.verify_retries),
+        }
+    }
+
     /// What runs need of their engine.
     #[must_use]
     pub fn wants(&self) -> Wants {

@@ -1,7 +1,7 @@
 //! One run's life, from its claim to its end, in whatever state a restart finds it.
 //!
 //! In order: prepare (mirror, workspace, prompt, home); start, or take up what still runs; follow it until it ends or is
-//! ended; verify; publish; report the end, once; clean up. A crash between any two of them is mended by doing the step
+//! ended; verify, and if that fails begin another round, as often as is allowed; publish; report the end, once; clean up. A crash between any two of them is mended by doing the step
 //! that the ledger names again. A fault in one run ends that run.
 
 use std::panic::AssertUnwindSafe;
@@ -14,7 +14,6 @@ use futures_util::FutureExt;
 
 use super::agents::{Agent, Produces};
 use super::context::{Context, Halt, Seat};
-use super::disk;
 use super::follow;
 use super::hooks::{self, When};
 use super::lfs;
@@ -22,12 +21,12 @@ use super::log::Writer;
 use super::prepare;
 use super::publish::{self, Failure};
 use super::pull::{self, Missed};
+use super::sessions;
 use super::settings::{OnShutdown, Pull};
 use super::stream::Reader;
-use super::verify;
 use super::workspace::Workspace;
-use crate::core::command::{RunEnd, RunStep};
-use crate::core::record::{Kill, Repo, Run};
+use crate::core::command::{RunEnd, RunStep, Worked};
+use crate::core::record::{Checked, Kill, Repo, Run};
 use crate::edges::{Exit, Found, Handle, Runtime, RuntimeError};
 
 /// Why a run does not get to its good end.
@@ -60,10 +59,11 @@ pub(super) fn end(class: EndClass, reason: Option<String>) -> RunEnd {
         retry_at: None,
         session: None,
         pull: None,
+        checked: None,
     }
 }
 
-fn crashed(why: impl Into<String>) -> Stop {
+pub(super) fn crashed(why: impl Into<String>) -> Stop {
     Stop::End(Box::new(end(EndClass::Crashed, Some(why.into()))))
 }
 
@@ -79,7 +79,16 @@ pub(super) async fn supervise(
     let handle = found.as_ref().map(|f| f.handle.clone());
     // A daemon before this one may have been about to start it.
     let unsure = handle.is_none() && matches!(run.state, RunState::Live(Phase::Preparing | Phase::Verifying));
-    let mut life = Life { seat: seat.clone(), handle, unsure, usage: run.usage, session: None, again: None };
+    let mut life = Life {
+        seat: seat.clone(),
+        handle,
+        unsure,
+        usage: run.usage,
+        session: None,
+        again: None,
+        worked: None,
+        checked: None,
+    };
     let lived = AssertUnwindSafe(async {
         tokio::select! {
             stop = life.live(&run) => stop,
@@ -103,16 +112,21 @@ pub(super) async fn supervise(
     }
 }
 
-struct Life {
-    seat: Seat,
-    handle: Option<Handle>,
+pub(super) struct Life {
+    pub(super) seat: Seat,
+    pub(super) handle: Option<Handle>,
     /// Something may have been started although nobody has its handle.
-    unsure: bool,
+    pub(super) unsure: bool,
+    /// Over all rounds.
     usage: Usage,
     /// The program's own id of its conversation, and what that used in all.
     session: Option<(String, Option<Usage>)>,
     /// When the model said that it may be asked again.
     again: Option<Timestamp>,
+    /// What its program did in this round, not yet told.
+    worked: Option<Box<Worked>>,
+    /// What the repository's checks said last, not yet told.
+    pub(super) checked: Option<Checked>,
 }
 
 impl Life {
@@ -125,6 +139,19 @@ impl Life {
     }
 
     async fn stages(&mut self, run: &Run) -> Result<RunEnd, Stop> {
+        if let Some(end) = self.round(run).await? {
+            return Ok(end);
+        }
+        loop {
+            let run = self.seat.record().ok_or(Halt::Over)?;
+            if let Some(end) = self.round(&run).await? {
+                return Ok(end);
+            }
+        }
+    }
+
+    /// From where `run` stands to its end; `None` if it goes back to its program.
+    async fn round(&mut self, run: &Run) -> Result<Option<RunEnd>, Stop> {
         let ctx = self.seat.ctx.clone();
         let (repo, card) = self.seat.subject().map_err(crashed)?;
         let agent = ctx.agents.get(&run.program).map_err(crashed)?;
@@ -132,7 +159,8 @@ impl Life {
         let mut writer =
             ctx.logs.writer(run.id).map_err(|e| crashed(format!("its log cannot be written: {e}")))?;
         writer.hide(prepare::secrets(&agent, &ctx.settings));
-        let mut reader = Reader::new(agent.format);
+        writer.goes_on_at(run.round.log);
+        let mut reader = Reader::new(agent.format).resuming(prepare::before(run));
         let phase = match run.state {
             RunState::Live(phase) => phase,
             RunState::Ended(_) => return Err(Halt::Over.into()),
@@ -146,6 +174,7 @@ impl Life {
                 self.remove().await;
             }
             let adopted = self.handle.is_some();
+            let mut resumed = run.resume.is_some();
             if !adopted {
                 if phase == Phase::Running && !again {
                     let why = "its container vanished while the daemon was down".to_owned();
@@ -156,45 +185,110 @@ impl Life {
                 }
                 let ready =
                     prepare::prepare(&self.seat, &repo, card.as_deref(), run, &agent, &ws, &mut writer);
-                self.or_halt(ready).await??;
-                self.start(&repo, run, &agent, &ws, &mut writer).await?;
+                let session = self.or_halt(ready).await??;
+                resumed = session.is_some();
+                self.start(&repo, run, &agent, session, &ws, &mut writer).await?;
                 let _ = std::fs::remove_file(ws.stopped());
             }
             let handle = self.handle.clone().ok_or_else(|| crashed("it has no container"))?;
             let step = RunStep::Started { runtime: self.seat.engine.kind(), container: handle.name.clone() };
             self.seat.step(step).await?;
+            self.stopwatch(&repo, run, true).await;
             if adopted {
                 let now = ctx.edges.clock.now();
                 let _ = writer.note(now, "the daemon was restarted and goes on with this run");
             }
             let ended = follow::follow(&self.seat, run, &agent, &handle, &mut writer, &mut reader).await;
-            self.usage = ctx.used(&agent, &reader.summary);
             let summary = &reader.summary;
+            self.usage = run.round.usage.plus(ctx.used(&agent, summary));
             self.session = summary.session.clone().map(|session| (session, summary.total));
             self.again = summary.again.map(|again| again.at(ctx.edges.clock.now()));
             let exit = ended?;
             if let Exit::Code(code) = exit {
                 exit_code = Some(code);
             }
+            self.worked = Some(Box::new(Worked {
+                usage: self.usage,
+                turns: run.round.turns + summary.turns,
+                session: self.session.clone(),
+                model: summary.model.clone().or_else(|| agent.model.clone()),
+                exit_code,
+            }));
             if let Some(said) = self.after_run(&ws).await {
                 let _ = writer.closing(ctx.edges.clock.now(), &said);
             }
             if let Some(question) = ws.question() {
-                return Ok(RunEnd { question: Some(question), exit_code, ..end(EndClass::Blocked, None) });
+                self.keep_session(&agent, &ws, &mut writer).await;
+                return Ok(Some(RunEnd {
+                    question: Some(question),
+                    exit_code,
+                    ..end(EndClass::Blocked, None)
+                }));
             }
             if let Err((class, why)) = reader.judge(exit) {
-                return Ok(RunEnd { exit_code, ..end(class, Some(why)) });
+                if resumed && reader.did_nothing() && class == EndClass::Failed {
+                    self.anew(&why, &ws, &mut writer).await?;
+                    return Ok(None);
+                }
+                return Ok(Some(RunEnd { exit_code, ..end(class, Some(why)) }));
             }
             // Nothing is published of a tag, so what the program says is all that comes of it.
             if agent.produces == Produces::Review || ws.tag.is_some() {
                 let said = reader.summary.last_event.clone();
-                return Ok(RunEnd { exit_code, ..end(EndClass::Succeeded, said) });
+                return Ok(Some(RunEnd { exit_code, ..end(EndClass::Succeeded, said) }));
             }
         }
         let finish = self.finish(&repo, run, &agent, &ws, &mut writer);
-        let mut end = finish.await?;
-        end.exit_code = exit_code;
-        Ok(end)
+        Ok(finish.await?.map(|end| RunEnd { exit_code, ..end }))
+    }
+
+    /// Tells a forge that has stopwatches. Whether it hears is no matter of the run's.
+    async fn stopwatch(&self, repo: &Repo, run: &Run, runs: bool) {
+        const PATIENCE: Duration = Duration::from_secs(10);
+        if !run.is_on_issue() {
+            return;
+        }
+        let Ok(forge) = self.seat.ctx.forges.for_repo(repo) else { return };
+        let told = tokio::time::timeout(PATIENCE, forge.stopwatch(repo, run.card.number, runs)).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::warn!(run = %self.seat.run, ?told, "the forge's stopwatch was not told");
+        }
+    }
+
+    /// The run with all that is known of it by now.
+    fn told(&self, run: &Run) -> Run {
+        let mut run = self.seat.record().map_or_else(|| run.clone(), |run| (*run).clone());
+        run.checks.extend(self.checked.clone());
+        run
+    }
+
+    /// The conversation could not be taken up: the run begins anew.
+    async fn anew(&mut self, why: &str, ws: &Workspace, writer: &mut Writer) -> Result<(), Stop> {
+        // A daemon that dies in between finds that it has to start the program again.
+        let mark = ws.stopped();
+        std::fs::write(&mark, "").map_err(|e| crashed(format!("{}: {e}", mark.display())))?;
+        if let Some(handle) = &self.handle {
+            self.seat.engine.remove(handle).await.map_err(|e| crashed(e.0))?;
+            self.handle = None;
+        }
+        let said = format!("its earlier conversation could not be taken up ({why}); it begins anew");
+        let _ = writer.closing(self.seat.ctx.edges.clock.now(), &said);
+        self.session = None;
+        Ok(self.seat.step(RunStep::Again { checked: None, log: writer.mark() }).await?)
+    }
+
+    /// Keeps what the program wrote down of its conversation. Without it a later one begins anew, no more.
+    async fn keep_session(&self, agent: &Agent, ws: &Workspace, writer: &mut Writer) {
+        let ctx = &self.seat.ctx;
+        // Told before the daemon was restarted, if not now.
+        let told = || self.seat.record().and_then(|run| run.session.clone());
+        let Some(session) = self.session.as_ref().map(|(id, _)| id.clone()).or_else(told) else { return };
+        let (agent, ws) = (agent.clone(), ws.clone());
+        let secrets = prepare::secrets(&agent, &ctx.settings);
+        let work = tokio::task::spawn_blocking(move || sessions::keep(&ws, &agent, &session, &secrets)).await;
+        if let Err(why) = work.unwrap_or_else(|e| Err(e.to_string())) {
+            let _ = writer.closing(ctx.edges.clock.now(), &why);
+        }
     }
 
     /// Runs the operator's hook in what the program left, once that is safe to call git in. Returns what there is to say.
@@ -208,7 +302,7 @@ impl Life {
     }
 
     /// Lets `work` go on until it is done or the run is halted.
-    async fn or_halt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
+    pub(super) async fn or_halt<T>(&self, work: impl Future<Output = T>) -> Result<T, Halt> {
         tokio::select! {
             biased;
             halt = self.seat.halt() => Err(halt),
@@ -221,15 +315,19 @@ impl Life {
         repo: &Repo,
         run: &Run,
         agent: &Agent,
+        session: Option<String>,
         ws: &Workspace,
         writer: &mut Writer,
     ) -> Result<(), Stop> {
         let ctx = &self.seat.ctx;
-        let argv = agent.argv(&ws.repo, &ws.home, &ws.base, None);
+        let used = run.round.usage.cost_usd.unwrap_or(0.0);
+        let left = agent.clone().having_used(run.round.turns, used);
+        let argv = left.argv(&ws.repo, &ws.home, &ws.base, session.as_deref());
         let spec = prepare::spec(&self.seat, run, agent, ws, argv);
         self.image(&spec.image, writer).await?;
         ctx.edges.hook.before("runner.start").map_err(|e| crashed(format!("start: {e}")))?;
-        let note = format!("{} on {} starts, attempt {}", run.program, repo.name, run.attempt.ordinal());
+        let how = if session.is_some() { "goes on with its conversation" } else { "starts" };
+        let note = format!("{} on {} {how}, attempt {}", run.program, repo.name, run.attempt.ordinal());
         let _ = writer.note(ctx.edges.clock.now(), &note);
         writer.begin().map_err(|e| crashed(format!("its log cannot be written: {e}")))?;
         // Not raced with a kill: a start that is dropped half-way would leave a container that nobody knows.
@@ -244,7 +342,7 @@ impl Life {
     }
 
     /// How a run ends whose engine failed: the task is to blame only if the engine is well.
-    async fn engine_failed(&self, error: RuntimeError) -> Stop {
+    pub(super) async fn engine_failed(&self, error: RuntimeError) -> Stop {
         match self.seat.engine.check().await {
             Ok(()) => crashed(error.0),
             Err(_) => (EndClass::Network, error.0).into(),
@@ -293,7 +391,7 @@ impl Life {
         Stop::End(Box::new(RunEnd { retry_at: soon, ..end(EndClass::Network, Some(said)) }))
     }
 
-    /// Commits, verifies, publishes.
+    /// Commits, verifies, publishes; `None` if the checks failed and the run goes back to its program.
     async fn finish(
         &mut self,
         repo: &Repo,
@@ -301,14 +399,15 @@ impl Life {
         agent: &Agent,
         ws: &Workspace,
         writer: &mut Writer,
-    ) -> Result<RunEnd, Stop> {
+    ) -> Result<Option<RunEnd>, Stop> {
         let ctx = self.seat.ctx.clone();
-        self.seat.step(RunStep::Verifying).await?;
+        self.seat.step(RunStep::Verifying(self.worked.take())).await?;
         // The program is over; git is not called where something of it could still run.
         if let Some(handle) = &self.handle {
             self.seat.engine.remove(handle).await.map_err(|e| crashed(e.0))?;
             self.handle = None;
         }
+        self.keep_session(agent, ws, writer).await;
         let left = publish::commit_leftovers(&ctx.spaces, ws, run);
         let left = self.or_halt(left).await??;
         if left > 0 {
@@ -324,27 +423,30 @@ impl Life {
             let _ = writer.closing(ctx.edges.clock.now(), &said);
         }
         let work = self.or_halt(publish::collect(&ctx.spaces, ws, run)).await??;
-        if work.commits == 0 {
+        // On a branch with a pull request, what counts is what came on top of it.
+        let world = ctx.ledger.snapshot();
+        let stood = run.claim.and_then(|id| world.claims.get(&id)).and_then(|c| c.head_seen.as_ref());
+        if work.commits == 0 || stood.is_some_and(|head| *head == work.head) {
             let why = "it ended without a commit".to_owned();
-            return Ok(end(EndClass::NoChanges, Some(why)));
+            return Ok(Some(end(EndClass::NoChanges, Some(why))));
         }
-        let checks = verify::commands(&ctx.settings.verify, &ws.repo);
-        if !checks.is_empty() {
-            self.verify(run, agent, ws, &checks, writer).await?;
+        if !self.verify(repo, run, agent, ws, writer).await? {
+            return Ok(None);
         }
         self.seat.step(RunStep::Publishing).await?;
         let publish = async {
             let forge = ctx.forges.for_repo(repo);
             let forge = forge.map_err(|e| publish::forge_failure("publishing", &e))?;
+            let (at, run) = ((forge.as_ref(), repo), self.told(run));
             let remote = forge.remote(repo).await;
             let remote = remote.map_err(|e| publish::forge_failure("asking for the remote", &e))?;
-            publish::push(&ctx.spaces, &ctx.edges, &remote, ws, &work).await?;
+            publish::push(&ctx.spaces, &ctx.edges, at, &remote, ws, &work).await?;
             let (_, card) = self.seat.subject().map_err(|e| (EndClass::Failed, e))?;
             match card {
                 Some(card) => {
-                    publish::pull(forge.as_ref(), &ctx.edges, repo, &card, run, ws, &work).await.map(Some)
+                    publish::pull(forge.as_ref(), &ctx.edges, repo, &card, &run, ws, &work).await.map(Some)
                 }
-                None => publish::pushed_to(forge.as_ref(), repo, run, ws).await,
+                None => publish::pushed_to(forge.as_ref(), repo, &run, ws, &work).await,
             }
         };
         let pull = self.or_halt(publish).await??;
@@ -354,52 +456,7 @@ impl Life {
         };
         let _ = writer.closing(ctx.edges.clock.now(), &said);
         let reason = pull.is_none().then_some(said);
-        Ok(RunEnd { pull: pull.map(Box::new), ..end(EndClass::Succeeded, reason) })
-    }
-
-    async fn verify(
-        &mut self,
-        run: &Run,
-        agent: &Agent,
-        ws: &Workspace,
-        checks: &[String],
-        writer: &mut Writer,
-    ) -> Result<(), Stop> {
-        let ctx = self.seat.ctx.clone();
-        let _ = writer.closing(ctx.edges.clock.now(), &format!("verifying: {}", checks.join(", ")));
-        prepare::home(ws, agent, &ctx.spaces, prepare::owner(&self.seat)).map_err(crashed)?;
-        let mut spec = prepare::spec(&self.seat, run, agent, ws, verify::argv(checks));
-        // The checks run the agent's code and need no model.
-        spec.env_names.clone_from(&ctx.settings.env);
-        spec.timeout = ctx.settings.verify_timeout.0;
-        ctx.edges.hook.before("runner.verify").map_err(|e| crashed(format!("verify: {e}")))?;
-        self.unsure = true;
-        let handle = match self.seat.engine.start(&spec).await {
-            Ok(handle) => handle,
-            Err(error) => return Err(self.engine_failed(error).await),
-        };
-        self.handle = Some(handle.clone());
-        let limit = ctx.settings.verify_timeout.0;
-        let watched = async {
-            tokio::select! {
-                exit = follow::copy(&self.seat, &handle, writer) => exit,
-                why = disk::outgrown(ws.dir.clone(), ctx.settings.workspace_limit) => Err(why),
-            }
-        };
-        let exit = self.or_halt(tokio::time::timeout(limit, watched)).await?;
-        let failed = match exit {
-            Ok(Ok(Exit::Code(0))) => None,
-            Ok(Ok(Exit::Code(code))) => Some(format!("the repository's checks failed with exit code {code}")),
-            Ok(Ok(_)) => Some("the repository's checks were ended from outside".into()),
-            Ok(Err(why)) => Some(why),
-            Err(_) => Some(format!("the repository's checks took longer than {} s", limit.as_secs())),
-        };
-        self.remove().await;
-        ws.forget_home();
-        match failed {
-            None => Ok(()),
-            Some(why) => Err((EndClass::VerifyFailed, why).into()),
-        }
+        Ok(Some(RunEnd { pull: pull.map(Box::new), ..end(EndClass::Succeeded, reason) }))
     }
 
     async fn stop(&self, grace: Duration) {
@@ -436,6 +493,7 @@ impl Life {
         if let Some(mut end) = end {
             end.usage = self.usage;
             end.session = self.session.take();
+            end.checked = self.checked.take();
             if matches!(end.class, EndClass::RateLimited | EndClass::Quota | EndClass::Network) {
                 end.retry_at = end.retry_at.or(self.again);
             }
@@ -443,6 +501,9 @@ impl Life {
             if over == Err(Halt::Down) {
                 return;
             }
+        }
+        if let Ok((repo, _)) = self.seat.subject() {
+            self.stopwatch(&repo, run, false).await;
         }
         if let Err(e) = self.seat.ctx.edges.hook.before("runner.clean") {
             tracing::error!(run = %self.seat.run, error = %e, "what it leaves behind stays");

@@ -172,6 +172,10 @@ pub struct Issue {
     pub write: Option<WriteState>,
     /// The newest run's id, if the built-in runner worked on it.
     pub last_run: Option<crate::id::RunId>,
+    /// How long was worked on it in all: the time of its claims, and of the built-in runner's runs; a live one counts up to its
+    /// last sign of life.
+    #[serde(default)]
+    pub time_spent_seconds: u64,
     /// When the card came into its column, as far as Dispatch knows.
     pub since: Timestamp,
     /// On the forge.

@@ -80,6 +80,17 @@ pub struct Run {
     /// The program's own id of its conversation, as far as it told one.
     #[serde(default)]
     pub session: Option<String>,
+    /// The conversation that it went on with, of an earlier run or after failed checks, as long as what was kept of it was
+    /// still there.
+    #[serde(default)]
+    pub resumed: Option<String>,
+    /// The model, as far as the program told it.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// What the repository's checks said, each time that they ran; after a failure the program goes on, as often as is
+    /// configured.
+    #[serde(default)]
+    pub checks: Vec<Check>,
     /// Not to be tried again before: the model said so, or a budget begins anew then.
     #[serde(default)]
     pub retry_at: Option<Timestamp>,
@@ -95,6 +106,20 @@ pub struct Run {
     pub last_output_at: Option<Timestamp>,
     /// A kill was asked for and is under way.
     pub stopping: bool,
+}
+
+/// The repository's own checks of what a run had done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Check {
+    /// When they were over.
+    pub at: Timestamp,
+    /// Whether all of them passed.
+    pub passed: bool,
+    /// How they failed, in a sentence.
+    pub reason: Option<String>,
+    /// What of their output tells why: the lines around the first error and the last ones; the run's log has all.
+    pub output: String,
 }
 
 /// Query of `GET /api/runs`.

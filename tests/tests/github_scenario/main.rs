@@ -300,6 +300,24 @@ async fn after_a_refused_push_a_later_attempt_publishes_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_denied_names_the_permission() {
+    let s = Scene::start("denied", &runner(RuntimeKind::Host, "host"), |github| {
+        github.add_issue(REPO, "Say good night", "A greeting for the night.", &["status/ready"]);
+    })
+    .await;
+    s.github.forbid(&s.token, &["contents=write"]);
+    s.github.fail_next("POST /acme/api.git/git-receive-pack", Fault::Status(403), 9);
+    s.switch_runner_on().await;
+    let run = s.ended(None).await;
+    assert_eq!(run.state, "failed", "{run:?}");
+    let reason = run.reason.as_deref().unwrap_or_default();
+    let words = "Contents: write is missing on acme/api: branches cannot be pushed; grant it at ";
+    assert!(reason.starts_with(words) && reason.contains("403"), "{reason}");
+    assert_eq!(s.github.pulls(REPO), []);
+    s.nothing_secret_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_daemon_killed_while_it_pushes_publishes_once_and_leaves_no_credential() {
     let s = Scene::start("killed", &runner(RuntimeKind::Host, "host"), |github| {
         github.add_issue(REPO, "Say good night", "A greeting for the night.", &["status/ready"]);

@@ -15,6 +15,7 @@ use crate::core::dispatch::{self, Dispatch};
 use crate::core::draft::Draft;
 use crate::core::fix::{Fix, FixKey};
 use crate::core::record::{Card, CardKey, Claim, Repo, Run, Taking, Target};
+use crate::core::rounds;
 use crate::core::seen::SeenPull;
 
 pub(super) fn dispatch(d: &mut Draft, ask: &Dispatch) -> Result<Reply, Refusal> {
@@ -119,7 +120,7 @@ fn on_issue(d: &mut Draft, ask: &Dispatch) -> Result<Run, Refusal> {
     if let Some(answer) = &ask.answer {
         card.answer = Some(answer.clone());
     }
-    let by = ask.hand.by.clone();
+    let (by, last) = (ask.hand.by.clone(), card.last_run);
     let maker = Maker { agent: &agent, actor: &by, runner: true, key: None, clear: &settle::STOPPERS };
     let (_, made) = take::make(d, card, &maker)?;
     let made = made.and_then(|id| d.world.runs.get(&id)).map(|r| (**r).clone());
@@ -134,7 +135,9 @@ fn on_issue(d: &mut Draft, ask: &Dispatch) -> Result<Run, Refusal> {
         )));
     }
     let program = ask.program.clone().unwrap_or_else(|| run.program.clone());
-    Ok(Run { program, hand: Some(ask.hand.clone()), ..run })
+    let earlier = last.and_then(|id| d.world.runs.get(&id));
+    let resume = earlier.and_then(|r| rounds::next(r, &program, run.answer.is_some()));
+    Ok(Run { program, resume, hand: Some(ask.hand.clone()), ..run })
 }
 
 fn not_held(d: &Draft, key: &CardKey) -> Result<(), Refusal> {
@@ -246,8 +249,10 @@ fn on_ref(d: &mut Draft, ask: &Dispatch, repo: &Repo, branch: String) -> Result<
 
 fn by_hand(d: &Draft, ask: &Dispatch, run: Run) -> Run {
     let program = ask.program.clone().unwrap_or_else(|| d.world.policy.default_program.clone());
-    let last = newest(d, ask).map(|r| r.id);
+    let earlier = newest(d, ask);
+    let last = earlier.map(|r| r.id);
     Run {
+        resume: earlier.and_then(|r| rounds::next(r, &program, ask.answer.is_some())),
         title: dispatch::title(&ask.hand.task),
         target: ask.target.clone(),
         hand: Some(ask.hand.clone()),

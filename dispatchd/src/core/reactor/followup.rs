@@ -1,11 +1,10 @@
 //! Follow-up tasks: handing PR-fix items out, taking them back, and what a report means for them.
 
-use std::sync::Arc;
-
 use dispatch_shared::followup::{FixStatus, PullState};
 use dispatch_shared::id::{AgentName, ClaimId};
 use dispatch_shared::protocol::tasks::PrFixResolution;
 use dispatch_shared::task::{Outcome, TaskType};
+use std::sync::Arc;
 
 use super::report::{self as reports, Accepted};
 use super::{fix as items, settle, sync};

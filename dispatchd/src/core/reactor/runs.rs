@@ -9,10 +9,11 @@ use dispatch_shared::task::Outcome;
 
 use super::settle::{self, AgentLabel, Relabel};
 use super::{DONE, dispatch, report, spend, sync};
-use crate::core::command::{Refusal, Reply, RunEnd, RunStep};
+use crate::core::command::{Refusal, Reply, RunEnd, RunStep, Worked};
 use crate::core::draft::Draft;
-use crate::core::record::{Card, Kill, Run};
+use crate::core::record::{Card, Checked, Kill, Mark, Round, Run};
 use crate::core::retry::{self, Consequence};
+use crate::core::rounds;
 use crate::core::transition::{self, CardEvent, ClaimEvent, RunEvent};
 
 fn run(d: &Draft, id: RunId) -> Result<Run, Refusal> {
@@ -53,7 +54,15 @@ pub(super) fn step(d: &mut Draft, id: RunId, attempt: Attempt, step: &RunStep) -
             spend::used(d, &mut run, *usage);
             return Ok(DONE);
         }
-        RunStep::Verifying => enter(d, &mut run, Phase::Verifying)?,
+        RunStep::Verifying(worked) => {
+            enter(d, &mut run, Phase::Verifying)?;
+            if let Some(worked) = worked {
+                took_in(&mut run, worked);
+                spend::used(d, &mut run, worked.usage);
+                return Ok(DONE);
+            }
+        }
+        RunStep::Again { checked, log } => return again(d, run, checked.as_ref(), *log),
         RunStep::Publishing => enter(d, &mut run, Phase::Publishing)?,
         RunStep::Ended(end) => return ended(d, run, end),
     }
@@ -70,6 +79,34 @@ fn enter(d: &Draft, run: &mut Run, phase: Phase) -> Result<(), Refusal> {
     Ok(())
 }
 
+fn took_in(run: &mut Run, worked: &Worked) {
+    if let Some((session, total)) = &worked.session {
+        run.session = Some(session.clone());
+        run.session_total = *total;
+    }
+    run.model = worked.model.clone().or(run.model.take());
+    run.turns = worked.turns;
+    run.exit_code = worked.exit_code.or(run.exit_code);
+}
+
+/// The run goes back to its program. What it used and how far its logs are is kept, so that a restart goes on in the right
+/// round.
+fn again(d: &mut Draft, mut run: Run, checked: Option<&Checked>, log: Mark) -> Result<Reply, Refusal> {
+    enter(d, &mut run, Phase::Preparing)?;
+    run.round = Round { usage: run.usage, turns: run.turns, log };
+    run.container = None;
+    run.resume = checked.and_then(|_| rounds::same(&run));
+    run.checks.extend(checked.cloned());
+    let notes = match checked.and_then(|c| c.failed.as_deref()) {
+        Some(why) => format!("{}: {why}; its program is told", run.id),
+        None => format!("{}: its conversation could not be taken up, it begins anew", run.id),
+    };
+    let row = settle::row_of_run(d, run.agent.as_str(), "continue_run", &run);
+    d.audit(AuditRow { notes: Some(notes), ..row });
+    d.run(run);
+    Ok(DONE)
+}
+
 fn ended(d: &mut Draft, mut run: Run, end: &RunEnd) -> Result<Reply, Refusal> {
     run.state = transition::run(run.state, RunEvent::End(end.class))?;
     run.ended_at = Some(d.now);
@@ -82,6 +119,7 @@ fn ended(d: &mut Draft, mut run: Run, end: &RunEnd) -> Result<Reply, Refusal> {
         run.session = Some(session.clone());
         run.session_total = *total;
     }
+    run.checks.extend(end.checked.clone());
     run.pull = end.pull.as_ref().map(|p| p.number);
     run.pull_url = end.pull.as_ref().map(|p| p.url.clone());
     run.kill = None;
@@ -205,6 +243,7 @@ pub(super) fn kill(
                 usage,
                 retry_at: None,
                 session: None,
+                checked: None,
                 pull: None,
             },
         );

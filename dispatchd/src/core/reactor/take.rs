@@ -1,12 +1,11 @@
 //! Handing out tasks: select and claim in one step, so that two callers never get the same one.
 
-use std::sync::Arc;
-
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::{AgentName, ClaimId, RunId};
 use dispatch_shared::issue::Flag;
-use dispatch_shared::run::{Phase, RunState, Usage};
+use dispatch_shared::run::{EndClass, Phase, RunState, Usage};
 use dispatch_shared::task::TaskType;
+use std::sync::Arc;
 
 use super::followup;
 use super::groom;
@@ -17,7 +16,8 @@ use crate::core::draft::Draft;
 use crate::core::fix::pick;
 use crate::core::limits;
 use crate::core::rank::{self, Ask};
-use crate::core::record::{Card, CardKey, Claim, ClaimState, Run, Taking, Target};
+use crate::core::record::{Card, CardKey, Claim, ClaimState, Round, Run, Taking, Target};
+use crate::core::rounds;
 use crate::core::transition::{CardEvent, ClaimEvent};
 use crate::core::work::Notes;
 
@@ -169,14 +169,18 @@ fn new_run(d: &Draft, card: &Card, claim: &Claim, id: RunId) -> Run {
         .linked_pull(card)
         .filter(|p| !p.seen.from_fork && p.seen.state == dispatch_shared::followup::PullState::Open)
         .map_or_else(|| contract::branch_name(card.key.number, &card.title), |p| p.seen.head_branch.clone());
+    let program = d.world.policy.program_for(d.world.lane_of(card)).to_owned();
+    let last = d.world.cards.get(&card.key).and_then(|c| c.last_run);
+    let earlier = last.and_then(|id| d.world.runs.get(&id));
     Run {
         title: card.title.clone(),
         lane: Some(d.world.lane_of(card).to_owned()),
         claim: Some(claim.id),
-        program: d.world.policy.program_for(d.world.lane_of(card)).to_owned(),
+        resume: earlier.and_then(|r| rounds::next(r, &program, card.answer.is_some())),
+        program,
         branch,
         base_branch: repo.map_or_else(|| "main".to_owned(), |r| r.default_branch.clone()),
-        previous: previous_failure(d, d.world.cards.get(&card.key).and_then(|c| c.last_run)),
+        previous: previous_failure(d, last),
         answer: card.answer.clone(),
         ..blank(d, id, card.key.clone(), claim.attempt, claim.agent.clone())
     }
@@ -214,6 +218,11 @@ pub(super) fn blank(d: &Draft, id: RunId, card: CardKey, attempt: Attempt, agent
         lane: None,
         session: None,
         session_total: None,
+        resume: None,
+        model: None,
+        turns: 0,
+        round: Round::default(),
+        checks: Vec::new(),
         retry_at: None,
         pull: None,
         pull_url: None,
@@ -223,12 +232,21 @@ pub(super) fn blank(d: &Draft, id: RunId, card: CardKey, attempt: Attempt, agent
     }
 }
 
+/// A failure with what the checks put out.
+fn told(why: &str, output: Option<&str>) -> String {
+    match output.map(str::trim).filter(|o| !o.is_empty()) {
+        Some(output) => format!("{why}\n\n{output}"),
+        None => why.to_owned(),
+    }
+}
+
 /// How an earlier run failed, for the next prompt.
 pub(super) fn previous_failure(d: &Draft, last: Option<RunId>) -> Option<String> {
     let run = d.world.runs.get(&last?)?;
     let RunState::Ended(class) = run.state else { return None };
+    let said = run.checks.last().filter(|_| class == EndClass::VerifyFailed).map(|c| c.output.as_str());
     class.counts_as_failure().then(|| match &run.reason {
-        Some(reason) => format!("{class}: {reason}"),
-        None => class.to_string(),
+        Some(reason) => told(&format!("{class}: {reason}"), said),
+        None => told(class.word(), said),
     })
 }

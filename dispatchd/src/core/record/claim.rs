@@ -73,6 +73,9 @@ pub struct Claim {
     /// Why the card stood where it stood when it was taken.
     #[serde(default)]
     pub ranking: Option<String>,
+    /// How long was worked on its card before it.
+    #[serde(default)]
+    pub before: Duration,
     /// What its worker told of its progress.
     #[serde(default)]
     pub notes: crate::core::work::Notes,
@@ -118,6 +121,7 @@ impl Claim {
             fix: None,
             head_seen: None,
             ranking: None,
+            before: Duration::ZERO,
             notes: crate::core::work::Notes::default(),
         }
     }

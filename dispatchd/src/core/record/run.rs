@@ -1,6 +1,7 @@
 //! Runs of the built-in runner.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::claim::Attempt;
@@ -42,6 +43,59 @@ pub struct Hand {
     pub variables: BTreeMap<String, String>,
     /// Who.
     pub by: String,
+}
+
+/// What the repository's checks said of what a program had done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checked {
+    /// When they were over.
+    pub at: Timestamp,
+    /// How they failed, in a sentence; `None` if they passed.
+    pub failed: Option<String>,
+    /// What of their output tells why; without secrets.
+    pub output: String,
+}
+
+/// How far a run's logs had come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Bytes of the raw log.
+    pub raw: u64,
+    /// Events of the program.
+    pub events: u64,
+}
+
+/// Where the present round of a run began. A run whose checks fail goes back to its program: each time is a round.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// What the rounds before it used together.
+    pub usage: Usage,
+    /// How often they asked their model.
+    pub turns: u64,
+    /// Where its part of the logs begins.
+    pub log: Mark,
+}
+
+/// Why a conversation goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Because {
+    /// The repository's checks failed.
+    Checks,
+    /// Its question was answered.
+    Answer,
+    /// There is more to do where it had worked.
+    More,
+}
+
+/// A conversation of the program that is to go on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Resume {
+    /// The program's own id of it.
+    pub session: String,
+    /// What it had used in all, where the program counts so.
+    pub total: Option<Usage>,
+    /// Why.
+    pub because: Because,
 }
 
 /// A run of the built-in runner.
@@ -113,6 +167,21 @@ pub struct Run {
     /// What that conversation used in all, where the program counts so.
     #[serde(default)]
     pub session_total: Option<Usage>,
+    /// The conversation that its program is to go on with, if what is kept of it is still there.
+    #[serde(default)]
+    pub resume: Option<Resume>,
+    /// The model, as far as the program told it.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// How often it has asked its model.
+    #[serde(default)]
+    pub turns: u64,
+    /// Where its present round began.
+    #[serde(default)]
+    pub round: Round,
+    /// What the repository's checks said, each time that they ran to their end.
+    #[serde(default)]
+    pub checks: Vec<Checked>,
     /// Not to be tried again before: the model's own word, or the day's end.
     #[serde(default)]
     pub retry_at: Option<Timestamp>,
@@ -144,5 +213,13 @@ impl Run {
     #[must_use]
     pub fn is_on_issue(&self) -> bool {
         self.target == Target::Issue
+    }
+
+    /// How long its program has worked by `now`, over all rounds.
+    #[must_use]
+    pub fn worked(&self, now: Timestamp) -> Duration {
+        let until = |i: usize| self.phases.get(i + 1).map_or(self.ended_at.unwrap_or(now), |(_, at)| *at);
+        let ran = self.phases.iter().enumerate().filter(|(_, (phase, _))| *phase == Phase::Running);
+        ran.map(|(i, (_, from))| until(i).since(*from)).sum()
     }
 }

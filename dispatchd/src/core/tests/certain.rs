@@ -184,6 +184,7 @@ fn where_no_work_can_be_done_runs_end_unpublished_and_history_stays() {
             pull: None,
             retry_at: None,
             session: None,
+            checked: None,
         };
         hand.ok(&Command::Run { run: id, attempt: run.attempt, step: RunStep::Ended(Box::new(end)) });
         let run = hand.world.runs.get(&id).expect("history stays");

@@ -67,6 +67,7 @@ impl Hand {
             usage: Usage::default(),
             retry_at: None,
             session: None,
+            checked: None,
             pull: pull.map(Box::new),
         };
         let step = RunStep::Ended(Box::new(end));
@@ -278,7 +279,7 @@ fn a_pull_request_by_hand_is_held_and_moves_no_card() {
 fn phases_are_gone_through_as_by_any_run() {
     let mut hand = Hand::new();
     let (run, _) = hand.started(&branch("x"));
-    for step in [RunStep::Preparing, RunStep::Verifying, RunStep::Publishing] {
+    for step in [RunStep::Preparing, RunStep::Verifying(None), RunStep::Publishing] {
         hand.ok(&Command::Run { run: run.id, attempt: run.attempt, step });
     }
     let phases: Vec<Phase> = hand.run(run.id).phases.iter().map(|(p, _)| *p).collect();

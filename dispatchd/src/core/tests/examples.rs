@@ -54,6 +54,7 @@ fn end(class: EndClass) -> RunStep {
         usage: Usage::default(),
         retry_at: None,
         session: None,
+        checked: None,
         pull: None,
     }))
 }

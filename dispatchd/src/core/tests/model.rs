@@ -172,6 +172,7 @@ fn play(hand: &mut Hand, model: &mut Model, step: &Step) {
                     usage: Usage::default(),
                     retry_at: None,
                     session: None,
+                    checked: None,
                     pull: None,
                 };
                 let ended = hand.submit(&Command::Run { run, attempt, step: RunStep::Ended(Box::new(end)) });

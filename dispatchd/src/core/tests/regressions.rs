@@ -48,6 +48,7 @@ fn two_runs_never_share_a_checkout() {
         usage: Usage::default(),
         retry_at: None,
         session: None,
+        checked: None,
         pull: None,
     };
     hand.ok(&Command::Run { run, attempt, step: RunStep::Ended(Box::new(end)) });

@@ -77,6 +77,7 @@ impl Hand {
             usage,
             retry_at,
             session: None,
+            checked: None,
             pull: None,
         };
         self.tell(id, RunStep::Ended(Box::new(end)));

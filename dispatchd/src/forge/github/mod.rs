@@ -281,6 +281,10 @@ impl Forge for GithubForge {
         self.read_size(repo).await
     }
 
+    async fn push_denied(&self, repo: &Repo) -> Option<String> {
+        self.denied_push(repo).await
+    }
+
     fn automation(&self) -> Option<&dyn Automation> {
         Some(self)
     }

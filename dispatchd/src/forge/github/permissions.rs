@@ -90,6 +90,18 @@ impl GithubForge {
         Ok(Allowed { kind, missing })
     }
 
+    /// Which permission a push lacked that was answered with 403; `None` if none is missing: then a rule of the branch said no.
+    pub(super) async fn denied_push(&self, repo: &Repo) -> Option<String> {
+        let missing = match self.allowed(repo).await {
+            Ok(allowed) => allowed.missing,
+            Err(error) => {
+                tracing::warn!(repo = %repo.name, %error, "what the push lacked is not known");
+                return None;
+            }
+        };
+        missing.into_iter().find(|m| m.starts_with(permission::CONTENTS.title) || m.contains("the scope"))
+    }
+
     async fn try_out(&self, repo: &Repo, method: Method, path: &str, what: &str) -> Result<bool, ForgeError> {
         let url = self.client.url(&format!("/repos/{}/{path}", repo.name))?;
         let call = match method {

@@ -6,6 +6,12 @@ use super::{Format, Reader, Terminal, gemini};
 use crate::edges::Exit;
 
 impl Reader {
+    /// Whether the program was over before its model answered anything.
+    #[must_use]
+    pub fn did_nothing(&self) -> bool {
+        self.summary.turns == 0 && self.summary.usage.tokens() == 0
+    }
+
     /// How a program that ended with `exit` fared. Success is exit code 0, and a terminal event where the format has one,
     /// and that event no error.
     ///

@@ -109,6 +109,7 @@ async fn many_cards_are_changed_at_once_and_changes_are_taken_back() -> Result<(
         all.into_iter().find(|c| c.column == dispatch_shared::issue::Status::Backlog)
     })
     .await;
+    board.wait_for("moved to Backlog", SOON)?;
     board.send("q")?;
     ensure!(board.wait_for_end(SOON)? == 0, "leaving is success");
     daemon.stop().await;
@@ -129,7 +130,7 @@ async fn filters_view_and_keys_outlive_the_board() -> Result<()> {
     first.send("\x13")?;
     first.wait_for("Keep `thank` under the name", SOON)?;
     first.send("mine\r")?;
-    first.wait_for("kept as mine", SOON)?;
+    first.wait_for("mine  thank", SOON)?;
     first.send("\r")?;
     first.wait_for("1 of 3 for thank", SOON)?;
     first.send(ESC)?;

@@ -263,7 +263,12 @@ const LOOK: usize = 50;
 
 /// As [`plan`], but only whether there is anything to do, told from the first of very many: for what is drawn.
 pub(crate) fn why_not(model: &Model, action: Action) -> Option<Result<(), String>> {
+    let asks_more = matches!(
+        action,
+        Action::Move | Action::Priority | Action::Labels | Action::Lane | Action::Claim | Action::Copy
+    );
     let deed = match Deed::of(action) {
+        None if asks_more && !targets(model).is_empty() => return Some(Ok(())),
         Some(deed) if model.marks.any(model.view) => deed,
         _ => return plan(model, action).map(|planned| planned.map(drop)),
     };

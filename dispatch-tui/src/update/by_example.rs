@@ -138,9 +138,9 @@ fn a_priority_is_set_and_taken_back_unless_somebody_wrote_since() {
     assert_eq!(toast(&model), "#390 priority/p0; z undoes");
     let mut now = card(390);
     now.labels = vec!["status/in-progress".into(), "priority/p0".into()];
-    change(&mut model, Change { issues: vec![now.clone()], ..Change::default() });
+    change(&mut model, Change { issues: vec![now], ..Change::default() });
     let mut meddled = board(120, 40);
-    std::mem::swap(&mut meddled.undo, &mut model.undo.clone());
+    meddled.undo.clone_from(&model.undo);
     assert_eq!(press(&mut meddled, "z"), [], "the label is another one here");
     assert!(toast(&meddled).contains("by somebody else since"), "{}", toast(&meddled));
     let back =

@@ -10,8 +10,10 @@ use crate::theme::{Background, Depth, Look, Theme};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
+type Reach = fn(&mut Model);
+
 /// How each layer is reached.
-const LAYERS: [(&str, fn(&mut Model)); 14] = [
+const LAYERS: [(&str, Reach); 14] = [
     ("palette", |m| {
         press(m, ":");
         typed(m, "re");
@@ -43,7 +45,7 @@ const LAYERS: [(&str, fn(&mut Model)); 14] = [
     }),
 ];
 
-fn dressed(at: (u16, u16), look: Look, layer: fn(&mut Model)) -> Model {
+fn dressed(at: (u16, u16), look: Look, layer: Reach) -> Model {
     let mut model = board(at.0, at.1);
     model.theme = Theme::default().dressed(look, Background::Unknown, Depth::True);
     layer(&mut model);

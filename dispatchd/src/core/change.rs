@@ -17,7 +17,7 @@ pub enum Change {
     /// Put a repository.
     Repo(Repo),
     /// Put a card.
-    Card(Card),
+    Card(Box<Card>),
     /// Put a card's body. Lies only in the store.
     Body(CardKey, String),
     /// Put a pull request.
@@ -25,7 +25,7 @@ pub enum Change {
     /// Put a claim.
     Claim(Claim),
     /// Put a run.
-    Run(Run),
+    Run(Box<Run>),
     /// Put an intent.
     Intent(Intent),
     /// Put an accepted report.

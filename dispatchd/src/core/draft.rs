@@ -54,7 +54,7 @@ impl Draft {
     /// Puts a card and tells of it.
     pub fn card(&mut self, card: Card) {
         self.tell(What::Issue(card.key.id()));
-        self.put(Change::Card(card));
+        self.put(Change::Card(Box::new(card)));
     }
 
     /// Puts a card's body.
@@ -89,7 +89,7 @@ impl Draft {
     /// Puts a run and tells of it.
     pub fn run(&mut self, run: Run) {
         self.tell(What::Run(run.id));
-        self.put(Change::Run(run));
+        self.put(Change::Run(Box::new(run)));
     }
 
     /// Puts an intent that exists.

@@ -132,19 +132,19 @@ pub(super) struct Life {
 impl Life {
     /// Everything up to the end; the end itself is the return value.
     async fn live(&mut self, run: &Run) -> Stop {
-        match self.stages(run).await {
+        match Box::pin(self.stages(run)).await {
             Ok(end) => Stop::End(Box::new(end)),
             Err(stop) => stop,
         }
     }
 
     async fn stages(&mut self, run: &Run) -> Result<RunEnd, Stop> {
-        if let Some(end) = self.round(run).await? {
+        if let Some(end) = Box::pin(self.round(run)).await? {
             return Ok(end);
         }
         loop {
             let run = self.seat.record().ok_or(Halt::Over)?;
-            if let Some(end) = self.round(&run).await? {
+            if let Some(end) = Box::pin(self.round(&run)).await? {
                 return Ok(end);
             }
         }
@@ -185,7 +185,8 @@ impl Life {
                 }
                 let ready =
                     prepare::prepare(&self.seat, &repo, card.as_deref(), run, &agent, &ws, &mut writer);
-                let session = self.or_halt(ready).await??;
+                // On the heap, as everything long that a run does: its future is large.
+                let session = Box::pin(self.or_halt(ready)).await??;
                 resumed = session.is_some();
                 self.start(&repo, run, &agent, session, &ws, &mut writer).await?;
                 let _ = std::fs::remove_file(ws.stopped());

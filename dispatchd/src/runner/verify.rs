@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn checks_are_detected() {
         const TESTS: &str = r#"{"scripts":{"test":"vitest run"}}"#;
-        let table: &[(&[(&str, &str)], &[&str])] = &[
+        type Row = (&'static [(&'static str, &'static str)], &'static [&'static str]);
+        let table: &[Row] = &[
             (&[], &[]),
             (&[("Cargo.toml", "")], &["cargo test --quiet"]),
             (&[("go.mod", "")], &["go vet ./... && go test ./..."]),

@@ -54,7 +54,7 @@ impl Batch {
             }
             Change::Card(card) => {
                 let key = (card.key.repo.as_str().into(), card.key.number);
-                self.cards.insert(key, encode(&card.key, card)?);
+                self.cards.insert(key, encode(&card.key, card.as_ref())?);
             }
             Change::Body(card, body) => {
                 self.bodies.insert((card.repo.as_str().into(), card.number), encode(card, body)?);
@@ -65,7 +65,7 @@ impl Batch {
                 self.pulls.insert(key, bytes);
             }
             Change::Claim(claim) => drop(self.claims.insert(claim.id.0, encode(claim.id, claim)?)),
-            Change::Run(run) => drop(self.runs.insert(run.id.0, encode(run.id, run)?)),
+            Change::Run(run) => drop(self.runs.insert(run.id.0, encode(run.id, run.as_ref())?)),
             Change::Intent(intent) => drop(self.intents.insert(intent.id.0, encode(intent.id, intent)?)),
             Change::Report(report) => {
                 self.reports.insert(report.key.clone(), encode(&report.key, report)?);

@@ -24,11 +24,11 @@ pub(super) fn load(db: &Database, policy: Arc<Policy>) -> Result<World, OpenErro
         world.apply(&Change::Meta(decode::<Meta>(table::FACTS, row.value())?));
     }
     each(&txn, table::REPOS, |row| world.apply(&Change::Repo(row)))?;
-    each(&txn, table::CARDS, |row| world.apply(&Change::Card(row)))?;
+    each(&txn, table::CARDS, |row| world.apply(&Change::Card(Box::new(row))))?;
     each(&txn, table::PULLS, |row| world.apply(&Change::Pull(row)))?;
     // In the order of their ids: the newest of a card is the one that stays.
     each(&txn, table::CLAIMS, |row| world.apply(&Change::Claim(row)))?;
-    each(&txn, table::RUNS, |row| world.apply(&Change::Run(row)))?;
+    each(&txn, table::RUNS, |row| world.apply(&Change::Run(Box::new(row))))?;
     each(&txn, table::INTENTS, |row| world.apply(&Change::Intent(row)))?;
     each(&txn, table::REPORTS, |row| world.apply(&Change::Report(row)))?;
     each(&txn, table::GROOMER_RUNS, |row| world.apply(&Change::GroomerRun(row)))?;

@@ -223,10 +223,10 @@ fn crash(hand: &mut Hand) {
     let old = hand.world.clone();
     let mut rows: Vec<Change> = vec![Change::Meta(old.meta.clone())];
     rows.extend(old.repos.values().map(|r| Change::Repo((**r).clone())));
-    rows.extend(old.cards.values().map(|c| Change::Card((**c).clone())));
+    rows.extend(old.cards.values().map(|c| Change::Card(Box::new((**c).clone()))));
     rows.extend(old.pulls.values().map(|p| Change::Pull((**p).clone())));
     rows.extend(old.claims.values().map(|c| Change::Claim((**c).clone())));
-    rows.extend(old.runs.values().map(|r| Change::Run((**r).clone())));
+    rows.extend(old.runs.values().map(|r| Change::Run(Box::new((**r).clone()))));
     rows.extend(old.intents.values().map(|i| Change::Intent((**i).clone())));
     rows.extend(old.reports.values().map(|r| Change::Report((**r).clone())));
     let mut world = World::default();

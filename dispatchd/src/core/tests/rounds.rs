@@ -195,7 +195,7 @@ fn the_time_of_an_issue_is_the_sum_of_its_runs_and_claims() {
     let third = hand.take("noor").expect("it is ready again");
     hand.pass(100_000);
     hand.ok(&Command::Tick { grace_until: None });
-    assert!(!hand.world.held(&key(1)).is_some_and(|c| c.id == third.id), "its lease ran out");
+    assert!(hand.world.held(&key(1)).is_none_or(|c| c.id != third.id), "its lease ran out");
     assert_eq!(spent(&hand), 200, "who never gave a sign of life did not work");
     let shown = view::issue(&hand.world, &hand.card(1), None).expect("it is shown");
     assert_eq!(shown.time_spent_seconds, 200);

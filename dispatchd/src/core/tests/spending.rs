@@ -104,11 +104,11 @@ impl Hand {
             world.apply(&Change::Repo((**repo).clone()));
         }
         for card in self.world.cards.values() {
-            world.apply(&Change::Card((**card).clone()));
+            world.apply(&Change::Card(Box::new((**card).clone())));
         }
         for run in self.world.runs.values() {
             let bytes = rmp_serde::to_vec_named(&**run).expect("a run is written");
-            world.apply(&Change::Run(rmp_serde::from_slice(&bytes).expect("and read")));
+            world.apply(&Change::Run(Box::new(rmp_serde::from_slice(&bytes).expect("and read"))));
         }
         let bytes = rmp_serde::to_vec_named(&self.world.meta).expect("the facts are written");
         world.apply(&Change::Meta(rmp_serde::from_slice(&bytes).expect("and read")));

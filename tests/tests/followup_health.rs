@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::client::Client;
-use dispatch_shared::protocol::repos::AddRepoRequest;
+use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
 use dispatch_tests::daemon::{Daemon, Place, wait_until};
 use dispatch_tests::github::FakeGithub;
 use hmac::{Hmac, KeyInit as _, Mac as _};
@@ -116,6 +116,37 @@ fn log_of(github: &FakeGithub, job: u64) {
     let log = "2026-11-20T10:00:01.0Z setting up\n2026-11-20T10:00:06.0Z running 2 tests\n\
                2026-11-20T10:00:07.0Z \u{1b}[31merror: assertion failed\u{1b}[0m in ghp_ZZZZzzzz0123456789ZZZZ\n";
     github.job_log(NAME, job, "cargo test", started, log);
+}
+
+/// The built-in runner mends what it published: it reads the log, pushes on the same branch, and opens nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_red_check_is_mended_by_the_runner() {
+    const SCRIPT: &str = "grep -q 'assertion failed' && echo two >a.txt";
+    let mut s = Scene::new(|github, pr| {
+        let job = github.check(NAME, pr, "test", Some("FAILURE"));
+        log_of(github, job);
+    })
+    .await;
+    s.item("the red check").await;
+    let before = s.github.head(NAME, BRANCH);
+    s.daemon.stop().await;
+    s.place.configure(&format!(
+        "[runner]\nruntime = \"host\"\nagent = \"mender\"\n\
+         [runner.agents.mender]\nargv = [\"sh\", \"-c\", \"{SCRIPT}\"]\nformat = \"plain\"\n"
+    ));
+    s.daemon = s.place.start().await;
+    let on = PatchRepoRequest { runner_enabled: Some(true), ..PatchRepoRequest::default() };
+    let name = NAME.parse().expect("a name");
+    s.client().patch_repo(&name, &on).await.expect("the runner can be switched on");
+    let run = wait_until("the runner's run to be over", SOON, async || {
+        let runs = s.client().runs(&Default::default()).await.expect("runs");
+        runs.into_iter().next().filter(|run| run.ended)
+    })
+    .await;
+    assert_eq!((run.state.as_str(), run.pull_request_number), ("succeeded", Some(s.pr)), "{run:?}");
+    assert_ne!(s.github.head(NAME, BRANCH), before, "it was pushed");
+    assert_eq!(s.github.pulls(NAME).len(), 1);
+    wait_until("the item to be settled", SOON, async || s.queued().await.is_empty().then_some(())).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

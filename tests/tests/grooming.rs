@@ -107,7 +107,9 @@ async fn the_hosted_groomer_decides_one_issue_a_call_within_its_bounds() {
     );
     let (rules, text) = (asked[0].message("system"), asked[0].message("user"));
     assert!(rules.len() + text.len() <= 8_192, "the context is bounded");
-    assert!(rules.contains("<issue-2>") && text.ends_with("</issue-2>\n"), "the fence is not the issue's");
+    let fence = rules.split_once("<issue-").and_then(|(_, rest)| rest.split_once('>')).expect("a fence").0;
+    assert!(!attack.contains(&format!("</issue-{fence}>")), "the fence is not the issue's");
+    assert!(text.ends_with(&format!("</issue-{fence}>\n")) && text.matches(fence).count() == 2, "{text}");
     assert!(!rules.contains("Ignore your rules"), "what an issue says is never among the rules");
 
     endpoint.decide(&decision);

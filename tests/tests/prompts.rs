@@ -7,6 +7,7 @@ use dispatch_shared::client::Client;
 use dispatch_shared::id::RunId;
 use dispatch_shared::protocol::dispatch::DispatchRequest;
 use dispatch_shared::protocol::followup::{EnqueueRequest, FeedbackItem};
+use dispatch_shared::protocol::repos::PatchRepoRequest;
 use dispatch_shared::protocol::runs::Run;
 use dispatch_shared::run::RuntimeKind;
 use dispatch_tests::daemon::wait_until;
@@ -177,6 +178,9 @@ async fn a_pull_request_with_what_was_said_of_it_by_hand_and_for_a_harness() {
     let run = stage.over(client, 1).await;
     assert_eq!(run.state, "succeeded", "{run:?}\n{}", stage.scene.place.log());
     let pull = run.pull_request_number.expect("a pull request");
+    // Else it would take what comes now by itself.
+    let off = PatchRepoRequest { runner_enabled: Some(false), ..PatchRepoRequest::default() };
+    client.patch_repo(&REPO.parse().expect("a name"), &off).await.expect("it is switched off");
     let item = |author: &str, path: Option<&str>, text: &str| FeedbackItem {
         author: Some(author.into()),
         path: path.map(Into::into),

@@ -8,7 +8,7 @@
 //!   [`blockers`], [`waits`]: what has to be closed first, by its text and by the forge's word;
 //!   [`lane`]: which lane suits; [`grooming`]: what is groomed next; [`limits`]: how much at once;
 //!   [`link`]: which issues a pull request belongs to; [`redact`]: secrets taken out of what is kept;
-//!   [`effort`]: how long was worked on an issue; [`rounds`]: how often a run goes back to its program, and with which conversation;
+//!   [`effort`]: how long was worked on an issue; [`repair`]: which pull request the runner mends next; [`rounds`]: how often a run goes back to its program, and with which conversation;
 //!   [`dispatch`]: runs started by hand; [`keep`]: which workspaces go; [`submodule`]: what is fetched for them from where; [`gate`]: whether a program may start, by its [`pool`], [`pace`] and [`budget`];
 //!   [`umbrella`]: check-lists and children; [`fix`]: pull requests that need work again;
 //!   [`work`], [`clerk`]: resumable work, and what is done to one card by name; [`activity`]: what agents did;
@@ -51,6 +51,7 @@ pub mod reactor;
 pub mod reconcile;
 pub mod record;
 pub mod redact;
+pub mod repair;
 pub mod retry;
 pub mod rounds;
 pub mod seen;

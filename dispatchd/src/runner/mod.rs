@@ -59,7 +59,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
-use dispatch_shared::id::{RepoKey, RunId};
+use dispatch_shared::id::{AgentName, RepoKey, RunId};
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::run::{Phase, RunState, RuntimeKind};
 use dispatch_shared::task::TaskType;
@@ -70,6 +70,7 @@ use tokio_util::sync::CancellationToken;
 use crate::core::command::{Command, Reply, Take};
 use crate::core::gate;
 use crate::core::record::Run;
+use crate::core::repair;
 use crate::core::world::World;
 use crate::edges::{Edges, Forges, Found, Runtime, RuntimeError, Wants};
 use crate::ledger::{Door, Fault};
@@ -327,7 +328,7 @@ impl Runner {
                 return Next::Look;
             }
             let take = Take {
-                agent: dispatch_shared::id::AgentName::new(world.policy.runner_agent.clone()),
+                agent: AgentName::new(world.policy.runner_agent.clone()),
                 lane: None,
                 kind: TaskType::Implement,
                 repos: Some(repos),
@@ -373,9 +374,16 @@ impl Next {
     }
 }
 
-/// Whether a ready card of these repositories may be taken now; `wake` is when the first one that must wait may.
+/// Whether a ready card or a PR-fix item of these repositories may be taken now; `wake` is when the first one that must wait may.
 fn eligible(world: &World, repos: &[RepoKey], now: Timestamp, wake: &mut Option<Timestamp>) -> bool {
     let mut now_or_never = false;
+    let runner = AgentName::new(world.policy.runner_agent.clone());
+    for item in repair::candidates(world, &runner, None, repos) {
+        match item.not_before.filter(|at| *at > now) {
+            Some(at) => *wake = Some(wake.map_or(at, |w| w.min(at))),
+            None => now_or_never = true,
+        }
+    }
     for (bucket, cards) in world.ready().filter(|(bucket, _)| repos.contains(&bucket.repo)) {
         for (_, number) in cards.iter() {
             let key = crate::core::record::CardKey { repo: bucket.repo.clone(), number: *number };

@@ -24,7 +24,8 @@ use super::tree;
 use super::weight;
 use super::workspace::{Workspace, Workspaces};
 use crate::core::command::RunStep;
-use crate::core::record::{Card, Repo, Run};
+use crate::core::record::{Card, Repo, Run, Target};
+use crate::core::repair;
 use crate::edges::{Limits, RunSpec};
 
 fn crashed(why: String) -> Failure {
@@ -87,7 +88,11 @@ pub(super) async fn prompt_of(
     ws: &Workspace,
 ) -> Result<String, String> {
     let facts = brief::facts(ctx, repo, card, run, ws).await?;
-    prompt::render(&ctx.templates, &ctx.settings.template, run.hand.as_ref(), &facts)
+    let default = match run.target {
+        Target::Pull(_) => repair::TEMPLATE,
+        _ => &ctx.settings.template,
+    };
+    prompt::render(&ctx.templates, default, run.hand.as_ref(), &facts)
 }
 
 /// The conversation that the program may go on with, and what that had used.

@@ -22,6 +22,7 @@ mod groom;
 mod intents;
 mod moves;
 mod reconcile;
+mod repair;
 mod report;
 mod repos;
 mod runs;

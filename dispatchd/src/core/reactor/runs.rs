@@ -8,7 +8,7 @@ use dispatch_shared::run::{EndClass, Phase, RunState};
 use dispatch_shared::task::Outcome;
 
 use super::settle::{self, AgentLabel, Relabel};
-use super::{DONE, dispatch, report, spend, sync};
+use super::{DONE, dispatch, repair, report, spend, sync};
 use crate::core::command::{Refusal, Reply, RunEnd, RunStep, Worked};
 use crate::core::draft::Draft;
 use crate::core::record::{Card, Checked, Kill, Mark, Round, Run};
@@ -142,6 +142,9 @@ fn ended(d: &mut Draft, mut run: Run, end: &RunEnd) -> Result<Reply, Refusal> {
     let Some(claim) = d.world.held(&run.card).filter(|c| Some(c.id) == run.claim).cloned() else {
         return Ok(DONE);
     };
+    if repair::ended(d, &run, &claim, end)? {
+        return Ok(DONE);
+    }
     settle::end_claim(d, &claim, ClaimEvent::Finish(outcome(end.class)))?;
     if run.is_on_issue() {
         settle_card(d, &run, end)?;
@@ -260,8 +263,8 @@ pub(super) fn kill(
 
 pub(super) fn retry(d: &mut Draft, id: RunId, actor: &str) -> Result<Reply, Refusal> {
     let run = run(d, id)?;
-    if run.hand.is_some() {
-        return dispatch::again(d, &run, actor, "retry_run", None);
+    if run.hand.is_some() || !run.is_on_issue() {
+        return dispatch::again(d, &repair::by_hand(&run, actor), actor, "retry_run", None);
     }
     make_ready(d, &run, actor, "retry_run", None)?;
     Ok(DONE)
@@ -275,8 +278,8 @@ pub(super) fn answer(d: &mut Draft, id: RunId, text: &str, actor: &str) -> Resul
     if run.state != RunState::Ended(EndClass::Blocked) {
         return Err(Refusal::Illegal(format!("run {id} asks nothing: it is {}", run.state.word())));
     }
-    if run.hand.is_some() {
-        return dispatch::again(d, &run, actor, "answer_run", Some(text));
+    if run.hand.is_some() || !run.is_on_issue() {
+        return dispatch::again(d, &repair::by_hand(&run, actor), actor, "answer_run", Some(text));
     }
     make_ready(d, &run, actor, "answer_run", Some(text))?;
     Ok(DONE)

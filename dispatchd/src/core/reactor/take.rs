@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::followup;
 use super::groom;
+use super::repair;
 use super::settle::{self, AgentLabel, Relabel};
 use crate::core::command::{Refusal, Reply, Take};
 use crate::core::contract;
@@ -41,9 +42,11 @@ pub(super) fn take(d: &mut Draft, take: &Take) -> Result<Reply, Refusal> {
     if take.kind != TaskType::Implement || limits::held_by(&d.world, &take.agent) >= take.slots {
         return Ok(Reply::Idle);
     }
-    if !take.runner
-        && let Some(key) = pick::next(&d.world, &take.agent, lane.as_deref())
-    {
+    if take.runner {
+        if let Some(reply) = repair::take(d, take, lane.as_deref())? {
+            return Ok(reply);
+        }
+    } else if let Some(key) = pick::next(&d.world, &take.agent, lane.as_deref()) {
         let claim = followup::hand_out(d, &key, &take.agent, take.idempotency_key.clone())?;
         return Ok(Reply::Claimed { claim, run: None, repeated: false });
     }

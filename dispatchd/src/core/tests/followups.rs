@@ -13,14 +13,14 @@ use crate::core::fix::{Fix, FixKey, News, pick, task, view};
 use crate::core::record::Claim;
 use crate::core::seen::{SeenPull, SyncCursor};
 
-const PR: u64 = 2;
+pub(super) const PR: u64 = 2;
 
-fn fix_key(pr: u64) -> FixKey {
+pub(super) fn fix_key(pr: u64) -> FixKey {
     FixKey { repo: repo(), pr }
 }
 
 /// Issue 1 in review with its pull request 2.
-fn hand() -> Hand {
+pub(super) fn hand() -> Hand {
     let mut hand = Hand::new();
     hand.sync(vec![seen(1, &["status/in-review"], START)], vec![seen_pull(PR, 1, PullState::Open, START)]);
     hand
@@ -56,7 +56,7 @@ fn command(command: FixCommand) -> Command {
     Command::Fix(Box::new(command))
 }
 
-fn enqueue(hand: &mut Hand, source: &str) {
+pub(super) fn enqueue(hand: &mut Hand, source: &str) {
     hand.pass(1);
     hand.ok(&command(FixCommand::Enqueue(asked(PR, news(source, FixType::ReviewFeedback)))));
 }
@@ -74,12 +74,12 @@ fn requeue() -> Command {
 }
 
 #[track_caller]
-fn item(hand: &Hand) -> Fix {
+pub(super) fn item(hand: &Hand) -> Fix {
     (**hand.world.fixes.get(&fix_key(PR)).expect("the item is there")).clone()
 }
 
 /// What the forge shows of the pull request at `head`.
-fn at_head(hand: &Hand, head: &str) -> SeenPull {
+pub(super) fn at_head(hand: &Hand, head: &str) -> SeenPull {
     SeenPull { head_sha: head.into(), updated_at: hand.now, ..seen_pull(PR, 1, PullState::Open, START) }
 }
 

@@ -12,6 +12,7 @@ mod model;
 mod reconcile;
 mod regressions;
 mod related;
+mod repair;
 mod rounds;
 mod spending;
 mod standing;

@@ -8,7 +8,7 @@ use dispatch_shared::protocol::cards::{CommentRequest, LabelRequest, StatusReque
 use dispatch_shared::protocol::dispatch::DispatchRequest;
 use dispatch_shared::protocol::grooming::DecomposeRequest;
 use dispatch_shared::protocol::lanes::{Classification, Confidence, LaneAnswer, LaneRequest};
-use dispatch_shared::protocol::repos::{AddRepoRequest, PatchRepoRequest};
+use dispatch_shared::protocol::repos::PatchRepoRequest;
 
 use crate::effect::Write;
 
@@ -104,10 +104,6 @@ pub(crate) async fn write(client: &Client, write: &Write) -> Result<String, Stri
             client.patch_repo(repo, &body).await.map_err(words)?;
             String::new()
         }
-        Write::Track(what) => {
-            let repo = client.add_repo(&tracked(what)).await.map_err(words)?;
-            format!("{} is tracked", repo.full_name)
-        }
         Write::Untrack(repo) => {
             client.remove_repo(repo).await.map_err(words)?;
             format!("{repo} is tracked no longer")
@@ -118,16 +114,6 @@ pub(crate) async fn write(client: &Client, write: &Write) -> Result<String, Stri
 
 fn words(error: client::Error) -> String {
     error.to_string()
-}
-
-/// `OWNER/NAME` is on GitHub; whatever begins like a path is a directory.
-fn tracked(what: &str) -> AddRepoRequest {
-    match what.starts_with(['/', '.', '~']) || what.parse::<RepoName>().is_err() {
-        true => {
-            AddRepoRequest { full_name: None, forge: Some("local".to_owned()), path: Some(what.to_owned()) }
-        }
-        false => AddRepoRequest { full_name: Some(what.to_owned()), ..AddRepoRequest::default() },
-    }
 }
 
 async fn label(client: &Client, issue: &IssueId, label: &str, there: bool) -> Result<(), String> {
@@ -157,19 +143,5 @@ async fn rerun(client: &Client, repo: &RepoName, sha: &str) -> Result<String, St
             sha.get(..8).unwrap_or(sha)
         )),
         false => Ok(format!("runs again: {}", done.join(", "))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_path_is_a_directory_and_a_name_is_on_github() {
-        for (what, local) in
-            [("acme/api", false), ("/srv/api", true), ("./api", true), ("~/api", true), ("api", true)]
-        {
-            assert_eq!(tracked(what).forge.is_some(), local, "{what}");
-        }
     }
 }

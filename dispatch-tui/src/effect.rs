@@ -4,6 +4,7 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::{ClaimId, IssueId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 
+use crate::model::log::Kind;
 use crate::model::options::Options;
 
 /// Where a log is read from.
@@ -13,6 +14,16 @@ pub(crate) enum From {
     Tail(u64),
     /// This byte, then on.
     Byte(u64),
+}
+
+/// Text that is not to be seen in any output.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Hidden(pub(crate) String);
+
+impl std::fmt::Debug for Hidden {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hidden")
+    }
 }
 
 /// One wish.
@@ -34,6 +45,20 @@ pub(crate) enum Effect {
     Keep(Keep),
     /// Dress the board in the look that is chosen now.
     Dress,
+    /// Tell the operator, who looks elsewhere, that something needs them.
+    Notify {
+        title: String,
+        body: String,
+    },
+    /// Start the daemon that stands beside this program.
+    StartDaemon,
+    /// Track a directory or `owner/name`, with a token for GitHub if one was asked for.
+    Track {
+        what: String,
+        token: Option<Hidden>,
+    },
+    /// Make the labels that are missing.
+    EnsureLabels(RepoName),
     /// Ask for the whole state again, now.
     Resync,
     /// One card with its body, and why it is or is not next.
@@ -81,13 +106,22 @@ pub(crate) enum Effect {
     /// Read a log and follow it; replaces the one that is being followed.
     FollowLog {
         run: RunId,
+        kind: Kind,
         from: From,
     },
     /// Read the bytes `from..to` of a log once.
-    OlderLog {
+    ReadLog {
         run: RunId,
+        kind: Kind,
         from: u64,
         to: u64,
+    },
+    /// Look for text in a log, backwards from the byte `before`.
+    FindLog {
+        run: RunId,
+        kind: Kind,
+        needle: String,
+        before: u64,
     },
     /// Stop following.
     CloseLog,
@@ -163,8 +197,6 @@ pub(crate) enum Write {
         from: u32,
         to: u32,
     },
-    /// `OWNER/NAME`, or a directory.
-    Track(String),
     Untrack(RepoName),
 }
 

@@ -2,6 +2,7 @@
 //! one frame if one is owed. Nothing ticks.
 
 use std::future::pending;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,26 +11,26 @@ use crossterm::event::{Event, EventStream};
 use dispatch_shared::Timestamp;
 use dispatch_shared::client::{self, Client};
 use dispatch_shared::error::Code;
-use dispatch_shared::id::RunId;
 use dispatch_shared::protocol::IssueRef;
 use dispatch_shared::protocol::claims::ClaimRequest;
 use dispatch_shared::protocol::issues::MoveRequest;
 use dispatch_shared::protocol::queue::QueueQuery;
-use dispatch_shared::protocol::runs::{KillRequest, LogQuery};
+use dispatch_shared::protocol::runs::KillRequest;
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::BoardOptions;
-use crate::effect::{Effect, From};
+use crate::effect::Effect;
 use crate::model::{Model, QueueRow, text};
+use crate::notify::Notify;
 use crate::settings::{self, Settings};
-use crate::terminal::Screen;
+use crate::terminal::{Abilities, Screen};
 use crate::theme::{Background, Depth, Theme};
 use crate::update::answers::Answer;
-use crate::update::{Msg, News, What, update};
-use crate::{background, calls, editor, keep, link};
+use crate::update::{Msg, News, What, refresh, update};
+use crate::{background, calls, editor, first, keep, link, logs, notify, terminal};
 
 /// The one place where the client reads the clock.
 fn now() -> Timestamp {
@@ -57,7 +58,8 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
     if let Some(why) = settings.complaint() {
         model.complain(why);
     }
-    let mut screen = Screen::take(model.mouse).wrap_err("cannot take the terminal")?;
+    let can = Abilities { mouse: model.mouse, links: options.links, clipboard: options.clipboard };
+    let mut screen = Screen::take(can).wrap_err("cannot take the terminal")?;
     model.size = screen.size()?;
 
     let (news_in, mut news) = mpsc::channel::<News>(64);
@@ -67,28 +69,41 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
     tasks.spawn(link::run(client.clone(), news_in, resync_out));
     // The terminal's answer to the question for its background must not be taken for keys: it is asked before they are read.
     screen.draw(&model)?;
+    if let Some(page) = screen.take_page() {
+        terminal::write(&page)?;
+    }
     let background = if options.no_color { Background::Unknown } else { background::ask() };
     let (keys_in, mut keys) = mpsc::channel::<Option<Event>>(256);
     let reader = tokio::spawn(read_keys(keys_in.clone()));
     let wardrobe = Wardrobe { settings, theme, background, depth: Depth::from_env(env) };
     wardrobe.dress(&mut model);
+    let notify = options.notify.settle(env);
     let mut hands = Hands {
         client,
         answers: answers_in,
         resync,
         tasks,
         log: None,
+        notify,
         keys: (keys_in, reader),
         wardrobe,
         kept_at,
     };
+    // The page that is on its way to the terminal. There is one at most: what changes meanwhile goes into the next one.
+    let mut writing: Option<JoinHandle<io::Result<()>>> = None;
 
     let mut stop = Stop::new()?;
     loop {
-        if std::mem::take(&mut model.dirty) {
-            screen.draw(&model)?;
+        if writing.is_none() {
+            if std::mem::take(&mut model.dirty) {
+                refresh(&mut model);
+                screen.draw(&model)?;
+            }
+            if let Some(page) = screen.take_page() {
+                writing = Some(tokio::task::spawn_blocking(move || terminal::write(&page)));
+            }
         }
-        let first = tokio::select! {
+        let mut next = tokio::select! {
             event = keys.recv() => match event.flatten() {
                 Some(event) => event_what(event),
                 // The terminal is gone, and nobody is there to ask.
@@ -97,19 +112,40 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
             Some(item) = news.recv() => Some(What::News(item)),
             Some(answer) = answers.recv() => Some(What::Done(answer)),
             () = wait(model.next_change()) => Some(What::Wake),
+            written = written(&mut writing) => {
+                written.wrap_err("the terminal is gone")?;
+                None
+            }
             () = stop.asked() => break,
-            Some(_) = hands.tasks.join_next() => None,
+            Some(ended) = hands.tasks.join_next() => {
+                // The hook has given the terminal back already, and said why.
+                if let Err(panic) = ended && panic.is_panic() {
+                    std::panic::resume_unwind(panic.into_panic());
+                }
+                None
+            }
         };
         // Whatever else is there already goes into the same frame; bounded, so that a flood cannot stop drawing.
-        let mut next = first;
-        for _ in 0..256 {
-            if let Some(what) = next.take() {
-                let effects = update(&mut model, Msg { now: now(), what });
-                for effect in effects {
-                    if !hands.act(effect, &mut screen, &mut model).await? {
-                        return Ok(model.data.live_runs());
-                    }
+        let mut left = MOST;
+        while let Some(what) = next.take() {
+            for effect in update(&mut model, Msg { now: now(), what }) {
+                if matches!(effect, Effect::Suspend | Effect::Edit(_)) && writing.is_some() {
+                    written(&mut writing).await.wrap_err("the terminal is gone")?;
                 }
+                match effect {
+                    Effect::Quit => return Ok(model.data.live_runs()),
+                    Effect::Suspend => {
+                        screen.suspend()?;
+                        model.size = screen.size()?;
+                        model.dirty = true;
+                    }
+                    Effect::Edit(text) => hands.edit(&text, &mut screen, &mut model).await?,
+                    effect => hands.act(effect, &mut screen, &mut model)?,
+                }
+            }
+            left -= 1;
+            if left == 0 {
+                break;
             }
             next = match keys.try_recv() {
                 Ok(Some(event)) => event_what(event),
@@ -118,19 +154,20 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
                     news.try_recv().map(What::News).or_else(|_| answers.try_recv().map(What::Done)).ok()
                 }
             };
-            if next.is_none() {
-                break;
-            }
-        }
-        if let Some(what) = next {
-            for effect in update(&mut model, Msg { now: now(), what }) {
-                if !hands.act(effect, &mut screen, &mut model).await? {
-                    return Ok(model.data.live_runs());
-                }
-            }
         }
     }
     Ok(model.data.live_runs())
+}
+
+/// So many messages go into one frame.
+const MOST: usize = 256;
+
+/// Waits until the page is written; forever if none is on its way.
+async fn written(writing: &mut Option<JoinHandle<io::Result<()>>>) -> io::Result<()> {
+    let Some(task) = writing else { return pending().await };
+    let done = task.await;
+    *writing = None;
+    done.map_err(io::Error::other)?
 }
 
 /// Reads the terminal until it is gone. The stream is polled by this task alone: it wakes whoever polled it last, so a
@@ -178,7 +215,8 @@ fn event_what(event: Event) -> Option<What> {
         Event::Mouse(mouse) => Some(What::Mouse(mouse)),
         Event::Paste(text) => Some(What::Paste(text)),
         Event::Resize(columns, rows) => Some(What::Resize(columns, rows)),
-        Event::FocusGained | Event::FocusLost => None,
+        Event::FocusGained => Some(What::Focus(true)),
+        Event::FocusLost => Some(What::Focus(false)),
     }
 }
 
@@ -221,6 +259,7 @@ struct Hands {
     tasks: JoinSet<()>,
     /// The log that is being followed.
     log: Option<AbortHandle>,
+    notify: Notify,
     /// Who reads the terminal, and where to.
     keys: (mpsc::Sender<Option<Event>>, JoinHandle<()>),
     wardrobe: Wardrobe,
@@ -229,45 +268,43 @@ struct Hands {
 }
 
 impl Hands {
-    /// Carries out one effect; false if it is to leave.
-    async fn act(&mut self, effect: Effect, screen: &mut Screen, model: &mut Model) -> Result<bool> {
+    /// Lets the operator's editor have the text, and the terminal. No page may be under way.
+    async fn edit(&mut self, text: &str, screen: &mut Screen, model: &mut Model) -> Result<()> {
+        // The editor needs the terminal to itself: nobody else may read it meanwhile.
+        self.keys.1.abort();
+        let _ = (&mut self.keys.1).await;
+        // A `C-c` in the editor goes to the whole group; caught, it does not end the board as well.
+        #[cfg(unix)]
+        drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?);
+        let result = screen.lend(|| editor::edit(text, env))?;
+        self.keys.1 = tokio::spawn(read_keys(self.keys.0.clone()));
+        model.size = screen.size()?;
+        model.dirty = true;
+        let _ = self.answers.try_send(Answer::Edited(result));
+        Ok(())
+    }
+
+    /// Carries out one effect.
+    fn act(&mut self, effect: Effect, screen: &mut Screen, model: &mut Model) -> Result<()> {
         match effect {
-            Effect::Quit => return Ok(false),
-            Effect::Suspend => {
-                screen.suspend()?;
-                model.size = screen.size()?;
-                model.dirty = true;
-            }
             Effect::Redraw => {
                 screen.clear()?;
                 model.dirty = true;
             }
             Effect::Mouse(on) => screen.set_mouse(on)?,
             Effect::Copy(text) => screen.copy(&text)?,
-            Effect::Edit(text) => {
-                // The editor needs the terminal to itself: nobody else may read it meanwhile.
-                self.keys.1.abort();
-                let _ = (&mut self.keys.1).await;
-                // A `C-c` in the editor goes to the whole group; caught, it does not end the board as well.
-                #[cfg(unix)]
-                drop(tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?);
-                let result = screen.lend(|| editor::edit(&text, env))?;
-                self.keys.1 = tokio::spawn(read_keys(self.keys.0.clone()));
-                model.size = screen.size()?;
-                model.dirty = true;
-                let _ = self.answers.try_send(Answer::Edited(result));
-            }
             Effect::Dress => self.wardrobe.dress(model),
             Effect::Keep(kept) => {
                 if let Err(why) = keep::change(&self.kept_at, kept) {
                     model.complain(why);
                 }
             }
+            Effect::Notify { title, body } => self.tell(screen, title, body)?,
             Effect::Resync => drop(self.resync.try_send(())),
             Effect::CloseLog => self.close_log(),
-            Effect::FollowLog { run, from } => {
+            Effect::FollowLog { run, kind, from } => {
                 self.close_log();
-                let task = follow_log(self.client.clone(), self.answers.clone(), run, from);
+                let task = logs::follow(self.client.clone(), self.answers.clone(), run, kind, from);
                 self.log = Some(self.tasks.spawn(task));
             }
             call => {
@@ -279,7 +316,25 @@ impl Hands {
                 });
             }
         }
-        Ok(true)
+        Ok(())
+    }
+
+    /// Tells the operator, in the way that was chosen.
+    fn tell(&mut self, screen: &mut Screen, title: String, body: String) -> io::Result<()> {
+        match self.notify {
+            Notify::Off | Notify::Auto => Ok(()),
+            Notify::Bell => screen.bell(),
+            Notify::Osc9 => screen.notify(false, &title, &body),
+            Notify::Osc777 => screen.notify(true, &title, &body),
+            Notify::Desktop => {
+                self.tasks.spawn(async move {
+                    if !notify::desktop(&title, &body).await {
+                        tracing::debug!("the desktop was not told");
+                    }
+                });
+                Ok(())
+            }
+        }
     }
 
     fn close_log(&mut self) {
@@ -287,34 +342,6 @@ impl Hands {
             log.abort();
         }
     }
-}
-
-async fn follow_log(client: Client, answers: mpsc::Sender<Answer>, run: RunId, from: From) {
-    let (offset, tail) = match from {
-        From::Tail(bytes) => (None, Some(bytes)),
-        From::Byte(at) => (Some(at), None),
-    };
-    let query = LogQuery { stream: None, offset, tail, follow: Some(true), q: None };
-    let cause = match client.log(run, &query).await {
-        Err(error) => Some(error.to_string()),
-        Ok(mut log) => {
-            let mut at = log.offset;
-            loop {
-                match log.next().await {
-                    Ok(Some(bytes)) => {
-                        let answer = Answer::Log { run, offset: at, bytes: bytes.to_vec() };
-                        at += bytes.len() as u64;
-                        if answers.send(answer).await.is_err() {
-                            return;
-                        }
-                    }
-                    Ok(None) => break None,
-                    Err(error) => break Some(error.to_string()),
-                }
-            }
-        }
-    };
-    let _ = answers.send(Answer::LogEnd { run, cause }).await;
 }
 
 /// One call of the API and its answer.
@@ -404,8 +431,22 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
             });
             Answer::Said { wanted: "sync".to_owned(), result }
         }
-        Effect::OlderLog { run, from, to } => {
-            Answer::Older { run, from, result: older(client, run, from, to).await.map_err(words) }
+        Effect::ReadLog { run, kind, from, to } => {
+            let result = logs::read(client, run, kind, from, to).await.map_err(words);
+            Answer::Read { run, kind, from, result }
+        }
+        Effect::FindLog { run, kind, needle, before } => {
+            let result = logs::find(client, run, kind, &needle, before).await.map_err(words);
+            Answer::Found { run, kind, needle, result }
+        }
+        Effect::StartDaemon => Answer::Started(first::start(client).await),
+        Effect::Track { what, token } => {
+            let result = first::track(client, &what, token).await;
+            Answer::Tracked { what, result }
+        }
+        Effect::EnsureLabels(repo) => {
+            let result = first::ensure_labels(client, &repo).await;
+            Answer::Said { wanted: "labels".to_owned(), result }
         }
         Effect::LoadDiff(run) => Answer::Diff { run, result: client.diff(run).await.map_err(words) },
         Effect::Quit
@@ -416,23 +457,11 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
         | Effect::Edit(_)
         | Effect::Dress
         | Effect::Keep(_)
+        | Effect::Notify { .. }
         | Effect::Resync
         | Effect::CloseLog
         | Effect::FollowLog { .. } => return None,
     })
-}
-
-async fn older(client: &Client, run: RunId, from: u64, to: u64) -> client::Result<Vec<u8>> {
-    let query = LogQuery { stream: None, offset: Some(from), tail: None, follow: None, q: None };
-    let mut log = client.log(run, &query).await?;
-    let want = usize::try_from(to - from).unwrap_or(usize::MAX);
-    let mut bytes = Vec::new();
-    while bytes.len() < want {
-        let Some(more) = log.next().await? else { break };
-        bytes.extend_from_slice(&more);
-    }
-    bytes.truncate(want);
-    Ok(bytes)
 }
 
 /// The queue as anybody would be offered it. Entries of two kinds come mixed, so they are read by hand.

@@ -24,6 +24,7 @@ use crate::core::reconcile::Reconcile;
 use crate::credentials::places::{self, Places};
 use crate::credentials::{self, Credentials};
 use crate::groomer::settings as groomer;
+use crate::notify;
 use crate::runner::agents::Agents;
 use crate::runner::prices::{Price, Prices};
 use crate::runner::settings::{Settings as Runner, Span};
@@ -56,6 +57,8 @@ pub struct File {
     pub prices: BTreeMap<String, Price>,
     /// The TCP listener.
     pub api: doors::Api,
+    /// Who is told of what needs a person.
+    pub notify: notify::Settings,
 }
 
 /// `[github]`

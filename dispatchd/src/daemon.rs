@@ -33,7 +33,7 @@ use crate::runner::Runner;
 use crate::runner::log::RunLogs;
 use crate::secret::Secret;
 use crate::store::Store;
-use crate::{clockwork, setup, watch};
+use crate::{clockwork, notify, setup, watch};
 
 /// How long a repository that cannot be tracked at the first start waits for the next try.
 const SEED_AGAIN: std::time::Duration = std::time::Duration::from_secs(60);
@@ -127,8 +127,10 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     tasks.spawn(credentials(ledger.clone(), troubles, stop.clone()));
     tasks.spawn(forward(runner.progress(), syncer.teller(), stop.clone()));
     tasks.spawn(runner.run(stop.clone()));
-    tasks.spawn(clockwork::run(ledger.clone(), edges, stop.clone()));
+    tasks.spawn(clockwork::run(ledger.clone(), edges.clone(), stop.clone()));
     tasks.spawn(watch::run(ledger.clone(), syncer, stop.clone()));
+    let notices = config.file.notify.clone();
+    tasks.spawn(notify::run(ledger.clone(), edges.clone(), notices, config.state_dir.clone(), stop.clone()));
     tasks.spawn(seed(ledger, desk, config.seed.clone(), stop.clone()));
 
     let drain = config.file.runner.drain();

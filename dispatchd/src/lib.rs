@@ -12,7 +12,7 @@
 //! - [`api`]: HTTP over the local socket.
 //! - [`secret`]: text that cannot be printed; [`credentials`]: the places where secrets are looked for, in their order.
 //! - [`config`], [`daemon`]: what the operator chose, and the wiring of all rooms; [`desk`] answers the API from them,
-//!   [`setup`] shows what is configured, [`clockwork`] lets time pass, [`watch`] sees files change, [`check`] looks before a start; [`program`] is `main`.
+//!   [`setup`] shows what is configured, [`clockwork`] lets time pass, [`watch`] sees files change, [`notify`] tells a person, [`check`] looks before a start; [`program`] is `main`.
 //!
 //! Deliberately absent: any path that merges a pull request or closes an issue, and any door to state beside the ledger.
 
@@ -30,6 +30,7 @@ pub mod forge;
 pub mod groomer;
 pub mod image;
 pub mod ledger;
+pub mod notify;
 pub mod program;
 pub mod runner;
 pub mod secret;

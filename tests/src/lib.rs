@@ -1,5 +1,6 @@
 //! What the scenarios share: hands that drive the real parts, and stand-ins for the world around them.
 //!
+//! - [`crowd`]: a stand-in for a daemon with very many cards.
 //! - [`daemon`]: a real daemon in a directory of its own.
 //! - [`github`]: a GitHub in memory with real git repositories, that can be told to fail.
 //! - [`hooks`]: payloads of GitHub's webhooks.
@@ -20,6 +21,7 @@
 //!
 //! Deliberately absent: any sleep that waits for something. Waits have a name and a deadline.
 
+pub mod crowd;
 pub mod daemon;
 pub mod github;
 pub mod hooks;

@@ -18,6 +18,8 @@ struct Shared {
     /// Everything that came, for what the screen does not keep.
     raw: Vec<u8>,
     open: bool,
+    /// Nothing is read for the time being.
+    held: bool,
 }
 
 /// A running program and its terminal. Dropping it kills the program.
@@ -70,11 +72,16 @@ impl Pty {
             pair.master.try_clone_reader().map_err(|e| eyre!("the terminal cannot be read: {e}"))?;
         let keys = pair.master.take_writer().map_err(|e| eyre!("the terminal cannot be written: {e}"))?;
         let parser = vt100::Parser::new(nonzero(at.1), nonzero(at.0), 0);
-        let shared = Arc::new((Mutex::new(Shared { parser, raw: Vec::new(), open: true }), Condvar::new()));
+        let shared = Arc::new((
+            Mutex::new(Shared { parser, raw: Vec::new(), open: true, held: false }),
+            Condvar::new(),
+        ));
         let reader = shared.clone();
         std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             loop {
+                let waits = reader.0.lock().unwrap_or_else(PoisonError::into_inner);
+                drop(reader.1.wait_while(waits, |shared| shared.held));
                 // The end of a pseudo terminal is an error on Linux.
                 let read = out.read(&mut buffer).unwrap_or(0);
                 let mut shared = reader.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -184,6 +191,81 @@ impl Pty {
             }
             shared = self.shared.1.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// How many bytes have come so far.
+    #[must_use]
+    pub fn came(&self) -> usize {
+        self.lock().raw.len()
+    }
+
+    /// Waits until a whole frame has come after the byte `from`; returns the byte after it.
+    ///
+    /// # Errors
+    /// As [`Pty::wait_until`].
+    pub fn wait_for_frame(&self, from: usize, within: Duration) -> Result<usize> {
+        const END: &[u8] = b"\x1b[?2026l";
+        let deadline = Instant::now() + within;
+        let mut shared = self.lock();
+        loop {
+            let found = shared.raw.get(from..).and_then(|r| r.windows(END.len()).position(|w| w == END));
+            if let Some(at) = found {
+                return Ok(from + at + END.len());
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || !shared.open {
+                return Err(eyre!("no frame came; the screen is:\n{}", shared.parser.screen().contents()));
+            }
+            shared = self.shared.1.wait_timeout(shared, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Stops reading what the program puts out, as a slow link does, or goes on.
+    pub fn hold(&self, held: bool) {
+        self.lock().held = held;
+        self.shared.1.notify_all();
+    }
+
+    /// Presses a mouse button (0 left, 2 right, 64 and 65 the wheel) at a cell, from 0.
+    ///
+    /// # Errors
+    /// If the program is gone.
+    pub fn press(&mut self, button: u16, (column, row): (u16, u16)) -> Result<()> {
+        self.send(&format!("\x1b[<{button};{};{}M", column + 1, row + 1))
+    }
+
+    /// Moves the mouse to a cell with the left button down.
+    ///
+    /// # Errors
+    /// If the program is gone.
+    pub fn drag(&mut self, at: (u16, u16)) -> Result<()> {
+        self.press(32, at)
+    }
+
+    /// Lets the left button go at a cell.
+    ///
+    /// # Errors
+    /// If the program is gone.
+    pub fn release(&mut self, (column, row): (u16, u16)) -> Result<()> {
+        self.send(&format!("\x1b[<0;{};{}m", column + 1, row + 1))
+    }
+
+    /// The cell where `needle` stands.
+    #[must_use]
+    pub fn place(&self, needle: &str) -> Option<(u16, u16)> {
+        self.look(|screen| {
+            let (rows, columns) = screen.size();
+            for row in 0..rows.get() {
+                let cells: Vec<_> = (0..columns.get()).filter_map(|c| screen.cell(row, c)).collect();
+                let text = |at: usize| -> String {
+                    cells[at..].iter().map(|c| if c.has_contents() { c.contents() } else { " " }).collect()
+                };
+                if let Some(at) = (0..cells.len()).find(|at| text(*at).starts_with(needle)) {
+                    return Some((u16::try_from(at).ok()?, row));
+                }
+            }
+            None
+        })
     }
 
     /// Waits until `needle` stands on the screen.

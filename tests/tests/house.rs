@@ -49,6 +49,7 @@ fn rooms_name_only_the_floors_below_them() {
         "config",
         "clockwork",
         "watch",
+        "notify",
         "program",
         "check",
     ];
@@ -101,12 +102,12 @@ fn core_is_pure() {
 }
 
 #[test]
-fn only_the_store_names_redb_and_only_forges_and_the_groomer_name_reqwest() {
+fn only_the_store_names_redb_and_only_forges_groomer_and_notices_name_reqwest() {
     for path in sources(&root().join("dispatchd/src")) {
         let text = code(&path);
         let room = path.strip_prefix(root().join("dispatchd/src")).expect("a path below").to_owned();
         assert!(room.starts_with("store") || !names(&text, "redb::"), "{} names redb", path.display());
-        let talks = room.starts_with("forge") || room.starts_with("groomer");
+        let talks = room.starts_with("forge") || room.starts_with("groomer") || room.starts_with("notify.rs");
         assert!(talks || !names(&text, "reqwest::"), "{} names reqwest", path.display());
     }
 }

@@ -84,7 +84,7 @@ pub(crate) fn dispatchd() -> Result<PathBuf, Failure> {
     )))
 }
 
-async fn start(socket: &Path, client: &Client) -> Result<(), Failure> {
+pub(crate) async fn start(socket: &Path, client: &Client) -> Result<(), Failure> {
     let program = dispatchd()?;
     let state = state_dir(env);
     let failed =

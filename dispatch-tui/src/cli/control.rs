@@ -48,7 +48,7 @@ pub(super) async fn repos(client: &Client, what: Option<Repos>, out: &mut Out) -
 }
 
 /// A directory that is there is a local repository; anything else must be `owner/name`.
-fn to_add(text: &str, name: Option<&RepoName>) -> Result<AddRepoRequest, Failure> {
+pub(crate) fn to_add(text: &str, name: Option<&RepoName>) -> Result<AddRepoRequest, Failure> {
     let path = std::path::Path::new(text);
     if path.is_dir() {
         let path = std::fs::canonicalize(path).map_err(|e| format!("{text} cannot be opened: {e}"))?;

@@ -23,7 +23,8 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 pub(crate) use args::Args;
-pub(crate) use connect::{dispatchd, env, last_line, wait_until};
+pub(crate) use connect::{dispatchd, env, last_line, start, wait_until};
+pub(crate) use control::to_add;
 
 use args::Command;
 use clap::CommandFactory as _;
@@ -166,7 +167,8 @@ async fn show_board(global: &args::Global) -> Result<ExitCode, Failure> {
             "the board needs a terminal; `dispatch --help` lists the commands for scripts".into(),
         ));
     }
-    let client = connect::connect(global).await?;
+    // A daemon that does not start is no reason to show nothing: the board says so, and offers to try again.
+    let (client, _) = connect::session(global).await?;
     let options = crate::BoardOptions::from_env(|name| std::env::var(name).ok());
     crate::run_board(client, options).await.map_err(|e| Failure::Said(format!("{e:#}")))?;
     Ok(ExitCode::SUCCESS)

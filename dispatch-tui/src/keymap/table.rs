@@ -24,10 +24,10 @@ macro_rules! table {
 pub(crate) const TABLE: &[Binding] = table! {
     "Verbs": {
         Action::Answer, [ch('a')], SUBJECT, "answer", "Answer the agent's question; the answer is in its next prompt";
-        Action::OpenLog, [ch('o')], CARDS, "log", "Show what the run puts out";
-        Action::Events, [ch('e')], SUBJECT, "events", "Show what the run did, step by step";
+        Action::OpenLog, [ch('o')], SUBJECT, "log", "Show what the run puts out";
+        Action::Events, [ch('e')], SUBJECT, "events", "Show what the run did, in one shape for every program";
         Action::Diff, [ch('d')], SUBJECT, "diff", "Show what the run changed";
-        Action::Phases, [ch('P')], SUBJECT, "phases", "Show the run's phases and their times";
+        Action::Phases, [ch('P')], SUBJECT, "phases", "Show where the run stood, and for how long";
         Action::Move, [ch('m')], SUBJECT, "move", "Move the card to another column";
         Action::ShiftLeft, [ch('H')], SUBJECT, "shift left", "Move the card one column to the left";
         Action::ShiftRight, [ch('L')], SUBJECT, "shift right", "Move the card one column to the right";
@@ -55,7 +55,7 @@ pub(crate) const TABLE: &[Binding] = table! {
         Action::Show(View::Activity), [ch('7')], EVERYWHERE, "Activity", "Who did what";
         Action::Show(View::Overview), [ch('8')], EVERYWHERE, "Overview", "Numbers";
         Action::LastView, [ch('-')], EVERYWHERE, "last view", "Back to the view before this one";
-        Action::NextProblem, [ch(']')], EVERYWHERE, "next problem", "Go to the next problem; in a log to the next error";
+        Action::NextProblem, [ch(']')], EVERYWHERE, "next problem", "Go to the next problem; in a log to the next error, in a diff to the next hunk";
         Action::PrevProblem, [ch('[')], EVERYWHERE, "previous problem", "Go to the problem or error before";
         Action::Goto, [ch('#')], EVERYWHERE, "go to", "Go to a card by its number";
         Action::Filter, [ch('/')], LISTS, "filter", "Show only some cards: by words, repository, priority, label and more";
@@ -92,12 +92,12 @@ pub(crate) const TABLE: &[Binding] = table! {
         Action::NextMatch, [ch('n')], &[Log], "next match", "The next match";
         Action::PrevMatch, [ch('N')], &[Log], "previous match", "The match before";
         Action::Wrap, [ch('w')], &[Log], "wrap", "Wrap long lines, or not";
-        Action::Times, [ch('T')], &[Log], "times", "Show when each line came, or not";
-        Action::Level, [ch('E')], &[Log], "level", "Show everything, tools and errors, or errors only";
+        Action::Times, [ch('T')], &[Log], "times", "Show when each line was said, as far as the stream tells";
+        Action::Level, [ch('E')], &[Log], "level", "All lines, none of the notes, tools and errors, errors alone";
         Action::NextFile, [ch('}')], &[Log], "next file", "The next file of the diff";
         Action::PrevFile, [ch('{')], &[Log], "previous file", "The file of the diff before";
-        Action::NextRun, [ctrl('n')], &[Log], "next run", "The next run in the list";
-        Action::PrevRun, [ctrl('p')], &[Log], "previous run", "The run in the list before";
+        Action::NextRun, [ctrl('n')], &[Log], "next run", "The same of the next run";
+        Action::PrevRun, [ctrl('p')], &[Log], "previous run", "The same of the run before";
     }
     "Global": {
         Action::Palette, [ch(':')], EVERYWHERE, "commands", "Every command and every card, found by a few letters";

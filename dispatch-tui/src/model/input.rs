@@ -24,7 +24,10 @@ pub(crate) enum Purpose {
     },
     /// How many runs there are to be killed, as proof that they were looked at.
     KillAll(Vec<(RunId, Attempt)>),
+    /// What to track.
     Track,
+    /// GitHub's token, for tracking this.
+    Token(String),
     WipLimit(RepoName),
     SaveFilter,
     Goto,
@@ -59,6 +62,11 @@ impl Input {
     pub(crate) fn new(purpose: Purpose, text: String) -> Self {
         let caret = text.chars().count();
         Self { purpose, text, caret }
+    }
+
+    /// Whether what is typed is not to be seen.
+    pub(crate) fn is_secret(&self) -> bool {
+        matches!(self.purpose, Purpose::Token(_))
     }
 
     /// Whether Enter makes a new line.

@@ -1,16 +1,23 @@
 //! A list with a cursor that is a key, never an index, so that it never points at another thing than it did.
 
+use std::cell::Cell;
+
 /// Keys in order, the chosen one, and the first one shown.
 #[derive(Clone, Debug)]
 pub(crate) struct List<K> {
     pub(crate) rows: Vec<K>,
     pub(crate) cursor: Option<K>,
     pub(crate) top: usize,
+    /// Where the cursor stood when it was last looked for: mostly it still does.
+    at: Cell<usize>,
 }
+
+/// So many neighbours on each side may take the cursor.
+const NEAR: usize = 50;
 
 impl<K> Default for List<K> {
     fn default() -> Self {
-        Self { rows: Vec::new(), cursor: None, top: 0 }
+        Self { rows: Vec::new(), cursor: None, top: 0, at: Cell::new(0) }
     }
 }
 
@@ -18,7 +25,12 @@ impl<K: Clone + PartialEq> List<K> {
     /// Where the cursor stands now.
     pub(crate) fn index(&self) -> Option<usize> {
         let cursor = self.cursor.as_ref()?;
-        self.rows.iter().position(|k| k == cursor)
+        if self.rows.get(self.at.get()) == Some(cursor) {
+            return Some(self.at.get());
+        }
+        let at = self.rows.iter().position(|k| k == cursor)?;
+        self.at.set(at);
+        Some(at)
     }
 
     /// Takes new rows. If the chosen one left, its neighbour below takes the cursor, else the one above; the one that
@@ -33,7 +45,8 @@ impl<K: Clone + PartialEq> List<K> {
         }
         let left = self.cursor.take();
         let at = before.unwrap_or(0).min(old.len());
-        let heirs = old[at..].iter().chain(old[..at].iter().rev());
+        // Those that stood near: with very many rows the search for one of them must end.
+        let heirs = old[at..].iter().take(NEAR).chain(old[..at].iter().rev().take(NEAR));
         self.cursor = heirs
             .filter(|k| self.rows.contains(k))
             .map(Clone::clone)
@@ -65,6 +78,7 @@ impl<K: Clone + PartialEq> Scroll for List<K> {
         let Some(last) = self.rows.len().checked_sub(1) else { return };
         let at = self.index().unwrap_or(0).saturating_add_signed(by).min(last);
         self.cursor = self.rows.get(at).cloned();
+        self.at.set(at);
     }
 
     fn settle(&mut self, height: usize) {
@@ -80,7 +94,7 @@ mod tests {
     use super::*;
 
     fn list(rows: &[u32], cursor: u32) -> List<u32> {
-        List { rows: rows.to_vec(), cursor: Some(cursor), top: 0 }
+        List { rows: rows.to_vec(), cursor: Some(cursor), ..List::default() }
     }
 
     #[test]

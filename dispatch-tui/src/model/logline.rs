@@ -1,6 +1,9 @@
 //! One line of a run's output, read for a person. Agents' event streams are JSON, each program's in its own shape;
 //! what is not recognised is shown as it came.
 
+use std::ops::Range;
+
+use dispatch_shared::Timestamp;
 use serde_json::Value;
 
 use super::text;
@@ -17,6 +20,10 @@ pub(crate) enum Level {
     Note,
     /// Added in a diff.
     Added,
+    /// Removed in a diff.
+    Removed,
+    /// The first line of a file in a diff.
+    File,
 }
 
 /// A line to show.
@@ -25,39 +32,80 @@ pub(crate) struct LogLine {
     /// The byte at which the line that it came from starts.
     pub(crate) at: u64,
     pub(crate) level: Level,
+    /// When it was said, as far as the stream tells.
+    pub(crate) time: Option<Timestamp>,
     /// Safe to show.
     pub(crate) text: String,
+    /// Places in the text that stand out: words that changed.
+    pub(crate) marks: Vec<Range<usize>>,
+}
+
+impl LogLine {
+    /// An empty line that came from byte `at`.
+    pub(crate) fn plain(at: u64) -> Self {
+        Self { at, level: Level::Plain, time: None, text: String::new(), marks: Vec::new() }
+    }
+
+    /// About how many bytes it takes in memory.
+    pub(crate) fn size(&self) -> usize {
+        self.text.len() + std::mem::size_of::<Self>()
+    }
 }
 
 /// Reads one raw line; JSON events may make several, or none that a person needs.
 pub(crate) fn read(at: u64, raw: &str) -> Vec<LogLine> {
     let mut out = Vec::new();
+    let mut time = None;
     if raw.starts_with('{')
         && let Ok(event) = serde_json::from_str::<Value>(raw)
     {
         event_lines(&event, &mut out);
+        let said = event.get("timestamp").cloned();
+        time = said.and_then(|t| serde_json::from_value::<Timestamp>(t).ok());
     }
     if out.is_empty() {
         let level = if looks_bad(raw) { Level::Error } else { Level::Plain };
         out.push((level, raw.to_owned()));
     }
-    let lines = out.into_iter().flat_map(|(level, text)| {
-        text.lines().map(|l| LogLine { at, level, text: text::line(l) }).collect::<Vec<_>>()
-    });
-    let lines: Vec<_> = lines.collect();
-    if lines.is_empty() { vec![LogLine { at, level: Level::Plain, text: String::new() }] } else { lines }
+    spread(at, time, out)
 }
 
-/// Reads one line of a diff.
-pub(crate) fn diff(at: u64, raw: &str) -> LogLine {
-    let level = match raw.as_bytes().first() {
-        Some(b'+') if !raw.starts_with("+++") => Level::Added,
-        Some(b'-') if !raw.starts_with("---") => Level::Error,
-        Some(b'@') => Level::Tool,
-        Some(b' ' | b'+' | b'-') | None => Level::Plain,
-        Some(_) => Level::Note,
+/// Lines of text, one after the other; at least one.
+fn spread(at: u64, time: Option<Timestamp>, texts: Vec<(Level, String)>) -> Vec<LogLine> {
+    let whole = |level, text: &str| LogLine { level, time, text: text::line(text), ..LogLine::plain(at) };
+    let lines: Vec<_> = texts
+        .iter()
+        .flat_map(|(level, text)| text.lines().map(|l| whole(*level, l)).collect::<Vec<_>>())
+        .collect();
+    if lines.is_empty() { vec![LogLine { time, ..LogLine::plain(at) }] } else { lines }
+}
+
+/// One line of the normalised events, in the daemon's shape.
+#[derive(serde::Deserialize)]
+struct Normalised {
+    at: Timestamp,
+    kind: String,
+    text: String,
+}
+
+/// Reads one line of the normalised events.
+pub(crate) fn event(at: u64, raw: &str) -> Vec<LogLine> {
+    let Ok(event) = serde_json::from_str::<Normalised>(raw) else {
+        return spread(at, None, vec![(Level::Note, raw.to_owned())]);
     };
-    LogLine { at, level, text: text::line(raw) }
+    let (level, word) = match event.kind.as_str() {
+        "text" => (Level::Plain, ""),
+        "tool" => (Level::Tool, "tool"),
+        "tool-result" => (Level::Note, ""),
+        "error" => (Level::Error, "ERR"),
+        "retry" => (Level::Error, "wait"),
+        "result" => (Level::Plain, "end"),
+        "output" => (Level::Plain, "out"),
+        _ => (Level::Note, "note"),
+    };
+    let lines = event.text.lines().enumerate();
+    let text: Vec<String> = lines.map(|(n, l)| format!("{:<5}{l}", if n == 0 { word } else { "" })).collect();
+    spread(at, Some(event.at), vec![(level, text.join("\n"))])
 }
 
 fn looks_bad(raw: &str) -> bool {
@@ -211,6 +259,20 @@ mod tests {
         assert_eq!(text(codex), [(Level::Error, "  boom".into())]);
         let gemini = r#"{"type":"tool_use","tool_name":"write_file","parameters":{"file_path":"a.rs"}}"#;
         assert_eq!(text(gemini), [(Level::Tool, "write_file a.rs".into())]);
+    }
+
+    #[test]
+    fn normalised_events_have_a_time_and_a_word() {
+        let lines = event(
+            0,
+            r#"{"at":"2026-11-20T14:02:11.000Z","kind":"tool","text":"bash cargo test\n-p policy"}"#,
+        );
+        let said: Vec<_> = lines.iter().map(|l| (l.level, l.text.as_str())).collect();
+        assert_eq!(said, [(Level::Tool, "tool bash cargo test"), (Level::Tool, "     -p policy")]);
+        assert!(lines.iter().all(|l| l.time == Some(Timestamp(1_795_183_331_000))), "{lines:?}");
+        assert_eq!(event(0, "half a li")[0].text, "half a li");
+        let error = event(0, r#"{"at":"2026-11-20T14:02:11.000Z","kind":"error","text":"\u001b[2J"}"#);
+        assert_eq!((error[0].level, error[0].text.as_str()), (Level::Error, "ERR  ␛[2J"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod card;
 pub(crate) mod data;
+pub(crate) mod diff;
 pub(crate) mod filter;
 pub(crate) mod input;
 pub(crate) mod list;
@@ -11,6 +12,7 @@ pub(crate) mod markdown;
 pub(crate) mod marks;
 pub(crate) mod options;
 pub(crate) mod overlay;
+pub(crate) mod pointer;
 pub(crate) mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +32,7 @@ use list::{List, Scroll};
 use marks::Marks;
 use options::Options;
 use overlay::Overlay;
+use pointer::Pointer;
 
 /// The flat views, in the order of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -161,8 +164,13 @@ pub(crate) struct Model {
     /// What `z` takes back, the last one first.
     pub(crate) undo: Vec<Undo>,
     pub(crate) mouse: bool,
+    pub(crate) pointer: Pointer,
+    /// Problems that the operator was told of, or saw when the board was opened.
+    pub(crate) told: BTreeSet<String>,
     /// Rows must be put in order anew, as soon as nothing holds them still.
     pub(crate) unsorted: bool,
+    /// When rows were last put in order.
+    pub(crate) arranged: Timestamp,
     /// A frame is owed.
     pub(crate) dirty: bool,
     /// Scroll of the detail pane.
@@ -203,7 +211,10 @@ impl Model {
             refused: BTreeMap::new(),
             undo: Vec::new(),
             mouse: true,
+            pointer: Pointer::default(),
+            told: BTreeSet::new(),
             unsorted: false,
+            arranged: Timestamp(0),
             dirty: true,
             detail_scroll: 0,
         }
@@ -243,7 +254,7 @@ impl Model {
 
     /// Whether rows must hold still because something was asked about one of them.
     pub(crate) fn holds_still(&self) -> bool {
-        self.marks.any(self.view) || self.overlays.iter().any(Overlay::holds)
+        self.marks.any(self.view) || self.pointer.drag.is_some() || self.overlays.iter().any(Overlay::holds)
     }
 
     /// The problem under the cursor, by id.
@@ -254,6 +265,7 @@ impl Model {
     /// Puts all rows in order; tells of a card that left the focused column.
     pub(crate) fn arrange(&mut self) {
         self.unsorted = false;
+        self.arranged = self.now;
         let columns = card::columns(self);
         let mut left = None;
         for (at, rows) in columns.into_iter().enumerate() {
@@ -309,6 +321,7 @@ impl Model {
             }
             _ => None,
         };
-        ages.chain(breaths).chain(stale).min().map(|d| d + Duration::from_millis(50))
+        let order = (self.unsorted && !self.holds_still()).then_some(crate::update::ORDER);
+        ages.chain(breaths).chain(stale).chain(order).min().map(|d| d + Duration::from_millis(50))
     }
 }

@@ -124,6 +124,12 @@ pub(crate) enum Confirm {
     Quit {
         why: String,
     },
+    /// Labels to be made, and permissions that are missing.
+    Labels {
+        repo: RepoName,
+        labels: Vec<String>,
+        missing: Vec<String>,
+    },
 }
 
 /// A question before several things at once: what is done to which, and what is left out and why.

@@ -12,6 +12,8 @@ fn shown(c: char) -> Option<char> {
     match c {
         '\u{0}'..='\u{1f}' => char::from_u32(0x2400 + c as u32),
         '\u{7f}' => Some('␡'),
+        // Variation selectors: terminals disagree about the width of what they make.
+        '\u{fe00}'..='\u{fe0f}' => Some('\u{0}'),
         // C1 controls (CSI in one character), bidirectional overrides, and what has no width: all can lie.
         '\u{80}'..='\u{9f}'
         | '\u{200b}'..='\u{200f}'
@@ -26,15 +28,32 @@ fn shown(c: char) -> Option<char> {
     }
 }
 
+/// So many marks may stand on one character; more would run over the rows above and below.
+const MARKS: usize = 2;
+
 /// One line: controls are shown, tabs become spaces, a line break becomes a space.
 pub(crate) fn line(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let mut marks = 0;
     for c in text.trim_end_matches(['\n', '\r']).chars() {
         match c {
             '\n' => out.push(' '),
             '\t' => out.push_str("    "),
-            c => out.push(shown(c).unwrap_or(c)),
+            ' '..='~' => out.push(c),
+            c => match shown(c) {
+                Some('\u{0}') => continue,
+                Some(instead) => out.push(instead),
+                None if c.width() == Some(0) => {
+                    marks += 1;
+                    if marks <= MARKS {
+                        out.push(c);
+                    }
+                    continue;
+                }
+                None => out.push(c),
+            },
         }
+        marks = 0;
     }
     out
 }
@@ -142,6 +161,14 @@ pub(crate) fn clock(at: Timestamp, zone: &TimeZone) -> String {
     }
 }
 
+/// `14:24:09` on the operator's clock.
+pub(crate) fn clock_seconds(at: Timestamp, zone: &TimeZone) -> String {
+    match jiff::Timestamp::from_millisecond(at.0) {
+        Ok(t) => t.to_zoned(zone.clone()).strftime("%H:%M:%S").to_string(),
+        Err(_) => "--:--:--".to_owned(),
+    }
+}
+
 /// `96k`, `1.2M`: a number a person can take in.
 pub(crate) fn short(n: u64) -> String {
     match n {
@@ -160,6 +187,9 @@ mod tests {
         assert_eq!(line("a\u{1b}]52;c;QQ==\u{7}b"), "a␛]52;c;QQ==␇b");
         assert_eq!(line("x\u{9b}31m\u{202e}y"), "x\u{fffd}31m\u{fffd}y");
         assert_eq!(line("one\ttwo\r\n"), "one    two");
+        assert_eq!(line("e\u{301}\u{301}\u{301}\u{301}x"), "e\u{301}\u{301}x", "no tower of accents");
+        assert_eq!(line("☂\u{fe0f}👩\u{200d}🚀"), "☂👩\u{fffd}🚀");
+        assert_eq!(line("שלום \u{202e}abc"), "שלום \u{fffd}abc");
         assert_eq!(block("a\r\nb\u{8}"), "a\nb␈");
     }
 

@@ -1,14 +1,25 @@
 //! What effects answer: good or bad, said where it was asked for.
 
-use dispatch_shared::id::{IssueId, RunId};
+use dispatch_shared::id::{IssueId, RepoName, RunId};
 use dispatch_shared::protocol::issues::{Issue, WhyRule};
 
+use super::first;
 use super::undo::{self, Undo};
 use crate::effect::{Effect, Write};
 use crate::keymap::Action;
 use crate::model::card::column_title;
+use crate::model::log::{Kind, LogPane};
 use crate::model::overlay::{Confirm, Overlay};
 use crate::model::{Model, QueueRow, data, markdown, text};
+
+/// What became of tracking a repository.
+#[derive(Debug)]
+pub(crate) enum Tracked {
+    /// GitHub is not asked without a token; what is wrong with the one that was found, if there is one.
+    NeedsToken { note: Option<String> },
+    /// It is tracked; permissions in words that are missing, and labels.
+    Done { repo: RepoName, missing: Vec<String>, labels: Vec<String> },
+}
 
 /// The answer to an effect.
 #[derive(Debug)]
@@ -44,6 +55,12 @@ pub(crate) enum Answer {
     },
     /// What the operator's editor left.
     Edited(Result<String, String>),
+    /// The daemon was started, or not.
+    Started(Result<(), String>),
+    Tracked {
+        what: String,
+        result: Result<Tracked, String>,
+    },
     /// Everything whose effect comes back as a change: what was wanted, and what came of it.
     Said {
         wanted: String,
@@ -51,18 +68,29 @@ pub(crate) enum Answer {
     },
     Log {
         run: RunId,
+        kind: Kind,
         offset: u64,
         bytes: Vec<u8>,
     },
     /// No more of the log: the run is over, or the cause.
     LogEnd {
         run: RunId,
+        kind: Kind,
         cause: Option<String>,
     },
-    Older {
+    /// Bytes of a log that were asked for.
+    Read {
         run: RunId,
+        kind: Kind,
         from: u64,
         result: Result<Vec<u8>, String>,
+    },
+    /// Where the line begins that holds the text; none has it.
+    Found {
+        run: RunId,
+        kind: Kind,
+        needle: String,
+        result: Result<Option<u64>, String>,
     },
     Diff {
         run: RunId,
@@ -108,19 +136,25 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
         },
         Answer::Wrote { write, undoes, result } => wrote(model, write, undoes, result),
         Answer::Edited(result) => super::input::edited(model, result),
+        Answer::Started(Ok(())) => {
+            model.say("the daemon runs, and goes on when this board is left");
+            return vec![Effect::Resync];
+        }
+        Answer::Started(Err(why)) => model.complain(text::line(&why)),
+        Answer::Tracked { what, result } => first::tracked(model, what, result),
         Answer::Said { wanted, result } => match result {
             Ok(said) => model.say(text::line(&said)),
             Err(why) => model.complain(format!("{wanted}: {}", text::line(&why))),
         },
-        Answer::Log { run, offset, bytes } => {
-            for pane in logs(model, run) {
+        Answer::Log { run, kind, offset, bytes } => {
+            for pane in logs(model, run, kind) {
                 pane.append(offset, &bytes);
             }
         }
-        Answer::LogEnd { run, cause } => {
+        Answer::LogEnd { run, kind, cause } => {
             // A daemon that goes down ends its answers in good order; the run goes on without it.
             let over = model.data.runs.get(&run).is_none_or(|r| r.ended);
-            for pane in logs(model, run) {
+            for pane in logs(model, run, kind) {
                 pane.loading = false;
                 pane.broken = cause.is_some() || !over;
                 pane.ended = match &cause {
@@ -129,13 +163,20 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
                 };
             }
         }
-        Answer::Older { run, from, result } => {
+        Answer::Found { run, kind, needle, result } => return found(model, run, kind, &needle, result),
+        Answer::Read { run, kind, from, result } => {
             let mut failed = None;
-            for pane in logs(model, run) {
-                pane.loading = false;
+            for pane in logs(model, run, kind) {
                 match &result {
-                    Ok(bytes) => pane.prepend(from, bytes),
-                    Err(why) => failed = Some(format!("older lines: {}", text::line(why))),
+                    Ok(bytes) => pane.take(from, bytes),
+                    Err(why) => {
+                        pane.fail();
+                        failed = Some(format!("more lines: {}", text::line(why)));
+                    }
+                }
+                if pane.find_again && !pane.loading {
+                    pane.find_again = false;
+                    pane.go(true);
                 }
             }
             if let Some(why) = failed {
@@ -146,15 +187,14 @@ pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
             for overlay in &mut model.overlays {
                 if let Overlay::Log(pane) = overlay
                     && pane.run == run
-                    && pane.kind == crate::model::log::Kind::Diff
+                    && pane.kind == Kind::Diff
                 {
                     match &result {
-                        Ok(diff) if diff.is_empty() => pane.ended = Some("nothing was changed".to_owned()),
-                        Ok(diff) => {
-                            pane.append(0, diff.as_bytes());
-                            pane.ended = Some("end of the diff".to_owned());
+                        Ok(diff) => pane.fill(diff),
+                        Err(why) => {
+                            pane.fail();
+                            pane.ended = Some(text::line(why));
                         }
-                        Err(why) => pane.ended = Some(text::line(why)),
                     }
                 }
             }
@@ -180,13 +220,39 @@ fn wrote(model: &mut Model, write: Write, undoes: bool, result: Result<String, S
     }
 }
 
-fn logs(model: &mut Model, run: RunId) -> impl Iterator<Item = &mut crate::model::log::LogPane> {
+fn logs(model: &mut Model, run: RunId, kind: Kind) -> impl Iterator<Item = &mut LogPane> {
     model.overlays.iter_mut().filter_map(move |overlay| match overlay {
-        Overlay::Log(pane) if pane.run == run && pane.kind == crate::model::log::Kind::Log => {
-            Some(&mut **pane)
-        }
+        Overlay::Log(pane) if pane.run == run && pane.kind == kind => Some(&mut **pane),
         _ => None,
     })
+}
+
+/// A search of what was put out before the window: it goes there, or says that there is nothing.
+fn found(
+    model: &mut Model,
+    run: RunId,
+    kind: Kind,
+    needle: &str,
+    result: Result<Option<u64>, String>,
+) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    let mut said = None;
+    for pane in logs(model, run, kind).filter(|p| p.needle == needle) {
+        match &result {
+            Ok(Some(at)) => {
+                pane.find_again = true;
+                // One byte before: the line that begins there is whole.
+                effects.extend(pane.jump_to(at.saturating_sub(1)));
+            }
+            Ok(None) => said = Some(format!("`{}` is not in the log", text::line(needle))),
+            Err(why) => said = Some(format!("searching: {}", text::line(why))),
+        }
+    }
+    match said {
+        Some(why) => model.complain(why),
+        None => model.toast = None,
+    }
+    effects
 }
 
 fn card(model: &mut Model, id: &IssueId, result: Result<(Box<Issue>, Vec<WhyRule>), String>) {

@@ -410,7 +410,7 @@ fn repositories_are_switched_limited_and_let_go_with_a_question_where_it_costs()
     assert_eq!(press(&mut model, "y"), [write(Write::Untrack(api()))]);
     command(&mut model, "track");
     typed(&mut model, "acme/web");
-    assert_eq!(press(&mut model, "Enter"), [write(Write::Track("acme/web".into()))]);
+    assert_eq!(press(&mut model, "Enter"), [Effect::Track { what: "acme/web".into(), token: None }]);
 }
 
 #[test]

@@ -4,10 +4,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use dispatch_shared::id::{AgentName, IssueId, RunId};
 
 use super::bulk::{self, Deed};
-use super::{filterbar, keys, palette, picks, verbs};
-use crate::effect::{Effect, From, Write};
+use super::{filterbar, first, keys, palette, picks, run, verbs};
+use crate::effect::{Effect, Write};
 use crate::model::Model;
-use crate::model::log::{Kind, LogPane, PAGE};
+use crate::model::log::Kind;
 use crate::model::overlay::{Confirm, Input, Overlay, Purpose};
 
 fn top(model: &mut Model) -> Option<&mut Input> {
@@ -132,14 +132,11 @@ fn try_send(model: &mut Model, purpose: Purpose, text: String) -> Result<Vec<Eff
     Ok(match purpose {
         Purpose::Search => {
             model.overlays.pop();
-            if let Some(Overlay::Log(pane)) = model.overlays.last_mut()
-                && !pane.search(text.clone())
-            {
-                return Err(format!("`{text}` is not in the lines that are loaded"));
-            }
-            Vec::new()
+            run::search(model, text)
         }
         Purpose::Goto => goto(model, &text)?,
+        Purpose::Track => return first::track(model, text),
+        Purpose::Token(what) => return first::token(model, what, text),
         Purpose::Claim(issues) => {
             let agent = AgentName::parse(&text)?.to_string();
             model.overlays.pop();
@@ -199,12 +196,6 @@ fn try_send(model: &mut Model, purpose: Purpose, text: String) -> Result<Vec<Eff
             model.say(format!("stopping {count} runs…"));
             runs.into_iter().map(|(run, attempt)| Effect::Kill { run, attempt, now: false }).collect()
         }
-        Purpose::Track => {
-            wanted("name a repository, OWNER/NAME, or a directory")?;
-            model.overlays.pop();
-            model.say(format!("tracking {text}…"));
-            write(Write::Track(text))
-        }
         Purpose::WipLimit(repo) => {
             let to = text.parse().map_err(|_| format!("`{text}` is no number; 0 is no limit"))?;
             let from = model.data.repos.get(&repo).map_or(0, |r| r.wip_limit);
@@ -223,13 +214,12 @@ fn try_send(model: &mut Model, purpose: Purpose, text: String) -> Result<Vec<Eff
 /// `390` goes to a card, `r-12` to a run's log.
 fn goto(model: &mut Model, text: &str) -> Result<Vec<Effect>, String> {
     if text.starts_with("r-") {
-        let run = text.parse::<RunId>()?;
-        if !model.data.runs.contains_key(&run) {
-            return Err(format!("{run} is not among the runs known here"));
+        let id = text.parse::<RunId>()?;
+        if !model.data.runs.contains_key(&id) {
+            return Err(format!("{id} is not among the runs known here"));
         }
         model.overlays.pop();
-        model.overlays.push(Overlay::Log(Box::new(LogPane::new(Kind::Log, run))));
-        return Ok(vec![Effect::FollowLog { run, from: From::Tail(PAGE) }]);
+        return Ok(run::open(model, Kind::Log, id));
     }
     let number = text
         .trim_start_matches('#')

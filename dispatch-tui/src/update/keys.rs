@@ -4,11 +4,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use dispatch_shared::issue::Status;
 
 use super::travel::{self, Travel};
-use super::{context, filterbar, input, palette, picks, verbs};
-use crate::effect::{Effect, From, Write};
+use super::{context, filterbar, first, input, palette, picks, run, verbs};
+use crate::effect::{Effect, Write};
 use crate::keymap::{self, Action, Context};
 use crate::model::filter::{Field, Filter};
-use crate::model::log::{Kind, LogPane, PAGE};
+use crate::model::log::Landmark;
 use crate::model::overlay::{ActionMenu, CardPane, Confirm, HelpPane, Input, Overlay, PickKind, Purpose};
 use crate::model::{Model, View, marks};
 
@@ -107,9 +107,9 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::Times
         | Action::Level
         | Action::NextFile
-        | Action::PrevFile => log(model, action),
-        Action::NextRun => sibling(model, 1),
-        Action::PrevRun => sibling(model, -1),
+        | Action::PrevFile
+        | Action::NextRun
+        | Action::PrevRun => run::act(model, action),
         Action::Sort => {
             model.complain("this list has one order");
             Vec::new()
@@ -199,7 +199,7 @@ pub(super) fn shown(model: &mut Model) {
 /// Pops one layer.
 fn pop(model: &mut Model) -> Vec<Effect> {
     match model.overlays.pop() {
-        Some(Overlay::Log(pane)) if pane.kind == Kind::Log => return vec![Effect::CloseLog],
+        Some(Overlay::Log(pane)) if pane.kind.streams() => return vec![Effect::CloseLog],
         Some(Overlay::Filter(bar)) => filterbar::leave(model, *bar),
         Some(Overlay::Input(input)) => input::leave(model, &input),
         _ => {}
@@ -217,6 +217,10 @@ pub(super) fn close_all(model: &mut Model) -> Vec<Effect> {
 
 /// Undoes one layer: an overlay, the range, the marks, the filter; then nothing.
 fn back(model: &mut Model) -> Vec<Effect> {
+    if model.pointer.drag.take().is_some() {
+        model.say("left where it was");
+        return Vec::new();
+    }
     if !model.overlays.is_empty() {
         return pop(model);
     }
@@ -258,6 +262,9 @@ fn enter(model: &mut Model) -> Vec<Effect> {
 
 /// Opens what is under the cursor.
 pub(super) fn open(model: &mut Model) -> Vec<Effect> {
+    if let Some(effects) = first::enter(model) {
+        return effects;
+    }
     let target = verbs::target(model);
     match (model.view, target.issue, target.repo) {
         (View::Runs, ..) => verbs::perform(model, Action::OpenLog),
@@ -322,53 +329,18 @@ fn confirm(model: &mut Model, action: Action) -> Vec<Effect> {
         Some(Overlay::Confirm(Confirm::Untrack { repo })) => write(Write::Untrack(repo)),
         Some(Overlay::Confirm(Confirm::RunnerOn { repo })) => write(Write::Runner { repo, on: true }),
         Some(Overlay::Confirm(Confirm::Quit { .. })) => vec![Effect::Quit],
-        _ => Vec::new(),
-    }
-}
-
-fn log(model: &mut Model, action: Action) -> Vec<Effect> {
-    let Some(Overlay::Log(pane)) = model.overlays.last_mut() else { return Vec::new() };
-    match action {
-        Action::Follow => return pane.follow().into_iter().collect(),
-        Action::Wrap => pane.wrap = !pane.wrap,
-        Action::NextMatch | Action::PrevMatch => {
-            let found = pane.go(action == Action::NextMatch);
-            if !found {
-                let search = model.keys.name(Action::Search);
-                model.complain(format!("no match; {search} searches"));
-            }
+        Some(Overlay::Confirm(Confirm::Labels { repo, labels, .. })) if !labels.is_empty() => {
+            model.say("making labels…");
+            vec![Effect::EnsureLabels(repo)]
         }
-        _ => model.complain("not built yet"),
-    }
-    Vec::new()
-}
-
-/// The log of the run beside this one in the list.
-fn sibling(model: &mut Model, by: isize) -> Vec<Effect> {
-    let Some(Overlay::Log(pane)) = model.overlays.last() else { return Vec::new() };
-    let (run, kind) = (pane.run, pane.kind);
-    let at = model.runs.rows.iter().position(|id| *id == run);
-    let next = at.and_then(|at| at.checked_add_signed(by)).and_then(|at| model.runs.rows.get(at)).copied();
-    let Some(next) = next else {
-        model.complain("no further run in the list");
-        return Vec::new();
-    };
-    model.overlays.pop();
-    model.runs.choose(&next);
-    model.overlays.push(Overlay::Log(Box::new(LogPane::new(kind, next))));
-    match kind {
-        Kind::Log => vec![Effect::FollowLog { run: next, from: From::Tail(PAGE) }],
-        Kind::Diff => vec![Effect::LoadDiff(next)],
+        _ => Vec::new(),
     }
 }
 
 /// The next problem; in a log the next error.
 fn landmark(model: &mut Model, forward: bool) -> Vec<Effect> {
-    if let Some(Overlay::Log(pane)) = model.overlays.last_mut() {
-        if !pane.go_landmark(forward) {
-            model.complain("no further error here");
-        }
-        return Vec::new();
+    if let Some(Overlay::Log(_)) = model.overlays.last() {
+        return run::landmark(model, Landmark::Spot, forward);
     }
     let rows = &model.problems.rows;
     if rows.is_empty() {

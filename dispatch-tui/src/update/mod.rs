@@ -5,6 +5,9 @@ mod bulk;
 #[cfg(test)]
 mod by_example;
 pub(crate) mod filterbar;
+mod first;
+#[cfg(test)]
+mod hands;
 mod input;
 mod keys;
 mod mouse;
@@ -13,12 +16,15 @@ pub(crate) mod palette;
 pub(crate) mod picks;
 #[cfg(test)]
 mod properties;
+mod run;
 mod setters;
 #[cfg(test)]
 mod tests;
 mod travel;
 pub(crate) mod undo;
 pub(crate) mod verbs;
+
+use std::time::Duration;
 
 use crossterm::event::{KeyEvent, KeyEventKind, MouseEvent};
 use dispatch_shared::Timestamp;
@@ -47,6 +53,8 @@ pub(crate) enum What {
     Mouse(MouseEvent),
     Paste(String),
     Resize(u16, u16),
+    /// The terminal's window got the focus, or lost it.
+    Focus(bool),
     /// Time has passed, so that an age reads differently.
     Wake,
     /// From the event stream.
@@ -58,7 +66,8 @@ pub(crate) enum What {
 /// Takes a message into the model and returns what is to be done.
 pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     model.now = model.now.max(msg.now);
-    model.dirty = true;
+    let owed = std::mem::replace(&mut model.dirty, true);
+    let news = matches!(msg.what, What::News(_));
     let mut effects = match msg.what {
         What::Key(key) if key.kind == KeyEventKind::Release => {
             model.dirty = false;
@@ -69,6 +78,12 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         What::Paste(text) => input::paste(model, &text),
         What::Resize(columns, rows) => {
             model.size = (columns, rows);
+            model.pointer.release();
+            Vec::new()
+        }
+        What::Focus(focused) => {
+            model.pointer.focus(focused, msg.now);
+            model.dirty = false;
             Vec::new()
         }
         What::Wake => Vec::new(),
@@ -79,16 +94,37 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
             effects
         }
     };
-    if model.unsorted && !model.holds_still() {
-        model.arrange();
-    }
+    model.dirty |= owed;
+    model.pointer.drag.take_if(|d| !model.data.issues.contains_key(&d.issue));
     palette::prune(model);
     if model.view == View::Queue && model.queue_asked == (false, true) {
         model.queue_asked = (true, false);
         effects.push(Effect::LoadQueue);
     }
-    settle(model);
+    // What the daemon says comes in floods: it is put in order once, before it is shown.
+    if !news {
+        present(model);
+    }
     effects
+}
+
+/// With more cards than this, what the daemon says is put in order at most every [`ORDER`].
+const MANY: usize = 5_000;
+/// See [`MANY`]. What a card says is shown at once all the same; only its place waits.
+pub(crate) const ORDER: Duration = Duration::from_millis(300);
+
+/// As [`present`], but where ordering takes its time it is not done for every single change.
+pub(crate) fn refresh(model: &mut Model) {
+    let soon = model.now.since(model.arranged) < ORDER && model.data.issues.len() > MANY;
+    if soon { settle(model) } else { present(model) }
+}
+
+/// Puts rows in order and positions in bounds, so that the model can be shown.
+pub(crate) fn present(model: &mut Model) {
+    if model.unsorted && !model.holds_still() {
+        model.arrange();
+    }
+    settle(model);
 }
 
 /// The context that keys are looked up in.

@@ -1,5 +1,6 @@
 //! What the event stream brings: state, changes, and word of the connection itself.
 
+use dispatch_shared::protocol::control::Problem;
 use dispatch_shared::protocol::events::{Change, Progress, Snapshot};
 
 use super::bulk;
@@ -30,6 +31,7 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             model.data.replace(*snapshot);
             model.moves.retain(|_, m| !m.accepted);
             effects.extend(live(model));
+            effects.extend(tell(model, !first));
             changed(model);
             if first {
                 first_look(model);
@@ -44,8 +46,12 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
                 }
             }
             effects.extend(resume_logs(model, |run| change.runs.iter().any(|r| r.id == run)));
+            let problems = change.problems.is_some();
             model.data.amend(*change);
             effects.extend(live(model));
+            if problems {
+                effects.extend(tell(model, true));
+            }
             changed(model);
         }
         News::Progress(progress) => model.data.note(progress),
@@ -59,6 +65,32 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
         }
     }
     effects
+}
+
+/// What needs a person and was not there before is told, once; all of it in one sentence. Nobody is told of what they
+/// look at.
+fn tell(model: &mut Model, known: bool) -> Vec<Effect> {
+    let fresh: Vec<&Problem> = model
+        .data
+        .problems
+        .iter()
+        .filter(|p| !model.told.contains(&p.id) && !model.hidden.contains(&p.id))
+        .collect();
+    let body = fresh.first().map(|p| format!("{}: {}", p.subject, p.text));
+    let more = fresh.len().saturating_sub(1);
+    let ids: Vec<String> = fresh.iter().map(|p| p.id.clone()).collect();
+    // What is over may come again, and is news then.
+    let stands = |id: &String| model.data.problems.iter().any(|p| p.id == *id);
+    model.told.retain(stands);
+    model.told.extend(ids);
+    match body {
+        Some(body) if known && model.pointer.focused != Some(true) => {
+            let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+            let title = "dispatch: something needs you".to_owned();
+            vec![Effect::Notify { title, body: format!("{body}{more}") }]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// The connection is there: logs that broke off with it go on.

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use super::answers::Answer;
 use super::{News, What, bulk};
 use crate::effect::Write;
+use crate::model::log::Kind;
 use crate::model::marks::{self, Thing};
 use crate::model::overlay::Overlay;
 use crate::model::{Model, View};
@@ -20,7 +21,8 @@ use crate::view::fixture::{board, cells, control, id, issue, press, run, send, s
 #[derive(Clone, Debug)]
 enum Step {
     Key(KeyCode, bool),
-    Mouse(u16, u16, bool),
+    Mouse(u16, u16, MouseEventKind),
+    Focus(bool),
     Resize(u16, u16),
     Paste(String),
     Card(u64, usize),
@@ -32,6 +34,8 @@ enum Step {
     Moved(u64, bool),
     Log(u64, Vec<u8>),
     LogEnd(bool),
+    Read(u64, Vec<u8>),
+    Diff(Vec<u8>),
     NoProblems,
     /// A change by hand was made or refused: a label, a freeze.
     Wrote(u64, bool, bool),
@@ -44,7 +48,7 @@ enum Step {
 
 fn key() -> impl Strategy<Value = Step> {
     let plain = prop_oneof![
-        8 => proptest::sample::select("hjklgGmHLocurxXaynNfw/#.?zSFMqb-12345678[]JKd :VvtpisRePET{},*0".chars().collect::<Vec<_>>())
+        8 => proptest::sample::select("hjklgGmHLocurxXaynNfw/#.?zSFMqb-12345678[]JKde :VvtpisRePET{},*0".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         3 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::PageUp,
@@ -56,12 +60,32 @@ fn key() -> impl Strategy<Value = Step> {
     (plain, prop::bool::weighted(0.1)).prop_map(|(code, ctrl)| Step::Key(code, ctrl))
 }
 
+fn mouse() -> impl Strategy<Value = MouseEventKind> {
+    use MouseEventKind::{Down, Drag, Moved, ScrollDown, ScrollLeft, ScrollRight, ScrollUp, Up};
+    let left = MouseButton::Left;
+    proptest::sample::select(vec![
+        Down(left),
+        Down(left),
+        Drag(left),
+        Drag(left),
+        Up(left),
+        Down(MouseButton::Right),
+        Up(MouseButton::Right),
+        ScrollDown,
+        ScrollUp,
+        ScrollLeft,
+        ScrollRight,
+        Moved,
+    ])
+}
+
 fn step() -> impl Strategy<Value = Step> {
     let number = proptest::sample::select(vec![371_u64, 377, 385, 390, 396, 412, 359, 349, 900, 901]);
     let number2 = number.clone();
     prop_oneof![
         20 => key(),
-        2 => (0..130_u16, 0..45_u16, any::<bool>()).prop_map(|(x, y, wheel)| Step::Mouse(x, y, wheel)),
+        6 => (0..130_u16, 0..45_u16, mouse()).prop_map(|(x, y, kind)| Step::Mouse(x, y, kind)),
+        1 => any::<bool>().prop_map(Step::Focus),
         2 => (1..200_u16, 1..60_u16).prop_map(|(w, h)| Step::Resize(w, h)),
         1 => any::<String>().prop_map(Step::Paste),
         3 => (number.clone(), 0..5_usize).prop_map(|(n, c)| Step::Card(n, c)),
@@ -74,6 +98,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0..3_u64, prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n')], 0..200))
             .prop_map(|(at, bytes)| Step::Log(at * 100, bytes)),
         1 => any::<bool>().prop_map(Step::LogEnd),
+        2 => (0..4_u64, prop::collection::vec(prop_oneof![any::<u8>(), Just(b'\n')], 0..200))
+            .prop_map(|(at, bytes)| Step::Read(at * 100, bytes)),
+        1 => prop::collection::vec(proptest::sample::select(b"+-@ ,1x\n".to_vec()), 0..200).prop_map(Step::Diff),
         1 => Just(Step::NoProblems),
         2 => (number2.clone(), any::<bool>(), any::<bool>()).prop_map(|(n, there, ok)| Step::Wrote(n, there, ok)),
         1 => any::<bool>().prop_map(Step::Froze),
@@ -94,11 +121,10 @@ fn what(step: Step) -> What {
             let modifiers = if ctrl { KeyModifiers::CONTROL } else { KeyModifiers::NONE };
             What::Key(KeyEvent::new(code, modifiers))
         }
-        Step::Mouse(column, row, wheel) => {
-            let kind =
-                if wheel { MouseEventKind::ScrollDown } else { MouseEventKind::Down(MouseButton::Left) };
+        Step::Mouse(column, row, kind) => {
             What::Mouse(MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE })
         }
+        Step::Focus(focused) => What::Focus(focused),
         Step::Resize(columns, rows) => What::Resize(columns, rows),
         Step::Paste(text) => What::Paste(text),
         Step::Card(number, column) => {
@@ -122,8 +148,19 @@ fn what(step: Step) -> What {
             let result = if ok { Ok(None) } else { Err("refused".into()) };
             What::Done(Answer::Moved { issue: id(number), result })
         }
-        Step::Log(offset, bytes) => What::Done(Answer::Log { run: RunId(2041), offset, bytes }),
-        Step::LogEnd(ok) => What::Done(Answer::LogEnd { run: RunId(2041), cause: ok.then(|| "gone".into()) }),
+        Step::Log(offset, bytes) => {
+            What::Done(Answer::Log { run: RunId(2041), kind: Kind::Log, offset, bytes })
+        }
+        Step::LogEnd(ok) => {
+            What::Done(Answer::LogEnd { run: RunId(2041), kind: Kind::Log, cause: ok.then(|| "gone".into()) })
+        }
+        Step::Read(from, bytes) => {
+            What::Done(Answer::Read { run: RunId(2041), kind: Kind::Log, from, result: Ok(bytes) })
+        }
+        Step::Diff(text) => {
+            let text = format!("diff --git a/x b/x\n@@ -1,3 +1,4 @@\n{}", String::from_utf8_lossy(&text));
+            What::Done(Answer::Diff { run: RunId(2041), result: Ok(text) })
+        }
         Step::NoProblems => change(Change { problems: Some(vec![]), ..Change::default() }),
         Step::Wrote(number, there, ok) => {
             let write = Write::Label { issue: id(number), label: "bug".into(), there };

@@ -8,13 +8,13 @@ use dispatch_shared::protocol::events::Change;
 use dispatch_shared::protocol::issues::Issue;
 
 use super::answers::Answer;
-use super::{News, What};
+use super::{Msg, News, ORDER, What, refresh, update};
 use crate::effect::{Effect, From};
-use crate::model::log::PAGE;
+use crate::model::log::{Kind, PAGE};
 use crate::model::overlay::Overlay;
 use crate::model::{Link, Model, View};
 use crate::theme::Mark;
-use crate::view::fixture::{board, id, issue, press, run, screen, send, snapshot, typed};
+use crate::view::fixture::{NOW, board, id, issue, press, run, screen, send, snapshot, typed};
 
 fn cursor(model: &Model) -> u64 {
     let id = model.columns[model.column].cursor.as_ref().expect("a card is chosen");
@@ -218,13 +218,19 @@ fn a_live_claim_is_released_only_after_a_yes() {
 fn a_log_goes_on_where_it_broke_off_with_the_connection() {
     let mut model = board(120, 40);
     let open = press(&mut model, "j o");
-    assert_eq!(open, [Effect::FollowLog { run: RunId(2041), from: From::Tail(PAGE) }]);
-    send(&mut model, What::Done(Answer::Log { run: RunId(2041), offset: 0, bytes: b"one\n".to_vec() }));
+    assert_eq!(open, [Effect::FollowLog { run: RunId(2041), kind: Kind::Log, from: From::Tail(PAGE) }]);
+    send(
+        &mut model,
+        What::Done(Answer::Log { run: RunId(2041), kind: Kind::Log, offset: 0, bytes: b"one\n".to_vec() }),
+    );
     send(&mut model, What::News(News::Lost { cause: "gone".into() }));
-    send(&mut model, What::Done(Answer::LogEnd { run: RunId(2041), cause: Some("gone".into()) }));
+    send(
+        &mut model,
+        What::Done(Answer::LogEnd { run: RunId(2041), kind: Kind::Log, cause: Some("gone".into()) }),
+    );
     assert!(matches!(model.link, Link::Stale { .. }));
     let effects = send(&mut model, What::News(News::Resumed));
-    assert_eq!(effects, [Effect::FollowLog { run: RunId(2041), from: From::Byte(4) }]);
+    assert_eq!(effects, [Effect::FollowLog { run: RunId(2041), kind: Kind::Log, from: From::Byte(4) }]);
     assert_eq!(press(&mut model, "Esc"), [Effect::CloseLog]);
 }
 
@@ -307,6 +313,24 @@ fn an_idle_board_sleeps_until_something_reads_differently() {
     (still.issues, still.runs, still.repos) = (vec![], vec![], vec![]);
     send(&mut model, What::News(News::Snapshot(Box::new(still))));
     assert_eq!(model.next_change(), None, "nothing ages, nothing wakes");
+}
+
+#[test]
+fn with_very_many_cards_a_flood_of_changes_is_put_in_order_now_and_then_and_never_forgotten() {
+    let mut model = board(120, 40);
+    let all = (1..=6_000).map(|n| issue(n, "One of many", Status::Ready, 100 * n)).collect();
+    change(&mut model, all);
+    let mut first = issue(6_001, "First", Status::Ready, 10);
+    first.priority = Some("priority/p0".into());
+    let news = What::News(News::Change(Box::new(Change { issues: vec![first], ..Change::default() })));
+    update(&mut model, Msg { now: NOW, what: news });
+    refresh(&mut model);
+    assert_ne!(model.columns[1].rows.first(), Some(&id(6_001)), "too soon");
+    let wait = model.next_change().expect("it is not forgotten");
+    assert!(wait <= ORDER + std::time::Duration::from_millis(50), "{wait:?}");
+    update(&mut model, Msg { now: NOW + ORDER, what: What::Wake });
+    refresh(&mut model);
+    assert_eq!(model.columns[1].rows.first(), Some(&id(6_001)));
 }
 
 #[test]

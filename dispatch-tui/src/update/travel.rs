@@ -1,8 +1,9 @@
 //! Moving about: the cursor of a list, the choice of a menu, the scroll of what lies on top.
 
-use super::{keys, picks};
+use super::{keys, picks, run};
 use crate::effect::Effect;
 use crate::keymap::{self, Action};
+use crate::model::log::Kind;
 use crate::model::overlay::Overlay;
 use crate::model::{Model, View, marks};
 use crate::view::{areas, help};
@@ -138,12 +139,9 @@ pub(super) fn pane(model: &mut Model, by: isize) -> Vec<Effect> {
     let round = |at: usize, count: usize| (at + count).saturating_add_signed(by) % count;
     match model.overlays.last() {
         Some(Overlay::Log(pane)) => {
-            let other = match pane.kind {
-                crate::model::log::Kind::Log => Action::Diff,
-                crate::model::log::Kind::Diff => Action::OpenLog,
-            };
-            let effects = keys::act(model, Action::Back);
-            effects.into_iter().chain(super::verbs::perform(model, other)).collect()
+            let at = Kind::ALL.iter().position(|k| *k == pane.kind).unwrap_or(0);
+            let (kind, id) = (Kind::ALL[round(at, Kind::ALL.len())], pane.run);
+            run::open(model, kind, id)
         }
         Some(_) => Vec::new(),
         None if model.view == View::Board => {

@@ -150,7 +150,6 @@ pub(crate) fn words(model: &Model, write: &Write) -> String {
         Write::Runner { repo, on } => format!("runner {} for {repo}", if *on { "on" } else { "off" }),
         Write::WipLimit { repo, to: 0, .. } => format!("no limit for {repo}"),
         Write::WipLimit { repo, to, .. } => format!("limit {to} for {repo}"),
-        Write::Track(what) => format!("track {what}"),
         Write::Untrack(repo) => format!("untrack {repo}"),
     }
 }

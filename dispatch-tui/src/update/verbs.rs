@@ -8,10 +8,10 @@ use dispatch_shared::protocol::runs::Run;
 
 use super::bulk::{self, Deed};
 use super::{picks, setters, undo};
-use crate::effect::{Effect, From, Step, Write};
+use crate::effect::{Effect, Step, Write};
 use crate::keymap::Action;
 use crate::model::card::column_title;
-use crate::model::log::{Kind, LogPane, PAGE};
+use crate::model::log::Kind;
 use crate::model::overlay::{Confirm, Input, Overlay, PickKind, Purpose};
 use crate::model::{Link, Model, PendingMove, View, text};
 
@@ -90,6 +90,8 @@ pub(crate) enum Plan {
     Open(Overlay, Vec<Effect>),
     /// Just do it; the sentence tells that it is under way.
     Do(Effect, Option<String>),
+    /// Show something of a run.
+    Look(Kind, RunId),
     /// Move the card; whether the cursor goes along; whether this undoes a move.
     Shift { issue: IssueId, to: Status, along: bool, undoes: bool },
     /// Do these, one after the other.
@@ -183,20 +185,10 @@ fn plan_one(model: &Model, action: Action, target: &Target) -> Answer<Plan> {
         picks::open(model, kind, vec![card.issue_id.clone()])
     };
     match action {
-        Action::OpenLog => {
-            let pane = LogPane::new(Kind::Log, run_of(model, target)?.id);
-            let effect = Effect::FollowLog { run: pane.run, from: From::Tail(PAGE) };
-            Ok(Plan::Open(Overlay::Log(Box::new(pane)), vec![effect]))
-        }
-        Action::Diff => {
-            let run = run_of(model, target)?.id;
-            let pane = LogPane::new(Kind::Diff, run);
-            Ok(Plan::Open(Overlay::Log(Box::new(pane)), vec![Effect::LoadDiff(run)]))
-        }
-        Action::Events | Action::Phases => {
-            run_of(model, target)?;
-            Err("this pane is not built yet".to_owned())
-        }
+        Action::OpenLog => Ok(Plan::Look(Kind::Log, run_of(model, target)?.id)),
+        Action::Events => Ok(Plan::Look(Kind::Events, run_of(model, target)?.id)),
+        Action::Diff => Ok(Plan::Look(Kind::Diff, run_of(model, target)?.id)),
+        Action::Phases => Ok(Plan::Look(Kind::Phases, run_of(model, target)?.id)),
         Action::Browser => {
             let address = address(card_of(model, target)?);
             let said = format!("copied {address}");
@@ -330,6 +322,7 @@ pub(crate) fn carry_out(model: &mut Model, plan: Plan) -> Vec<Effect> {
             model.overlays.push(overlay);
             effects
         }
+        Plan::Look(kind, run) => super::run::open(model, kind, run),
         Plan::Do(effect, said) => {
             if let Some(said) = said {
                 model.say(said);

@@ -4,7 +4,10 @@ use dispatch_shared::id::IssueId;
 use ratatui::layout::Rect;
 
 use super::header;
+use crate::keymap::Action;
+use crate::model::log::Kind;
 use crate::model::options::Group;
+use crate::model::overlay::Overlay;
 use crate::model::{Model, View};
 
 /// The parts of the screen.
@@ -94,15 +97,18 @@ const PEEK: u16 = 13;
 /// The pane beside the board, if there is room for one.
 pub(crate) fn side(model: &Model) -> Option<Rect> {
     let body = board_body(model);
-    (body.width >= 150).then(|| Rect { x: body.width - SIDE, width: SIDE, ..body })
+    // As wide as it was dragged, as long as the five columns keep a hundred columns between them.
+    let width =
+        model.pointer.side.unwrap_or(SIDE).clamp(SIDE / 2, body.width.saturating_sub(101).max(SIDE / 2));
+    (body.width >= 150).then(|| Rect { x: body.width - width, width, ..body })
 }
 
 /// The five columns.
 pub(crate) fn board(model: &Model) -> [Column; 5] {
     let mut body = board_body(model);
     let focus = model.column.min(4);
-    if side(model).is_some() {
-        body.width -= SIDE + 1;
+    if let Some(side) = side(model) {
+        body.width -= side.width + 1;
     }
     let mut out = [Column::default(); 5];
     let (full, tall, short) = match (model.options.compact, body.height >= 22) {
@@ -201,31 +207,60 @@ pub(crate) fn problem_rows(model: &Model) -> usize {
 /// Rows and columns of a log's text.
 pub(crate) fn log_window(model: &Model) -> (usize, usize) {
     let full = areas(model.size).full;
-    (usize::from(full.height.saturating_sub(2)).max(1), usize::from(full.width).max(1))
+    (usize::from(full.height.saturating_sub(3)).max(1), usize::from(full.width).max(1))
 }
 
 /// What lies under the mouse.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Hit {
     Tab(View),
+    /// A key in the footer.
+    Hint(Action),
+    /// A tab of what is shown of a run.
+    Pane(Kind),
+    /// A row of a menu, by its place.
+    Menu(usize),
+    /// The border of the pane beside the board.
+    Border,
     Card(usize, IssueId),
     Column(usize),
     /// A row of the view's list, by its place.
     Row(usize),
 }
 
-/// What lies at a place; nothing while a layer covers the view.
+/// The column of the board at a place.
+pub(crate) fn column_at(model: &Model, at: (u16, u16)) -> Option<usize> {
+    let inside = |c: &Column| c.shape != Shape::Hidden && c.rect.contains(at.into());
+    board(model).iter().position(inside)
+}
+
+/// What lies at a place; of the view nothing while a layer covers it.
 pub(crate) fn hit(model: &Model, x: u16, y: u16) -> Option<Hit> {
     let areas = areas(model.size);
-    if !model.overlays.is_empty() {
-        return None;
+    if y == areas.footer.y {
+        let buttons = super::footer::buttons(model);
+        return buttons
+            .into_iter()
+            .find(|(range, _)| range.contains(&x))
+            .map(|(_, action)| Hit::Hint(action));
+    }
+    match model.overlays.last() {
+        None => {}
+        Some(Overlay::Log(pane)) => {
+            let tabs = if y == areas.full.y + 1 { super::log::tabs(model, pane) } else { Vec::new() };
+            return tabs.into_iter().find(|t| t.range.contains(&x)).map(|t| Hit::Pane(t.kind));
+        }
+        Some(overlay) => return super::dialog::row_at(model, areas, overlay, y).map(Hit::Menu),
     }
     if y == areas.tabs.y {
         return header::tabs(model).into_iter().find(|t| t.range.contains(&x)).map(|t| Hit::Tab(t.view));
     }
     if model.view == View::Board {
-        let inside = |c: &Column| c.shape != Shape::Hidden && c.rect.contains((x, y).into());
-        let (at, place) = board(model).into_iter().enumerate().find(|(_, c)| inside(c))?;
+        if side(model).is_some_and(|side| x + 1 == side.x && areas.body.contains((x, y).into())) {
+            return Some(Hit::Border);
+        }
+        let at = column_at(model, (x, y))?;
+        let place = board(model)[at];
         let Some(row) = y.checked_sub(place.rect.y + 1) else { return Some(Hit::Column(at)) };
         let under = |s: &Slot| (s.y..s.y + place.rows).contains(&(row + 1));
         return Some(match slots(model, at, &place).into_iter().find(under) {

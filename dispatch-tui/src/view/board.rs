@@ -74,7 +74,8 @@ fn connecting(model: &Model, buffer: &mut Buffer, area: Rect) {
             (Role::Plain, text::line(cause)),
             (
                 Role::Plain,
-                "Start it with `dispatchd`; this board connects as soon as it is there.".to_owned(),
+                "Enter starts it, or start it with `dispatchd`; this board connects as soon as it is there."
+                    .to_owned(),
             ),
         ],
         _ => vec![(Role::Dim, format!("Connecting to {}…", model.endpoint))],
@@ -86,9 +87,13 @@ fn first_run(model: &Model, buffer: &mut Buffer, area: Rect) {
     let lines = [
         (Role::Strong, "No repository is tracked yet."),
         (Role::Plain, ""),
-        (Role::Plain, "A git repository on this disk, with issues as Markdown files, without any account:"),
+        (Role::Running, "    Enter   tracks one, and asks for what is needed"),
+        (Role::Plain, ""),
+        (
+            Role::Plain,
+            "A git repository on this disk, with issues as Markdown files, needs no account. One on GitHub needs a token: GH_TOKEN, `gh auth login`, or typed here. In a shell it is:",
+        ),
         (Role::Running, "    dispatch repos add PATH"),
-        (Role::Plain, "A repository on GitHub; the daemon needs GH_TOKEN or a `gh auth login`:"),
         (Role::Running, "    dispatch repos add OWNER/NAME"),
         (Role::Plain, "Only looking round, with sample work and a daemon of its own:"),
         (Role::Running, "    dispatch demo"),

@@ -48,6 +48,28 @@ pub(super) fn window(count: usize, at: usize, area: Rect) -> (usize, usize) {
     ((at + 1).saturating_sub(height).min(count.saturating_sub(height)), height)
 }
 
+/// Which row of a menu stands at `y`.
+pub(super) fn row_at(model: &Model, areas: Areas, overlay: &Overlay, y: u16) -> Option<usize> {
+    let (count, choice) = match overlay {
+        Overlay::Pick(pick) => {
+            let rows = picks::rows(model, pick);
+            (rows.len(), rows.iter().position(|r| r.id == pick.choice).unwrap_or(0))
+        }
+        Overlay::Actions(menu) => {
+            let choice = keymap::verbs().position(|b| b.action == menu.choice).unwrap_or(0);
+            (keymap::verbs().count(), choice)
+        }
+        _ => return None,
+    };
+    let full = areas.full;
+    let height = count.min(usize::from(full.height.saturating_sub(1)));
+    let first = full.y + full.height - u16::try_from(height).unwrap_or(full.height);
+    let row = usize::from(y.checked_sub(first)?);
+    let (top, _) =
+        window(count, choice, Rect { height: u16::try_from(height).unwrap_or(full.height), ..full });
+    (row < height).then_some(top + row)
+}
+
 /// Clears room for `rows` rows under a bar with `title`, and returns it. A toast stays visible on the bar's other end.
 pub(super) fn open(model: &Model, buffer: &mut Buffer, areas: Areas, title: &str, rows: usize) -> Rect {
     let full = areas.full;
@@ -221,6 +243,18 @@ fn question(model: &Model, confirm: &Confirm) -> (String, Vec<String>) {
                 vec![format!("Not done: {why}."), format!("{runs} runs go on in the daemon.")],
             )
         }
+        Confirm::Labels { repo, labels, missing } => {
+            let mut lines: Vec<String> = missing.iter().map(|m| format!("✗ {m}")).collect();
+            if labels.is_empty() {
+                let yes = model.keys.name(Action::Yes);
+                return (format!("{repo} is tracked, but not everything is allowed; {yes} goes on"), lines);
+            }
+            lines.push(format!(
+                "They are the columns, lanes and flags that are read from: {}",
+                labels.join(", ")
+            ));
+            (format!("{repo} is tracked. Make its {} missing labels? {yes_no}", labels.len()), lines)
+        }
     }
 }
 
@@ -240,12 +274,15 @@ fn typing(model: &Model, input: &Input, buffer: &mut Buffer, areas: Areas) -> Po
             format!("Start a run on {}{with}: what is to be done", number(model, issue))
         }
         Purpose::KillAll(runs) => format!("Kill all {} runs? Type their number", runs.len()),
-        Purpose::Track => "Track a repository: OWNER/NAME, or a directory on the daemon's machine".to_owned(),
         Purpose::WipLimit(repo) => {
             format!("Cards of {repo} in review before no more is handed out; 0 is no limit")
         }
         Purpose::SaveFilter => format!("Keep `{}` under the name", model.filter),
         Purpose::Goto => "Go to card number, or run r-…".to_owned(),
+        Purpose::Track => "Track a directory with a git repository, or OWNER/NAME on GitHub".to_owned(),
+        Purpose::Token(what) => {
+            format!("GitHub's token, to track {what}: the daemon keeps it, in a file that only you can read")
+        }
         Purpose::Search => "Search (a capital letter makes it exact)".to_owned(),
         Purpose::Words => String::new(),
     };
@@ -266,11 +303,8 @@ fn typing(model: &Model, input: &Input, buffer: &mut Buffer, areas: Areas) -> Po
         }
         _ => {}
     }
-    let want = if input.is_long() {
-        hard_wrap(&input.text, width.saturating_sub(1).max(1)).len().clamp(3, 8)
-    } else {
-        1
-    };
+    let room = width.saturating_sub(1).max(1);
+    let want = if input.is_long() { hard_wrap(&input.text, room).len().clamp(3, 8) } else { 1 };
     let inner = open(model, buffer, areas, &title, asked.len() + want);
     for (y, line) in asked.iter().enumerate() {
         let span = Span::styled(line.clone(), model.theme.style(Role::Dim));
@@ -285,8 +319,9 @@ fn typing(model: &Model, input: &Input, buffer: &mut Buffer, areas: Areas) -> Po
 pub(super) fn field(input: &Input, buffer: &mut Buffer, area: Rect) -> Position {
     let width = usize::from(area.width).saturating_sub(1).max(1);
     let height = usize::from(area.height).max(1);
-    let before: String = input.text.chars().take(input.caret).collect();
-    let lines = hard_wrap(&input.text, width);
+    let hide = |text: String| if input.is_secret() { "*".repeat(text.chars().count()) } else { text };
+    let before = hide(input.text.chars().take(input.caret).collect());
+    let lines = hard_wrap(&hide(input.text.clone()), width);
     let up_to = hard_wrap(&before, width);
     let caret_row = up_to.len().saturating_sub(1);
     let top = (caret_row + 1).saturating_sub(height);

@@ -24,7 +24,7 @@ use ratatui::buffer::Buffer;
 use crate::effect::Effect;
 use crate::model::Model;
 use crate::theme::Theme;
-use crate::update::{Msg, News, What, update};
+use crate::update::{Msg, News, What, present, update};
 
 /// 2026-11-20 14:20 UTC.
 pub(crate) const NOW: Timestamp = Timestamp(1_795_184_400_000);
@@ -377,7 +377,9 @@ pub(crate) fn board(columns: u16, rows: u16) -> Model {
 }
 
 pub(crate) fn send(model: &mut Model, what: What) -> Vec<Effect> {
-    update(model, Msg { now: NOW, what })
+    let effects = update(model, Msg { now: NOW, what });
+    present(model);
+    effects
 }
 
 /// Presses keys as they are written in the help: `j`, `C-s`, `Enter`.

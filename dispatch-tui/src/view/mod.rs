@@ -5,12 +5,16 @@ mod board;
 pub(crate) mod card;
 mod detail;
 mod dialog;
+mod diff;
 mod filterbar;
 mod footer;
+mod ghost;
 pub(crate) mod header;
 pub(crate) mod help;
+pub(crate) mod links;
 mod log;
 mod palette;
+mod phases;
 pub(crate) mod problems;
 mod queue;
 mod repos;
@@ -20,6 +24,8 @@ mod runs;
 pub(crate) mod fixture;
 #[cfg(test)]
 mod overlays;
+#[cfg(test)]
+mod pictures;
 #[cfg(test)]
 mod tests;
 
@@ -70,6 +76,7 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
                 View::Agents | View::Activity | View::Overview => not_built(model, buffer, areas.body),
             }
             detail::draw(model, buffer, areas.detail);
+            ghost::draw(model, buffer, areas.body);
         }
     }
     if cover.is_some() {

@@ -8,6 +8,7 @@ use ratatui::style::{Color, Modifier};
 
 use super::fixture::{board, cells, control, empty, id, press, screen, send, snapshot, typed};
 use crate::model::Model;
+use crate::model::log::Kind;
 use crate::theme::Theme;
 use crate::update::answers::Answer;
 use crate::update::{News, What};
@@ -32,7 +33,13 @@ macro_rules! screens {
 fn open_log(model: &mut Model) {
     press(model, "j o");
     let log = "starting\n{\"type\":\"assistant\",\"message\":{\"content\":[{\"type\":\"text\",\"text\":\"Lookups hit the store on every request; adding a cache.\"},{\"type\":\"tool_use\",\"name\":\"Bash\",\"input\":{\"command\":\"cargo test -p policy\"}}]}}\ntest cache::evicts_oldest ... FAILED\n\u{1b}]52;c;aGk=\u{7} is shown, not obeyed\nlast line\n";
-    send(model, What::Done(Answer::Log { run: RunId(2041), offset: 0, bytes: log.into() }));
+    send(model, What::Done(Answer::Log { run: RunId(2041), kind: Kind::Log, offset: 0, bytes: log.into() }));
+}
+
+fn open_diff(model: &mut Model) {
+    press(model, "j d");
+    let diff = "diff --git a/src/policy.rs b/src/policy.rs\nindex 1..2 100644\n--- a/src/policy.rs\n+++ b/src/policy.rs\n@@ -1,4 +1,4 @@ fn lookup\n fn lookup(org: Org) -> Policy {\n-    store.read(org)\n+    cache.get(org, MINUTE)\n }\ndiff --git a/README.md b/README.md\n@@ -1 +1,2 @@\n # Policy\n+Lookups are cached.\n";
+    send(model, What::Done(Answer::Diff { run: RunId(2041), result: Ok(diff.into()) }));
 }
 
 fn open_card(model: &mut Model) {
@@ -59,6 +66,25 @@ screens!(a_log_being_searched, |model| {
     press(model, "/");
     typed(model, "cache");
     press(model, "Enter");
+});
+screens!(the_events_of_a_run, |model| {
+    press(model, "j e");
+    let events = concat!(
+        "{\"at\":\"2026-11-20T14:02:11.000Z\",\"kind\":\"text\",\"text\":\"Lookups hit the store on every request.\"}\n",
+        "{\"at\":\"2026-11-20T14:02:40.000Z\",\"kind\":\"tool\",\"text\":\"edit src/policy/cache.rs\"}\n",
+        "{\"at\":\"2026-11-20T14:03:48.000Z\",\"kind\":\"error\",\"text\":\"panicked at src/policy/cache.rs:88\\nleft: 3, right: 2\"}\n",
+    );
+    let bytes = events.as_bytes().to_vec();
+    send(model, What::Done(Answer::Log { run: RunId(2041), kind: Kind::Events, offset: 0, bytes }));
+});
+screens!(a_diff, open_diff);
+screens!(the_phases_of_a_run, |model| {
+    let run = model.data.runs.get_mut(&RunId(2041)).unwrap();
+    let at = |secs: i64| dispatch_shared::Timestamp(super::fixture::NOW.0 - secs * 1000);
+    let phase = |phase, secs| dispatch_shared::protocol::runs::PhaseTime { phase, at: at(secs) };
+    use dispatch_shared::run::Phase;
+    run.phases = vec![phase(Phase::Queued, 1080), phase(Phase::Preparing, 1070), phase(Phase::Running, 900)];
+    press(model, "j P");
 });
 screens!(a_kill_being_confirmed, |model| drop(press(model, "j x")));
 screens!(the_menu_of_columns, |model| drop(press(model, "m")));
@@ -185,4 +211,17 @@ fn no_colour_that_vanishes_on_some_background_is_used() {
             );
         }
     }
+}
+
+#[test]
+fn the_words_that_changed_stand_out_in_a_diff() {
+    let mut model = board(120, 40);
+    open_diff(&mut model);
+    for (needle, stands_out) in [("cache.get", true), (".get(org", false)] {
+        let cell = cell_of(&model, needle);
+        assert_eq!(cell.fg, Color::Green, "{needle}");
+        assert_eq!(cell.modifier.contains(Modifier::UNDERLINED), stands_out, "{needle}");
+    }
+    press(&mut model, "}");
+    assert!(screen(&model).contains("README.md, file 2 of 2"), "{}", screen(&model));
 }

@@ -42,6 +42,7 @@ pub mod keep;
 pub mod lane;
 pub mod limits;
 pub mod link;
+pub mod notice;
 pub mod pace;
 pub mod policy;
 pub mod pool;

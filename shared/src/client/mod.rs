@@ -57,10 +57,16 @@ impl Error {
     }
 }
 
+/// The daemon gives a sign of life in the stream of events every twenty seconds. If none comes for so long the connection is dead,
+/// whatever the system says.
+const SILENCE: Duration = Duration::from_secs(60);
+
 /// The client. Cheap to clone; connections are pooled.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
+    /// The same for the stream of events, which is never silent for long.
+    streams: reqwest::Client,
     base: String,
     endpoint: Endpoint,
     token: Option<SecretString>,
@@ -82,16 +88,23 @@ impl Client {
             endpoint: endpoint.to_string(),
             cause: cause.to_string(),
         };
-        let builder = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")))
-            .no_proxy();
-        let (builder, base) = match &endpoint {
-            Endpoint::Local(path) => (builder.unix_socket(path.clone()), "http://dispatch".to_owned()),
-            Endpoint::Url(url) => (builder, url.as_str().trim_end_matches('/').to_owned()),
+        let builder = || {
+            let builder = reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(5))
+                .user_agent(concat!("dispatch/", env!("CARGO_PKG_VERSION")))
+                .no_proxy();
+            match &endpoint {
+                Endpoint::Local(path) => builder.unix_socket(path.clone()),
+                Endpoint::Url(_) => builder,
+            }
         };
-        let http = builder.build().map_err(unreachable)?;
-        Ok(Self { http, base, endpoint, token: token.map(SecretString::from), actor })
+        let base = match &endpoint {
+            Endpoint::Local(_) => "http://dispatch".to_owned(),
+            Endpoint::Url(url) => url.as_str().trim_end_matches('/').to_owned(),
+        };
+        let http = builder().build().map_err(unreachable)?;
+        let streams = builder().read_timeout(SILENCE).build().map_err(unreachable)?;
+        Ok(Self { http, streams, base, endpoint, token: token.map(SecretString::from), actor })
     }
 
     /// Where this client looks for the daemon.
@@ -101,7 +114,16 @@ impl Client {
     }
 
     fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
-        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        self.request_by(&self.http, method, path)
+    }
+
+    fn request_by(
+        &self,
+        http: &reqwest::Client,
+        method: reqwest::Method,
+        path: &str,
+    ) -> reqwest::RequestBuilder {
+        let mut request = http.request(method, format!("{}{path}", self.base));
         if let Some(token) = &self.token {
             request = request.bearer_auth(token.expose_secret());
         }
@@ -378,7 +400,7 @@ impl Client {
     #[expect(clippy::missing_errors_doc, reason = "said once, at `health`")]
     pub async fn events(&self, query: &events::EventsQuery) -> Result<EventStream> {
         let path = with_query("/api/events", query).map_err(|e| self.garbled(e))?;
-        let answer = self.send(self.request(reqwest::Method::GET, &path)).await?;
+        let answer = self.send(self.request_by(&self.streams, reqwest::Method::GET, &path)).await?;
         Ok(EventStream::new(answer, self.endpoint.to_string()))
     }
 }

@@ -1,5 +1,7 @@
 //! Reads server-sent events: `event:`, `id:` and `data:` lines, a blank line ends one.
 
+use std::borrow::Cow;
+
 use crate::event::Seq;
 use crate::protocol::events::{Change, Progress, Snapshot};
 
@@ -24,11 +26,13 @@ pub struct EventStream {
     answer: reqwest::Response,
     endpoint: String,
     buffer: Vec<u8>,
+    /// So many bytes of the buffer hold no end of a block: a large snapshot is looked through once, however it comes.
+    scanned: usize,
 }
 
 impl EventStream {
     pub(super) fn new(answer: reqwest::Response, endpoint: String) -> Self {
-        Self { answer, endpoint, buffer: Vec::new() }
+        Self { answer, endpoint, buffer: Vec::new(), scanned: 0 }
     }
 
     /// The next message; `None` when the daemon ends the stream.
@@ -37,7 +41,7 @@ impl EventStream {
     /// [`Error::Unreachable`] if the connection broke, [`Error::Garbled`] if a message cannot be read.
     pub async fn next(&mut self) -> Result<Option<Message>> {
         loop {
-            while let Some(block) = take_block(&mut self.buffer) {
+            while let Some(block) = take_block(&mut self.buffer, &mut self.scanned) {
                 if let Some(message) = read_block(&block)
                     .map_err(|cause| Error::Garbled { endpoint: self.endpoint.clone(), cause })?
                 {
@@ -55,26 +59,32 @@ impl EventStream {
     }
 }
 
-/// Cuts the first complete block off the buffer.
-fn take_block(buffer: &mut Vec<u8>) -> Option<String> {
-    let end = buffer.windows(2).position(|w| w == b"\n\n")?;
-    let block: Vec<u8> = buffer.drain(..end + 2).collect();
-    Some(String::from_utf8_lossy(&block).into_owned())
+/// Cuts the first complete block off the buffer; `scanned` says where to go on looking for its end.
+fn take_block(buffer: &mut Vec<u8>, scanned: &mut usize) -> Option<String> {
+    let from = scanned.saturating_sub(1).min(buffer.len());
+    let Some(found) = buffer[from..].windows(2).position(|w| w == b"\n\n") else {
+        *scanned = buffer.len();
+        return None;
+    };
+    *scanned = 0;
+    let rest = buffer.split_off(from + found + 2);
+    let block = std::mem::replace(buffer, rest);
+    Some(String::from_utf8(block).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()))
 }
 
 /// Reads one block; `None` for comments (keep-alives) and events of a kind not known here.
 fn read_block(block: &str) -> std::result::Result<Option<Message>, String> {
-    let (mut name, mut id, mut data) = ("message", None, String::new());
+    let (mut name, mut id, mut data) = ("message", None, Cow::Borrowed(""));
     for line in block.lines() {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
             "event" => name = value,
             "id" => id = value.parse::<u64>().ok(),
+            "data" if data.is_empty() => data = Cow::Borrowed(value),
             "data" => {
-                if !data.is_empty() {
-                    data.push('\n');
-                }
+                let data = data.to_mut();
+                data.push('\n');
                 data.push_str(value);
             }
             _ => {}
@@ -100,11 +110,18 @@ mod tests {
 
     #[test]
     fn blocks_are_cut_at_blank_lines_however_they_arrive() {
-        let mut buffer = b": keep-alive\n\nevent: reset\nda".to_vec();
-        assert_eq!(read_block(&take_block(&mut buffer).unwrap()), Ok(None));
-        assert_eq!(take_block(&mut buffer), None, "half a block is none");
-        buffer.extend_from_slice(b"ta: {}\n\n");
-        assert_eq!(read_block(&take_block(&mut buffer).unwrap()), Ok(Some(Message::Reset)));
+        let text = b": keep-alive\n\nevent: reset\ndata: {}\n\nevent: none\n\n";
+        for piece in 1..text.len() {
+            let (mut buffer, mut scanned, mut found) = (Vec::new(), 0, Vec::new());
+            for bytes in text.chunks(piece) {
+                buffer.extend_from_slice(bytes);
+                while let Some(block) = take_block(&mut buffer, &mut scanned) {
+                    found.push(read_block(&block).unwrap());
+                }
+            }
+            assert_eq!(found, [None, Some(Message::Reset), None], "in pieces of {piece}");
+            assert!(buffer.is_empty());
+        }
     }
 
     #[test]

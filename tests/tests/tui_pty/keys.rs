@@ -64,6 +64,7 @@ async fn verbs_about_a_card_do_what_they_say() -> Result<()> {
 
     // What only changes the screen.
     for (keys, seen) in [
+        ("y", "Markdown link"),
         ("y", "copied local/hello#5"),
         ("b", "copied "),
         ("\r", "Handed out?"),
@@ -74,7 +75,7 @@ async fn verbs_about_a_card_do_what_they_say() -> Result<()> {
         ("6", "[6 Repos"),
         ("-", "[4 Queue"),
         ("1", "[1 Board]"),
-        ("?", "Moving about"),
+        ("?", "Help: every key"),
         (ESC, "[1 Board]"),
         (".", "What to do"),
         (ESC, "[1 Board]"),

@@ -54,9 +54,9 @@ async fn a_card_is_dragged_to_another_column_and_the_daemon_has_it_there() -> Re
     board.wait_for("[3 Runs", SOON)?;
     let help = board.place("? help").ok_or_else(|| eyre!("no hint"))?;
     board.press(0, help)?;
-    board.wait_for("Moving about", SOON)?;
+    board.wait_for("Help: every key", SOON)?;
     board.send("\x1b")?;
-    board.wait_until("the help to close", SOON, |s| !s.contents().contains("Moving about"))?;
+    board.wait_until("the help to close", SOON, |s| !s.contents().contains("Help: every key"))?;
 
     // Freed, the mouse is the terminal's own again.
     board.send("M")?;

@@ -96,7 +96,7 @@ async fn clipboard_links_and_notifications_go_through_the_terminal_and_can_be_sw
     let mut off = crowd_board(&crowd, &off, (100, 30))?;
     for board in [&mut on, &mut off] {
         board.wait_for("Card number", SOON)?;
-        board.send("y")?;
+        board.send("yy")?;
         board.wait_for("copied acme/api#", SOON)?;
     }
     crowd.tell(&problem(1));

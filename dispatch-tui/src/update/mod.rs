@@ -79,7 +79,8 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
         What::Resize(columns, rows) => {
             model.size = (columns, rows);
             model.pointer.release();
-            Vec::new()
+            // Whatever a window was between two sizes that are the same, the terminal may have forgotten what stood in it.
+            vec![Effect::Redraw]
         }
         What::Focus(focused) => {
             model.pointer.focus(focused, msg.now);

@@ -60,6 +60,7 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
     }
     let can = Abilities { mouse: model.mouse, links: options.links, clipboard: options.clipboard };
     let mut screen = Screen::take(can).wrap_err("cannot take the terminal")?;
+    let mut window = Window::new()?;
     model.size = screen.size()?;
 
     let (news_in, mut news) = mpsc::channel::<News>(64);
@@ -115,6 +116,10 @@ pub(crate) async fn run(client: Client, options: BoardOptions) -> Result<usize> 
             written = written(&mut writing) => {
                 written.wrap_err("the terminal is gone")?;
                 None
+            }
+            () = window.changed() => {
+                let (columns, rows) = screen.size()?;
+                Some(What::Resize(columns, rows))
             }
             () = stop.asked() => break,
             Some(ended) = hands.tasks.join_next() => {
@@ -214,9 +219,37 @@ fn event_what(event: Event) -> Option<What> {
         Event::Key(key) => Some(What::Key(key)),
         Event::Mouse(mouse) => Some(What::Mouse(mouse)),
         Event::Paste(text) => Some(What::Paste(text)),
+        // Said by the signal itself, see [`Window`].
+        #[cfg(unix)]
+        Event::Resize(..) => None,
+        #[cfg(not(unix))]
         Event::Resize(columns, rows) => Some(What::Resize(columns, rows)),
         Event::FocusGained => Some(What::Focus(true)),
         Event::FocusLost => Some(What::Focus(false)),
+    }
+}
+
+/// Tells that the window has another size. Asked of the system and not of the stream of keys: that one can lose a change of
+/// size that comes together with a key.
+struct Window {
+    #[cfg(unix)]
+    changed: tokio::signal::unix::Signal,
+}
+
+impl Window {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            changed: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::window_change())?,
+        })
+    }
+
+    async fn changed(&mut self) {
+        #[cfg(unix)]
+        if self.changed.recv().await.is_some() {
+            return;
+        }
+        pending::<()>().await;
     }
 }
 

@@ -62,6 +62,7 @@ async fn the_window_shrinks_to_almost_nothing_and_grows_again() -> Result<()> {
     board.send("q")?;
     board.wait_for_frame(from, SOON)?;
     board.resize((160, 48))?;
+    board.wait_for("Card number", SOON)?;
     board.send("h")?;
     // The cursor may have gone elsewhere while the window was too small to see it.
     board.send("g")?;

@@ -215,7 +215,8 @@ fn kinds() -> Vec<RuntimeKind> {
 #[tokio::test]
 async fn a_ready_card_becomes_a_pull_request() {
     for kind in kinds() {
-        let script = "grep -q 'Issue 1' || exit 9; echo working; echo new >feature; mkdir -p a/b; echo x >a/b/c";
+        let script =
+            "grep -q 'Issue 1' || exit 9; echo working; echo new >feature; mkdir -p a/b; echo x >a/b/c";
         let scene = Scene::new(kind, script).await;
         let run = scene.ended(1).await;
         assert_eq!(run.state, RunState::Ended(EndClass::Succeeded), "{kind}: {:?}", run.reason);

@@ -134,6 +134,7 @@ pub(super) async fn removed(t: &mut Told) {
     s.on("GET /api/orphans", "none").is(200).await;
     let stop = "POST /api/orphans/stop";
     s.on(stop, "without a body, none").is(200).await;
+    s.on(stop, "all").body(json!({"names": []})).is(200).await;
     s.on(stop, "no such").body(json!({"names": ["dispatch-r-1-1-00000000"]})).is(200).await;
     s.on("GET /api/overview", "all").is(200).await;
     let (escaped, plain) =

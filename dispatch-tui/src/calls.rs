@@ -104,6 +104,11 @@ pub(crate) async fn write(client: &Client, write: &Write) -> Result<String, Stri
             client.patch_repo(repo, &body).await.map_err(words)?;
             String::new()
         }
+        Write::Lanes { repo, to, .. } => {
+            let body = PatchRepoRequest { lanes: Some(to.clone()), ..PatchRepoRequest::default() };
+            client.patch_repo(repo, &body).await.map_err(words)?;
+            String::new()
+        }
         Write::Untrack(repo) => {
             client.remove_repo(repo).await.map_err(words)?;
             format!("{repo} is tracked no longer")

@@ -4,6 +4,7 @@ use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::{ClaimId, IssueId, RepoName, RunId};
 use dispatch_shared::issue::Status;
 
+use crate::model::activity::Ask;
 use crate::model::log::Kind;
 use crate::model::options::Options;
 
@@ -65,6 +66,30 @@ pub(crate) enum Effect {
     LoadCard(IssueId),
     /// The queue.
     LoadQueue,
+    /// Why one card is or is not next.
+    LoadWhy(IssueId),
+    /// Agents and stale cards.
+    LoadOverview,
+    /// Rows of the audit.
+    LoadAudit(Ask),
+    /// So many of the newest things that happened on the forges.
+    LoadFeed(usize),
+    /// So many of the newest runs.
+    LoadRuns(usize),
+    /// All that is known of a repository.
+    LoadRepo(RepoName),
+    /// Run a forge's run again.
+    Rerun {
+        repo: RepoName,
+        run: String,
+    },
+    /// Start a forge's workflow.
+    StartWorkflow {
+        repo: RepoName,
+        workflow: String,
+        git_ref: Option<String>,
+        inputs: Vec<(String, String)>,
+    },
     /// Move a card; `claim` guards against a change of hands.
     Move {
         issue: IssueId,
@@ -196,6 +221,12 @@ pub(crate) enum Write {
         repo: RepoName,
         from: u32,
         to: u32,
+    },
+    /// The lanes that a repository hands out from; none is all.
+    Lanes {
+        repo: RepoName,
+        from: Vec<String>,
+        to: Vec<String>,
     },
     Untrack(RepoName),
 }

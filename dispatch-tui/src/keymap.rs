@@ -15,6 +15,8 @@ pub(crate) enum Context {
     Board,
     /// A view that is one list.
     List,
+    /// An opened repository.
+    Repo,
     /// The card's details.
     Card,
     /// A log or a diff.
@@ -34,7 +36,7 @@ pub(crate) enum Context {
 }
 
 impl Context {
-    pub(crate) const ALL: [Context; 10] = [
+    pub(crate) const ALL: [Context; 11] = [
         Context::Board,
         Context::List,
         Context::Card,
@@ -45,6 +47,7 @@ impl Context {
         Context::Help,
         Context::Palette,
         Context::Filter,
+        Context::Repo,
     ];
 
     /// Whether letters are text here, so that no command may be bound to one.

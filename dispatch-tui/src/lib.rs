@@ -11,7 +11,8 @@
 //! - `settings` is what the operator wrote down (keys, colours), `keep` what the board remembers (filters, how it is shown).
 //! - `logs` reads runs' logs, `notify` tells the operator who looks elsewhere, `first` leads from nothing to a board with cards.
 //! - `runtime` waits for keys, the `link` (the event stream of the daemon, as a connection that may be lost), answers
-//!   to effects and one timer, and draws through `terminal` when a frame is owed.
+//!   to effects and one timer, and draws through `terminal` when a frame is owed. `fetch` makes the calls behind the views
+//!   beside the board: what the stream does not bring is asked for when a view is opened, and again when something happened.
 //!
 //! The board keeps nothing of its own: whatever it shows is the daemon's, and leaving it stops nothing.
 
@@ -21,6 +22,7 @@ mod cli;
 mod demo;
 mod editor;
 mod effect;
+mod fetch;
 mod first;
 mod guard;
 mod keep;

@@ -14,7 +14,6 @@ use dispatch_shared::error::Code;
 use dispatch_shared::protocol::IssueRef;
 use dispatch_shared::protocol::claims::ClaimRequest;
 use dispatch_shared::protocol::issues::MoveRequest;
-use dispatch_shared::protocol::queue::QueueQuery;
 use dispatch_shared::protocol::runs::KillRequest;
 use futures_util::StreamExt;
 use jiff::tz::TimeZone;
@@ -23,14 +22,14 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 use crate::BoardOptions;
 use crate::effect::Effect;
-use crate::model::{Model, QueueRow, text};
+use crate::model::Model;
 use crate::notify::Notify;
 use crate::settings::{self, Settings};
 use crate::terminal::{Abilities, Screen};
 use crate::theme::{Background, Depth, Theme};
 use crate::update::answers::Answer;
 use crate::update::{Msg, News, What, refresh, update};
-use crate::{background, calls, editor, first, keep, link, logs, notify, terminal};
+use crate::{background, calls, editor, fetch, first, keep, link, logs, notify, terminal};
 
 /// The one place where the client reads the clock.
 fn now() -> Timestamp {
@@ -387,7 +386,6 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
             let why = why.map(|w| w.rules).unwrap_or_default();
             Answer::Card { issue, result: card.map(|c| (Box::new(c), why)).map_err(words) }
         }
-        Effect::LoadQueue => Answer::Queue(queue(client).await.map_err(words)),
         Effect::Move { issue, to, claim } => {
             let request = MoveRequest {
                 issue: IssueRef::id(&issue),
@@ -482,43 +480,7 @@ async fn ask(client: &Client, effect: Effect) -> Option<Answer> {
             Answer::Said { wanted: "labels".to_owned(), result }
         }
         Effect::LoadDiff(run) => Answer::Diff { run, result: client.diff(run).await.map_err(words) },
-        Effect::Quit
-        | Effect::Suspend
-        | Effect::Redraw
-        | Effect::Mouse(_)
-        | Effect::Copy(_)
-        | Effect::Edit(_)
-        | Effect::Dress
-        | Effect::Keep(_)
-        | Effect::Notify { .. }
-        | Effect::Resync
-        | Effect::CloseLog
-        | Effect::FollowLog { .. } => return None,
+        // Those of the terminal are carried out before they come here.
+        other => return fetch::ask(client, other).await,
     })
-}
-
-/// The queue as anybody would be offered it. Entries of two kinds come mixed, so they are read by hand.
-async fn queue(client: &Client) -> client::Result<Vec<QueueRow>> {
-    let query = QueueQuery { include_claimed: Some(true), ..QueueQuery::default() };
-    let rows: Vec<serde_json::Value> = client.get("/api/agents/operator/queue", &query).await?;
-    let line = |row: &serde_json::Value, field: &str| row[field].as_str().map(text::line).unwrap_or_default();
-    let read = |row: &serde_json::Value| {
-        let fix = row["type"] == "pr-review-fix";
-        let issue = (!fix).then(|| dispatch_shared::id::IssueId::new(line(row, "issueId")));
-        let subject = if fix {
-            format!("{} PR {}", line(row, "repo"), row["pr"])
-        } else {
-            format!("{}#{}", line(row, "repoFullName"), row["number"])
-        };
-        QueueRow {
-            key: issue.as_ref().map_or_else(|| subject.clone(), ToString::to_string),
-            issue,
-            subject,
-            title: line(row, "title"),
-            reason: line(row, "rankingReason"),
-            claimable: fix || row["claimable"] == true,
-            fix,
-        }
-    };
-    Ok(rows.iter().map(read).collect())
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use color_eyre::eyre::{Result, WrapErr, eyre};
 use dispatch_shared::id::RepoName;
-use dispatch_shared::protocol::events::Progress;
-use tokio::sync::{broadcast, watch as watch_channel};
+use tokio::sync::watch as watch_channel;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -125,7 +124,6 @@ pub async fn serve(config: Config, edges: Edges, shutdown: CancellationToken) ->
     }
     tasks.spawn(hinted.run(stop.clone()));
     tasks.spawn(credentials(ledger.clone(), troubles, stop.clone()));
-    tasks.spawn(forward(runner.progress(), syncer.teller(), stop.clone()));
     tasks.spawn(runner.run(stop.clone()));
     tasks.spawn(clockwork::run(ledger.clone(), edges.clone(), stop.clone()));
     tasks.spawn(watch::run(ledger.clone(), syncer, stop.clone()));
@@ -227,25 +225,6 @@ fn secrets(config: &Config) -> Vec<Secret> {
     let model = config.groomer.iter().filter_map(|g| g.api_key.clone());
     let hooks = config.webhook_secret.find().ok().flatten().map(|t| t.secret);
     keys.chain(hooks).chain(model).collect()
-}
-
-/// Tells the followers of one source what another tells.
-async fn forward(
-    mut from: broadcast::Receiver<Progress>,
-    to: broadcast::Sender<Progress>,
-    stop: CancellationToken,
-) {
-    loop {
-        let told = tokio::select! {
-            () = stop.cancelled() => return,
-            told = from.recv() => told,
-        };
-        match told {
-            Ok(progress) => drop(to.send(progress)),
-            Err(broadcast::error::RecvError::Lagged(_)) => {}
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
-    }
 }
 
 /// Has the ledger know what is wrong with the credentials, so that it is a problem on the board.

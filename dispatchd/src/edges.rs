@@ -5,8 +5,8 @@
 //! driven by the real thing or by a test.
 
 mod automation;
-mod comments;
 mod token;
+mod working;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use dispatch_shared::run::RuntimeKind;
 use serde::Deserialize;
 
 pub use self::token::{Source, Token, TokenSource};
+pub use self::working::{Piece, Working};
 use crate::core::fix::health::Health;
 use crate::core::fix::look::Points;
 use crate::core::record::Repo;
@@ -29,7 +30,6 @@ use crate::core::waits::SeenBlocker;
 use crate::secret::Secret;
 
 pub use self::automation::{Automation, AutomationRead, Rerun};
-pub use self::comments::{Comment, Comments};
 
 /// The one place that reads the time.
 pub trait Clock: Send + Sync {
@@ -75,11 +75,13 @@ pub struct Edges {
     pub clock: Arc<dyn Clock>,
     /// The step hook.
     pub hook: Arc<dyn StepHook>,
+    /// Where long work is told of.
+    pub working: Working,
 }
 
 impl Default for Edges {
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), hook: Arc::new(NoHook) }
+        Self { clock: Arc::new(SystemClock), hook: Arc::new(NoHook), working: Working::default() }
     }
 }
 
@@ -286,11 +288,6 @@ pub trait Forge: Send + Sync {
 
     /// Adds a comment unless one that contains `marker` is there.
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError>;
-
-    /// What people said under an issue, the newest; none where nobody can say anything.
-    async fn comments(&self, _repo: &Repo, _number: u64) -> Result<Comments, ForgeError> {
-        Ok(Comments::default())
-    }
 
     /// Makes an issue, unless one with its marker is there; returns it either way.
     async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError>;

@@ -13,7 +13,7 @@ use dispatchd::core::change::Change;
 use dispatchd::core::command::{Command, Reply};
 use dispatchd::core::reactor;
 use dispatchd::core::world::World;
-use dispatchd::edges::{Edges, NoHook};
+use dispatchd::edges::Edges;
 use dispatchd::ledger::Ledger as _;
 use dispatchd::store::Store;
 use redb::{Database, TableDefinition};
@@ -46,7 +46,7 @@ fn pages() -> impl Iterator<Item = Command> {
 
 /// Everybody asks as fast as they are answered.
 async fn through_the_ledger(state: &Path, submitters: usize) -> Result<Measured, Failure> {
-    let edges = Edges { clock: Arc::new(Stepping::default()), hook: Arc::new(NoHook) };
+    let edges = Edges { clock: Arc::new(Stepping::default()), ..Edges::default() };
     let store = Arc::new(Store::open(state, edges, Arc::default())?);
     store.submit(track()).await?;
     for page in pages() {

@@ -6,10 +6,12 @@ use dispatch_shared::claim::{Checkpoint, WorkState};
 use dispatch_shared::client::Client;
 use dispatch_shared::error::Code;
 use dispatch_shared::protocol::IssueRef;
+use dispatch_shared::protocol::agent_runs::Overview;
 use dispatch_shared::protocol::automation::EnsureLabelsRequest;
 use dispatch_shared::protocol::cards::{CommentRequest, LabelRequest, StatusRequest};
 use dispatch_shared::protocol::claims::{ClaimRequest, HeartbeatRequest};
 use dispatch_shared::protocol::issues::{Issue, IssuesQuery};
+use dispatch_shared::protocol::queue::{QueueEntry, QueueQuery};
 use dispatch_shared::protocol::work::{
     CheckpointRequest, FinishRequest, StartRequest, WorkActionRequest, WorkQuery,
 };
@@ -254,4 +256,35 @@ async fn labels_comments_and_status_reach_github() {
     let overview = client.overview().await.expect("answered");
     assert_eq!(overview.by_status["ready"], 1);
     daemon.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_queue_tells_what_it_withholds_and_why_only_to_who_asks() {
+    let github = FakeGithub::start().await;
+    github.add_repo("acme", "api");
+    let next = github.add_issue("acme/api", "Parse dates", "", &["status/ready"]);
+    let blocked =
+        github.add_issue("acme/api", "Drop Node 18", &format!("depends on #{next}"), &["status/ready"]);
+    github.add_issue("acme/api", "Some day", "", &["status/backlog"]);
+    let (_place, daemon) = scene(&github, "acme/api", 3).await;
+    let client = &daemon.client;
+    let rows = async |query: &QueueQuery| {
+        let entries = client.queue("kai", query).await.expect("the queue");
+        let issues = entries.into_iter().filter_map(|entry| match entry {
+            QueueEntry::Issue(issue) => Some((issue.number, issue.claimable, issue.withheld)),
+            QueueEntry::Fix(_) => None,
+        });
+        issues.collect::<Vec<_>>()
+    };
+    assert_eq!(rows(&QueueQuery::default()).await, [(next, true, None)]);
+    let all = QueueQuery { include_withheld: Some(true), ..QueueQuery::default() };
+    let told = rows(&all).await;
+    let why = told.get(1).and_then(|(_, _, why)| why.clone()).expect("the second one is withheld");
+    assert!(why.contains(&format!("#{next}")), "{why}");
+    assert_eq!(told, [(next, true, None), (blocked, false, Some(why))], "the backlog is no part of it");
+    client.freeze(true).await.expect("frozen");
+    let frozen = rows(&all).await;
+    assert_eq!(frozen.first(), Some(&(next, false, Some("the queue is frozen".to_owned()))));
+    let overview: Overview = client.get("/api/overview", &()).await.expect("the overview");
+    assert!(overview.agents.iter().all(|a| a.slots >= 1), "{:?}", overview.agents);
 }

@@ -20,13 +20,13 @@ use dispatchd::core::invariant;
 use dispatchd::core::seen::SeenIssue;
 use dispatchd::core::standing::Trouble;
 use dispatchd::core::world::World;
-use dispatchd::edges::{Edges, NoHook};
+use dispatchd::edges::Edges;
 use dispatchd::ledger::{Fault, Ledger as _};
 use dispatchd::store::fault::{Disk, Fail, Left};
 use dispatchd::store::{OpenError, Options, Store};
 
 fn open(disk: &Disk) -> Result<Store, OpenError> {
-    let edges = Edges { clock: Arc::new(Stepping::default()), hook: Arc::new(NoHook) };
+    let edges = Edges { clock: Arc::new(Stepping::default()), ..Edges::default() };
     let options = Options { idle: Duration::from_secs(3600), ..Options::default() };
     Store::open_with(disk.backend(), edges, Arc::default(), options)
 }

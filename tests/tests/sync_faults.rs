@@ -20,7 +20,7 @@ use dispatchd::core::record::{CardKey, Event, ForgeKind, Source};
 use dispatchd::core::seen::SeenRepo;
 use dispatchd::core::standing::Standing;
 use dispatchd::core::world::World;
-use dispatchd::edges::{Clock, Edges, NoHook, SystemClock};
+use dispatchd::edges::{Clock, Edges, SystemClock};
 use dispatchd::forge::Forges;
 use dispatchd::forge::local::LocalForge;
 use dispatchd::forge::sync::{SyncSettings, Syncer};
@@ -122,7 +122,7 @@ struct Scene {
 const RARELY: Duration = Duration::from_secs(1_000_000_000);
 
 fn syncer(ledger: &Arc<Watched>, clock: &Arc<Shifted>, sweep: Duration) -> Syncer {
-    let edges = Edges { clock: clock.clone(), hook: Arc::new(NoHook) };
+    let edges = Edges { clock: clock.clone(), ..Edges::default() };
     let forge = Arc::new(ledger.github.forge(edges.clone(), TIMEOUT));
     let forges = Forges { github: Some(forge), local: Arc::new(LocalForge::new(edges.clone())) };
     let settings = SyncSettings { sweep, ..SyncSettings::default() };
@@ -134,7 +134,7 @@ impl Scene {
         let github = Arc::new(FakeGithub::start().await);
         let clock = Arc::new(Shifted::default());
         let dir = TempDir::new().expect("a temporary directory");
-        let edges = Edges { clock: clock.clone(), hook: Arc::new(NoHook) };
+        let edges = Edges { clock: clock.clone(), ..Edges::default() };
         let store = Arc::new(Store::open(dir.path(), edges, Arc::default()).expect("a store can be made"));
         let ledger = Arc::new(Watched { store, github: github.clone(), seen_wrong: Mutex::default() });
         let syncer = syncer(&ledger, &clock, sweep);
@@ -147,7 +147,7 @@ impl Scene {
         drop(old);
         ledger.store.close().await.expect("the store can be closed");
         drop(ledger);
-        let edges = Edges { clock: clock.clone(), hook: Arc::new(NoHook) };
+        let edges = Edges { clock: clock.clone(), ..Edges::default() };
         let store = Arc::new(Store::open(dir.path(), edges, Arc::default()).expect("the store opens again"));
         let ledger = Arc::new(Watched { store, github: github.clone(), seen_wrong: Mutex::default() });
         let syncer = syncer(&ledger, &clock, sweep);

@@ -2,15 +2,17 @@
 
 use crossterm::event::KeyCode;
 
-use super::Context::{Board, Card, Confirm, Filter, Help, Input, List, Log, Menu, Palette};
+use super::Context::{Board, Card, Confirm, Filter, Help, Input, List, Log, Menu, Palette, Repo};
 use super::{Action, Binding, Context, ch, ctrl, key};
 use crate::model::View;
 
-const ALWAYS: &[Context] = &[Board, List, Card, Log, Menu, Confirm, Input, Help, Palette, Filter];
-const EVERYWHERE: &[Context] = &[Board, List, Card, Log, Help];
-const SCROLLS: &[Context] = &[Board, List, Card, Log, Menu, Help];
+const ALWAYS: &[Context] = &[Board, List, Card, Log, Repo, Menu, Confirm, Input, Help, Palette, Filter];
+const EVERYWHERE: &[Context] = &[Board, List, Card, Log, Repo, Help];
+const SCROLLS: &[Context] = &[Board, List, Card, Log, Repo, Menu, Help];
 const SUBJECT: &[Context] = &[Board, List, Card, Log];
 const CARDS: &[Context] = &[Board, List, Card];
+/// What has a repository, or is one.
+const OF_REPO: &[Context] = &[Board, List, Card, Log, Repo];
 const LISTS: &[Context] = &[Board, List];
 const CHOOSES: &[Context] = &[Palette, Filter];
 
@@ -38,27 +40,27 @@ pub(crate) const TABLE: &[Binding] = table! {
         Action::Priority, [ch('p')], SUBJECT, "priority", "Set the card's priority";
         Action::Labels, [ch('t')], SUBJECT, "labels", "Put labels on the card or take them off, the lane among them";
         Action::Comment, [ch('i')], SUBJECT, "comment", "Write a comment under the issue";
-        Action::Start, [ch('s')], SUBJECT, "start", "Start a run on the card by hand";
-        Action::Rerun, [ch('R')], SUBJECT, "re-run CI", "Run the failed workflows of the pull request again";
-        Action::Browser, [ch('b')], SUBJECT, "URL", "Show the address of the pull request or issue, and copy it";
-        Action::Copy, [ch('y')], SUBJECT, "copy", "Copy a name, an address, a branch, a question";
-        Action::Sync, [ch('S')], SUBJECT, "sync", "Ask the forge for news of the repository now";
+        Action::Start, [ch('s')], OF_REPO, "start", "Start a run on the card by hand; in a repository the chosen workflow, with branch and inputs";
+        Action::Rerun, [ch('R')], OF_REPO, "re-run CI", "Run the failed workflows of the pull request again; in a repository the chosen CI run";
+        Action::Browser, [ch('b')], OF_REPO, "URL", "Show the address of the pull request or issue, and copy it";
+        Action::Copy, [ch('y')], OF_REPO, "copy", "Copy a name, an address, a branch, a question";
+        Action::Sync, [ch('S')], OF_REPO, "sync", "Ask the forge for news of the repository now";
         Action::Hide, [key(KeyCode::Backspace)], &[List], "hide", "Hide the problem until the board is started anew";
     }
     "Views": {
         Action::Show(View::Board), [ch('1')], EVERYWHERE, "Board", "Cards by column";
         Action::Show(View::Problems), [ch('2')], EVERYWHERE, "Problems", "What wants a person, most urgent first";
-        Action::Show(View::Runs), [ch('3')], EVERYWHERE, "Runs", "Live runs, then ended ones";
+        Action::Show(View::Runs), [ch('3')], EVERYWHERE, "Runs", "Live runs, then ended ones, as far back as you go";
         Action::Show(View::Queue), [ch('4')], EVERYWHERE, "Queue", "What is handed out next, and what is withheld";
-        Action::Show(View::Agents), [ch('5')], EVERYWHERE, "Agents", "Who works";
+        Action::Show(View::Agents), [ch('5')], EVERYWHERE, "Agents", "Programs and their pools, lanes, agents by name";
         Action::Show(View::Repos), [ch('6')], EVERYWHERE, "Repos", "Tracked repositories and their syncs";
         Action::Show(View::Activity), [ch('7')], EVERYWHERE, "Activity", "Who did what";
-        Action::Show(View::Overview), [ch('8')], EVERYWHERE, "Overview", "Numbers";
+        Action::Show(View::Overview), [ch('8')], EVERYWHERE, "Overview", "Everything in numbers, and what is limited";
         Action::LastView, [ch('-')], EVERYWHERE, "last view", "Back to the view before this one";
         Action::NextProblem, [ch(']')], EVERYWHERE, "next problem", "Go to the next problem; in a log to the next error, in a diff to the next hunk";
         Action::PrevProblem, [ch('[')], EVERYWHERE, "previous problem", "Go to the problem or error before";
         Action::Goto, [ch('#')], EVERYWHERE, "go to", "Go to a card by its number";
-        Action::Filter, [ch('/')], LISTS, "filter", "Show only some cards: by words, repository, priority, label and more";
+        Action::Filter, [ch('/')], LISTS, "filter", "Show only some cards and rows: by words, repository, priority, label and more";
         Action::Options, [ch('V')], LISTS, "view", "How the board is shown: grouping, density, theme";
         Action::Sort, [ch(',')], &[List], "sort", "Sort the list another way";
     }
@@ -80,11 +82,11 @@ pub(crate) const TABLE: &[Binding] = table! {
         Action::HalfDown, [ctrl('d')], SCROLLS, "half down", "Half a page down";
         Action::ScrollUp, [ch('K')], CARDS, "scroll up", "Scroll the details up";
         Action::ScrollDown, [ch('J')], CARDS, "scroll down", "Scroll the details down";
-        Action::NextPane, [key(KeyCode::Tab)], &[Board, List, Log], "next pane", "The next column, view or tab";
-        Action::PrevPane, [key(KeyCode::BackTab)], &[Board, List, Log], "previous pane", "The column, view or tab before";
-        Action::Enter, [key(KeyCode::Enter)], &[Board, List, Card, Log, Menu, Help, Input, Palette, Filter], "open", "Open; choose; in a text of several lines, a new line";
-        Action::Back, [key(KeyCode::Esc)], &[Board, List, Card, Log, Menu, Help, Input, Palette, Filter], "back", "Undo one layer: input, range, marks, filter, overlay; then nothing";
-        Action::Close, [ch('q')], &[Board, List, Card, Log, Menu, Help], "close", "Close the overlay; without one, quit";
+        Action::NextPane, [key(KeyCode::Tab)], &[Board, List, Log, Repo], "next pane", "The next column, view or tab";
+        Action::PrevPane, [key(KeyCode::BackTab)], &[Board, List, Log, Repo], "previous pane", "The column, view or tab before";
+        Action::Enter, [key(KeyCode::Enter)], &[Board, List, Card, Log, Repo, Menu, Help, Input, Palette, Filter], "open", "Open; choose; in a text of several lines, a new line";
+        Action::Back, [key(KeyCode::Esc)], &[Board, List, Card, Log, Repo, Menu, Help, Input, Palette, Filter], "back", "Undo one layer: input, range, marks, filter, overlay; then nothing";
+        Action::Close, [ch('q')], &[Board, List, Card, Log, Repo, Menu, Help], "close", "Close the overlay; without one, quit";
     }
     "Log and diff": {
         Action::Follow, [ch('f')], &[Log], "follow", "Go to the end and stay there";
@@ -101,10 +103,12 @@ pub(crate) const TABLE: &[Binding] = table! {
     }
     "Global": {
         Action::Palette, [ch(':')], EVERYWHERE, "commands", "Every command and every card, found by a few letters";
-        Action::Actions, [ch('.')], SUBJECT, "all", "Every verb, and why some are not possible now";
+        Action::Actions, [ch('.')], OF_REPO, "all", "Every verb, and why some are not possible now";
         Action::Help, [ch('?'), key(KeyCode::F(1))], EVERYWHERE, "help", "This help; Enter does what is chosen";
         Action::Freeze, [ch('F')], EVERYWHERE, "freeze", "Hand out nothing more, or go on";
-        Action::Undo, [ch('z')], SUBJECT, "undo", "Undo the last move, claim, release, priority, label, hiding or freeze";
+        Action::Resume, [ch('C')], EVERYWHERE, "resume", "Let a paused program go on; among the agents the chosen one";
+        Action::Track, [ch('+')], EVERYWHERE, "track", "Track a repository: OWNER/NAME, or a directory";
+        Action::Undo, [ch('z')], OF_REPO, "undo", "Undo the last move, claim, release, priority, label, hiding or freeze";
         Action::Mouse, [ch('M')], EVERYWHERE, "mouse", "Take the mouse, or leave it to the terminal";
         Action::Resync, [ctrl('r')], EVERYWHERE, "reload", "Ask the daemon for everything again";
         Action::Redraw, [ctrl('l')], EVERYWHERE, "redraw", "Draw the screen anew";
@@ -118,11 +122,9 @@ pub(crate) const TABLE: &[Binding] = table! {
         Action::ResetReady, [], SUBJECT, "make ready", "Make a card ready again that stands in progress without a claim";
         Action::Refresh, [], SUBJECT, "refresh", "Read this one issue from the forge now";
         Action::KillAll, [], EVERYWHERE, "kill all", "End every live run; asks for their number";
-        Action::Resume, [], EVERYWHERE, "resume", "Let a paused program go on";
-        Action::Track, [], EVERYWHERE, "track", "Track a repository: OWNER/NAME, or a directory";
-        Action::Untrack, [], SUBJECT, "untrack", "Track the repository no longer; its history stays";
-        Action::Runner, [], SUBJECT, "runner", "Let the built-in runner work on the repository, or not";
-        Action::WipLimit, [], SUBJECT, "review limit", "Hand out no more while so many cards are in review";
+        Action::Untrack, [], OF_REPO, "untrack", "Track the repository no longer; its history stays";
+        Action::Runner, [], OF_REPO, "runner", "Let the built-in runner work on the repository, or not";
+        Action::WipLimit, [], OF_REPO, "review limit", "Hand out no more while so many cards are in review";
         Action::Theme, [], EVERYWHERE, "theme", "Choose the colours";
     }
     "Questions and texts": {

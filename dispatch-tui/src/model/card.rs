@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::time::Duration;
 
 use dispatch_shared::Timestamp;
-use dispatch_shared::id::{IssueId, RunId};
+use dispatch_shared::id::IssueId;
 use dispatch_shared::issue::{Flag, Priority, Status};
 use dispatch_shared::protocol::control::ProblemKind;
 use dispatch_shared::protocol::issues::{Issue, WriteState};
@@ -242,14 +242,6 @@ pub(crate) fn columns(model: &Model) -> [Vec<IssueId>; 5] {
     })
 }
 
-/// Runs in order: live ones, the oldest first; then ended ones, the newest first.
-pub(crate) fn runs(model: &Model) -> Vec<RunId> {
-    let (mut live, mut ended): (Vec<&Run>, Vec<&Run>) = model.data.runs.values().partition(|r| !r.ended);
-    live.sort_by_key(|r| (r.created_at, r.id));
-    ended.sort_by_key(|r| Reverse((r.ended_at, r.id)));
-    live.into_iter().chain(ended).map(|r| r.id).collect()
-}
-
 /// The instants whose ages stand on the screen.
 pub(crate) fn visible_ages(model: &Model) -> Vec<Timestamp> {
     match model.view {
@@ -273,6 +265,35 @@ pub(crate) fn visible_ages(model: &Model) -> Vec<Timestamp> {
             .map(|r| r.ended_at.unwrap_or(r.created_at))
             .collect(),
         View::Repos => model.data.repos.values().filter_map(|r| r.last_synced_at).collect(),
-        View::Queue | View::Agents | View::Activity | View::Overview => Vec::new(),
+        View::Queue => {
+            let shown = model.queue.rows.iter().skip(model.queue.top).take(usize::from(model.size.1));
+            let rows = shown.filter_map(|key| model.queue_rows.iter().find(|r| r.key == *key));
+            rows.filter_map(|r| queue_since(model, r)).collect()
+        }
+        View::Agents => super::agents::ages(model),
+        View::Activity => activity_ages(model),
+        View::Overview => {
+            let stale = model.overview.iter().flat_map(|o| &o.stale_in_progress).map(|i| i.since);
+            let runs = model.data.runs.values().map(|r| r.ended_at.unwrap_or(r.created_at));
+            let audit = model.activity.audit.values().rev().take(20).map(|r| r.created_at);
+            stale.chain(runs).chain(audit).chain(super::agents::ages(model)).collect()
+        }
+    }
+}
+
+/// Since when an entry of the queue waits.
+pub(crate) fn queue_since(model: &Model, row: &super::queue::QueueRow) -> Option<Timestamp> {
+    row.queued_at.or_else(|| Some(since(model, model.data.issues.get(row.issue.as_ref()?)?)))
+}
+
+fn activity_ages(model: &Model) -> Vec<Timestamp> {
+    let (activity, height) = (&model.activity, usize::from(model.size.1));
+    let rows = activity.rows.rows.iter().skip(activity.rows.top).take(height);
+    let rows = rows.filter_map(|id| activity.audit.get(id)).map(|r| r.created_at);
+    let events = activity.events.rows.iter().skip(activity.events.top).take(height);
+    let events = events.filter_map(|id| activity.feed.iter().find(|e| e.id == *id)).map(|e| e.created_at);
+    match activity.tab {
+        super::activity::Tab::Audit => rows.collect(),
+        super::activity::Tab::Feed => events.collect(),
     }
 }

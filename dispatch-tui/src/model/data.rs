@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use dispatch_shared::Timestamp;
 use dispatch_shared::event::Seq;
 use dispatch_shared::id::{IssueId, RepoName, RunId};
 use dispatch_shared::issue::Flag;
@@ -11,8 +12,12 @@ use dispatch_shared::protocol::events::{Change, Lane, Progress, Snapshot};
 use dispatch_shared::protocol::issues::{Issue, WriteState};
 use dispatch_shared::protocol::repos::Repo;
 use dispatch_shared::protocol::runs::Run;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::text;
+use super::working::Working;
 
 /// The daemon's state as far as it is known here.
 #[derive(Debug, Default)]
@@ -25,9 +30,9 @@ pub(crate) struct Data {
     pub(crate) repos: BTreeMap<RepoName, Repo>,
     pub(crate) control: Option<Control>,
     pub(crate) problems: Vec<Problem>,
-    /// In their configured order.
+    /// Lanes in their configured order.
     pub(crate) lanes: Vec<Lane>,
-    pub(crate) progress: Vec<Progress>,
+    pub(crate) progress: Vec<Working>,
 }
 
 fn clean(text: &mut String) {
@@ -73,6 +78,51 @@ pub(crate) fn clean_run(mut run: Run) -> Run {
     run
 }
 
+/// Makes every text in an answer safe to show: each is one line afterwards.
+///
+/// # Errors
+/// If it cannot be read any more afterwards, which only a text in place of a name could bring about.
+pub(crate) fn clean_all<T: Serialize + DeserializeOwned>(answer: &T) -> Result<T, String> {
+    fn walk(value: &mut Value) {
+        match value {
+            Value::String(text) => clean(text),
+            Value::Array(items) => items.iter_mut().for_each(walk),
+            Value::Object(fields) => fields.values_mut().for_each(walk),
+            _ => {}
+        }
+    }
+    let mut value = serde_json::to_value(answer).map_err(|e| e.to_string())?;
+    walk(&mut value);
+    serde_json::from_value(value).map_err(|e| text::line(&e.to_string()))
+}
+
+fn clean_control(mut control: Control) -> Control {
+    for pool in &mut control.paused_pools {
+        clean(&mut pool.program);
+        clean(&mut pool.reason);
+    }
+    for wait in &mut control.waits {
+        clean(&mut wait.program);
+        clean(&mut wait.reason);
+    }
+    control.usage.iter_mut().for_each(|row| clean(&mut row.name));
+    control.budgets.iter_mut().for_each(|budget| clean(&mut budget.name));
+    if let Some(slowed) = &mut control.budget.slowed {
+        clean(&mut slowed.reason);
+    }
+    clean(&mut control.runtime);
+    control
+}
+
+fn clean_lane(mut lane: Lane) -> Lane {
+    clean(&mut lane.id);
+    clean(&mut lane.title);
+    for field in [&mut lane.role, &mut lane.description, &mut lane.default_agent] {
+        clean_some(field);
+    }
+    lane
+}
+
 fn clean_problem(mut problem: Problem) -> Problem {
     clean(&mut problem.subject);
     clean(&mut problem.text);
@@ -84,6 +134,8 @@ fn clean_repo(mut repo: Repo) -> Repo {
     clean_some(&mut repo.path);
     clean(&mut repo.default_branch);
     clean(&mut repo.standing);
+    clean_some(&mut repo.latest_release);
+    repo.lanes.iter_mut().for_each(clean);
     repo
 }
 
@@ -96,9 +148,9 @@ impl Data {
             issues: snapshot.issues.into_iter().map(|i| (i.issue_id.clone(), clean_issue(i))).collect(),
             runs: snapshot.runs.into_iter().map(|r| (r.id, clean_run(r))).collect(),
             repos: snapshot.repos.into_iter().map(|r| (r.full_name.clone(), clean_repo(r))).collect(),
-            control: Some(snapshot.control),
+            control: Some(clean_control(snapshot.control)),
             problems: snapshot.problems.into_iter().map(clean_problem).collect(),
-            lanes: snapshot.lanes,
+            lanes: snapshot.lanes.into_iter().map(clean_lane).collect(),
             progress: std::mem::take(&mut self.progress),
         };
     }
@@ -122,7 +174,7 @@ impl Data {
             self.repos.remove(name);
         }
         if let Some(control) = change.control {
-            self.control = Some(control);
+            self.control = Some(clean_control(control));
         }
         if let Some(problems) = change.problems {
             self.problems = problems.into_iter().map(clean_problem).collect();
@@ -130,12 +182,28 @@ impl Data {
     }
 
     /// Takes word of long work.
-    pub(crate) fn note(&mut self, mut progress: Progress) {
+    pub(crate) fn note(&mut self, mut progress: Progress, now: Timestamp) {
         clean(&mut progress.what);
-        self.progress.retain(|p| p.what != progress.what);
-        if !progress.finished {
-            self.progress.push(progress);
+        let at = self.progress.iter().position(|w| w.progress.what == progress.what);
+        match (at, progress.finished) {
+            (Some(at), true) => drop(self.progress.remove(at)),
+            (Some(at), false) => self.progress[at].go_on(progress, now),
+            (None, true) => {}
+            (None, false) => self.progress.push(Working::new(progress, now)),
         }
+    }
+
+    /// The long work that a run waits for: the clone of its repository, or its image.
+    pub(crate) fn work_of(&self, run: &Run) -> Option<&Working> {
+        let repo = run.repo_full_name.to_string();
+        let run_id = run.id.to_string();
+        let is_its = |what: &str| {
+            what == format!("clone {repo}")
+                || what.starts_with("pull ")
+                || what.ends_with(&format!(" {run_id}"))
+        };
+        let prepares = !run.ended && matches!(run.state.as_str(), "queued" | "preparing");
+        self.progress.iter().filter(|_| prepares).find(|w| is_its(&w.progress.what))
     }
 
     /// The run that a card shows: the newest known one.

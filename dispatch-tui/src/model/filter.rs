@@ -145,7 +145,7 @@ impl fmt::Display for Filter {
 }
 
 /// Words, of which a quoted part may hold spaces.
-fn tokens(line: &str) -> Vec<String> {
+pub(super) fn tokens(line: &str) -> Vec<String> {
     let (mut out, mut token, mut quoted) = (Vec::new(), String::new(), false);
     for c in line.chars() {
         match c {

@@ -29,6 +29,13 @@ pub(crate) enum Purpose {
     /// GitHub's token, for tracking this.
     Token(String),
     WipLimit(RepoName),
+    /// The lanes that a repository hands out from.
+    Lanes(RepoName),
+    /// Branch and inputs of a workflow's start.
+    Workflow {
+        repo: RepoName,
+        workflow: String,
+    },
     SaveFilter,
     Goto,
     Search,

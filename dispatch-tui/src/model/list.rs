@@ -71,6 +71,8 @@ pub(crate) trait Scroll {
     fn step(&mut self, by: isize);
     /// Makes the cursor visible in a window of `height` rows, moving the window as little as possible.
     fn settle(&mut self, height: usize);
+    /// Chooses the row at a place; whether it was chosen already.
+    fn choose_at(&mut self, at: usize) -> bool;
 }
 
 impl<K: Clone + PartialEq> Scroll for List<K> {
@@ -86,6 +88,13 @@ impl<K: Clone + PartialEq> Scroll for List<K> {
         let height = height.max(1);
         self.top =
             self.top.min(self.rows.len().saturating_sub(height)).min(at).max((at + 1).saturating_sub(height));
+    }
+
+    fn choose_at(&mut self, at: usize) -> bool {
+        match self.rows.get(at).cloned() {
+            Some(key) => self.cursor.replace(key.clone()) == Some(key),
+            None => false,
+        }
     }
 }
 

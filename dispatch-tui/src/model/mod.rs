@@ -1,9 +1,12 @@
 //! The whole state of the screen, as plain data. `update` changes it, `view` draws it; neither waits for anything.
 
+pub(crate) mod activity;
+pub(crate) mod agents;
 pub(crate) mod card;
 pub(crate) mod data;
 pub(crate) mod diff;
 pub(crate) mod filter;
+pub(crate) mod find;
 pub(crate) mod input;
 pub(crate) mod list;
 pub(crate) mod log;
@@ -12,8 +15,14 @@ pub(crate) mod markdown;
 pub(crate) mod marks;
 pub(crate) mod options;
 pub(crate) mod overlay;
+pub(crate) mod overview;
 pub(crate) mod pointer;
+pub(crate) mod queue;
+pub(crate) mod repo;
+pub(crate) mod runs;
 pub(crate) mod text;
+pub(crate) mod wants;
+pub(crate) mod working;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -21,11 +30,13 @@ use std::time::Duration;
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::{IssueId, RepoName, RunId};
 use dispatch_shared::issue::Status;
+use dispatch_shared::protocol::agent_runs::Overview;
 use jiff::tz::TimeZone;
 
 use crate::keymap::Keymap;
 use crate::theme::Theme;
 use crate::update::undo::Undo;
+use activity::Activity;
 use data::Data;
 use filter::Filter;
 use list::{List, Scroll};
@@ -33,6 +44,9 @@ use marks::Marks;
 use options::Options;
 use overlay::Overlay;
 use pointer::Pointer;
+use queue::{QueueRow, WhyPane};
+use runs::RunSort;
+use wants::{Part, Wants};
 
 /// The flat views, in the order of their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,11 +86,6 @@ impl View {
             View::Overview => "Overview",
         }
     }
-
-    /// Whether it shows anything yet.
-    pub(crate) fn is_built(self) -> bool {
-        !matches!(self, View::Agents | View::Activity | View::Overview)
-    }
 }
 
 /// The connection, as the header shows it.
@@ -108,19 +117,6 @@ pub(crate) struct PendingMove {
     pub(crate) undoes: bool,
 }
 
-/// One entry of the queue.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct QueueRow {
-    /// Names the row: the issue's id, or `pr-<repo>-<n>`.
-    pub(crate) key: String,
-    pub(crate) issue: Option<IssueId>,
-    pub(crate) subject: String,
-    pub(crate) title: String,
-    pub(crate) reason: String,
-    pub(crate) claimable: bool,
-    pub(crate) fix: bool,
-}
-
 /// Everything.
 #[derive(Debug)]
 pub(crate) struct Model {
@@ -144,8 +140,19 @@ pub(crate) struct Model {
     pub(crate) runs: List<RunId>,
     pub(crate) queue: List<String>,
     pub(crate) queue_rows: Vec<QueueRow>,
-    /// The queue was asked for and has not come; and whether it must be asked for again.
-    pub(crate) queue_asked: (bool, bool),
+    /// Folds of the queue that are open.
+    pub(crate) unfolded: BTreeSet<String>,
+    pub(crate) why: WhyPane,
+    pub(crate) agents: List<agents::Key>,
+    pub(crate) activity: Activity,
+    /// Agents and stale cards, once they came.
+    pub(crate) overview: Option<Overview>,
+    pub(crate) numbers: List<overview::Key>,
+    pub(crate) run_sort: RunSort,
+    /// How many runs were known when more were asked for last.
+    pub(crate) runs_paged: usize,
+    /// What views ask for beyond the stream.
+    pub(crate) wants: Wants,
     pub(crate) repos: List<RepoName>,
     pub(crate) hidden: BTreeSet<String>,
     /// What a shown card must have; empty shows all.
@@ -197,7 +204,15 @@ impl Model {
             runs: List::default(),
             queue: List::default(),
             queue_rows: Vec::new(),
-            queue_asked: (false, false),
+            unfolded: BTreeSet::new(),
+            why: WhyPane::default(),
+            agents: List::default(),
+            activity: Activity::default(),
+            overview: None,
+            numbers: List::default(),
+            run_sort: RunSort::default(),
+            runs_paged: 0,
+            wants: Wants::default(),
             repos: List::default(),
             hidden: BTreeSet::new(),
             filter: Filter::default(),
@@ -240,16 +255,35 @@ impl Model {
         self.moves.get(id).map(|m| m.to).or_else(|| self.data.issues.get(id).map(|i| i.column))
     }
 
-    /// The list that the view's keys move in; none where there is no list.
-    pub(crate) fn list(&mut self) -> Option<&mut dyn Scroll> {
-        Some(match self.view {
+    /// What the view shows beyond what the stream brings.
+    pub(crate) fn parts(&self) -> &'static [Part] {
+        match self.view {
+            View::Queue => &[Part::Queue],
+            View::Agents => &[Part::Overview],
+            View::Overview => &[Part::Overview, Part::Audit],
+            View::Activity => match self.activity.tab {
+                activity::Tab::Audit => &[Part::Audit],
+                activity::Tab::Feed => &[Part::Feed],
+            },
+            View::Board | View::Problems | View::Runs | View::Repos => &[],
+        }
+    }
+
+    /// The list that the view's keys move in.
+    pub(crate) fn list(&mut self) -> &mut dyn Scroll {
+        match self.view {
             View::Board => &mut self.columns[self.column.min(4)],
             View::Problems => &mut self.problems,
             View::Runs => &mut self.runs,
             View::Queue => &mut self.queue,
             View::Repos => &mut self.repos,
-            View::Agents | View::Activity | View::Overview => return None,
-        })
+            View::Agents => &mut self.agents,
+            View::Activity => match self.activity.tab {
+                activity::Tab::Audit => &mut self.activity.rows,
+                activity::Tab::Feed => &mut self.activity.events,
+            },
+            View::Overview => &mut self.numbers,
+        }
     }
 
     /// Whether rows must hold still because something was asked about one of them.
@@ -297,9 +331,12 @@ impl Model {
             .map(|p| p.id.clone())
             .collect();
         self.problems.set(problems);
-        self.runs.set(card::runs(self));
-        self.queue.set(self.queue_rows.iter().map(|r| r.key.clone()).collect());
+        self.runs.set(runs::order(self));
+        self.queue.set(queue::order(self));
         self.repos.set(self.data.repos.keys().cloned().collect());
+        self.agents.set(agents::keys(self));
+        self.activity.arrange(&self.filter.to_string());
+        self.numbers.set(overview::keys(self));
         marks::prune(self);
     }
 
@@ -322,6 +359,10 @@ impl Model {
             _ => None,
         };
         let order = (self.unsorted && !self.holds_still()).then_some(crate::update::ORDER);
-        ages.chain(breaths).chain(stale).chain(order).min().map(|d| d + Duration::from_millis(50))
+        let work = self.data.progress.iter().filter_map(working::Working::ages);
+        let work = work.map(|since| text::age_holds(self.now.since(since)));
+        let ahead = agents::ahead(self);
+        let next = ages.chain(breaths).chain(stale).chain(order).chain(work).chain(ahead).min();
+        next.map(|d| d + Duration::from_millis(50))
     }
 }

@@ -8,6 +8,7 @@ use ratatui::text::Line;
 use super::filter::{Field, Filter};
 pub(crate) use super::input::{Input, Purpose};
 use super::log::LogPane;
+use super::repo::RepoPane;
 use crate::effect::Step;
 use crate::keymap::{Action, Context};
 
@@ -16,6 +17,7 @@ use crate::keymap::{Action, Context};
 pub(crate) enum Overlay {
     Card(Box<CardPane>),
     Log(Box<LogPane>),
+    Repo(Box<RepoPane>),
     Help(HelpPane),
     Pick(Pick),
     Actions(ActionMenu),
@@ -32,6 +34,7 @@ impl Overlay {
         match self {
             Overlay::Card(_) => Context::Card,
             Overlay::Log(_) => Context::Log,
+            Overlay::Repo(_) => Context::Repo,
             Overlay::Help(_) => Context::Help,
             Overlay::Pick(_) | Overlay::Actions(_) => Context::Menu,
             Overlay::Confirm(_) | Overlay::Bulk(_) => Context::Confirm,
@@ -119,6 +122,10 @@ pub(crate) enum Confirm {
     },
     RunnerOn {
         repo: RepoName,
+    },
+    /// Let a paused program go on.
+    Resume {
+        program: String,
     },
     /// Leaving although something was typed and not sent, or is on its way.
     Quit {

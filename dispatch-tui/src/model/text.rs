@@ -153,6 +153,28 @@ pub(crate) fn age_holds(age: Duration) -> Duration {
     Duration::from_millis(step - into)
 }
 
+/// How long a count of whole minutes up to a time ahead stays as it is.
+pub(crate) fn minute_holds(left: Duration) -> Duration {
+    let into = u64::try_from(left.as_millis()).unwrap_or(u64::MAX) % (MINUTE * 1000);
+    Duration::from_millis(if into == 0 { MINUTE * 1000 } else { into })
+}
+
+/// `40s`, `2m`, `3h`: a span that lies ahead.
+pub(crate) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        s if s < MINUTE => format!("{s}s"),
+        s if s < HOUR => format!("{}m", s.div_ceil(MINUTE)),
+        s => age(Duration::from_secs(s)),
+    }
+}
+
+/// `text` in exactly `columns` columns: cut, or filled up with spaces.
+pub(crate) fn pad(text: &str, columns: usize) -> String {
+    let mut out = fit(text, columns);
+    out.push_str(&" ".repeat(columns.saturating_sub(width(&out))));
+    out
+}
+
 /// `14:24` on the operator's clock.
 pub(crate) fn clock(at: Timestamp, zone: &TimeZone) -> String {
     match jiff::Timestamp::from_millisecond(at.0) {

@@ -94,7 +94,7 @@ impl Mark {
 }
 
 /// Each glyph that views draw and what stands for it where it cannot be shown; both one column wide.
-const ASCII: [(&str, &str); 25] = [
+const ASCII: [(&str, &str); 29] = [
     ("⊘", "#"),
     ("✗", "x"),
     ("▸", ">"),
@@ -119,6 +119,10 @@ const ASCII: [(&str, &str); 25] = [
     ("↑", "^"),
     ("↓", "v"),
     ("█", "_"),
+    ("⣀", "_"),
+    ("⣤", "-"),
+    ("⣶", "="),
+    ("⣿", "#"),
     ("»", "*"),
 ];
 

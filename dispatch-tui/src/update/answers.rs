@@ -10,7 +10,8 @@ use crate::keymap::Action;
 use crate::model::card::column_title;
 use crate::model::log::{Kind, LogPane};
 use crate::model::overlay::{Confirm, Overlay};
-use crate::model::{Model, QueueRow, data, markdown, text};
+use crate::model::{Model, data, markdown, text};
+use crate::update::loaded::Loaded;
 
 /// What became of tracking a repository.
 #[derive(Debug)]
@@ -28,7 +29,8 @@ pub(crate) enum Answer {
         issue: IssueId,
         result: Result<(Box<Issue>, Vec<WhyRule>), String>,
     },
-    Queue(Result<Vec<QueueRow>, String>),
+    /// A part that a view asked for.
+    Part(Loaded),
     /// A move; the good answer may carry a note.
     Moved {
         issue: IssueId,
@@ -101,14 +103,7 @@ pub(crate) enum Answer {
 pub(super) fn take(model: &mut Model, answer: Answer) -> Vec<Effect> {
     match answer {
         Answer::Card { issue, result } => card(model, &issue, result),
-        Answer::Queue(result) => {
-            model.queue_asked.0 = false;
-            match result {
-                Ok(rows) => model.queue_rows = rows,
-                Err(why) => model.complain(format!("the queue could not be read: {why}")),
-            }
-            model.unsorted = true;
-        }
+        Answer::Part(loaded) => super::loaded::take(model, loaded),
         Answer::Moved { issue, result } => moved(model, issue, result),
         Answer::Claimed { issue, agent, result } => match result {
             Ok(()) => {

@@ -9,6 +9,7 @@ use crate::effect::{Effect, Write};
 use crate::model::Model;
 use crate::model::log::Kind;
 use crate::model::overlay::{Confirm, Input, Overlay, Purpose};
+use crate::model::repo::read_start;
 
 fn top(model: &mut Model) -> Option<&mut Input> {
     match model.overlays.last_mut() {
@@ -201,6 +202,18 @@ fn try_send(model: &mut Model, purpose: Purpose, text: String) -> Result<Vec<Eff
             let from = model.data.repos.get(&repo).map_or(0, |r| r.wip_limit);
             model.overlays.pop();
             if from == to { Vec::new() } else { write(Write::WipLimit { repo, from, to }) }
+        }
+        Purpose::Lanes(repo) => {
+            let to: Vec<String> =
+                text.split([',', ' ']).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+            let from = model.data.repos.get(&repo).map(|r| r.lanes.clone()).unwrap_or_default();
+            model.overlays.pop();
+            if from == to { Vec::new() } else { write(Write::Lanes { repo, from, to }) }
+        }
+        Purpose::Workflow { repo, workflow } => {
+            let (git_ref, inputs) = read_start(&text)?;
+            model.overlays.pop();
+            vec![Effect::StartWorkflow { repo, workflow, git_ref, inputs }]
         }
         Purpose::SaveFilter => {
             wanted("a saved filter has a name")?;

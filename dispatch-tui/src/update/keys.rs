@@ -4,10 +4,9 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use dispatch_shared::issue::Status;
 
 use super::travel::{self, Travel};
-use super::{context, filterbar, first, input, palette, picks, run, verbs};
+use super::{acts, context, filterbar, first, input, palette, picks, run, verbs};
 use crate::effect::{Effect, Write};
 use crate::keymap::{self, Action, Context};
-use crate::model::filter::{Field, Filter};
 use crate::model::log::Landmark;
 use crate::model::overlay::{ActionMenu, CardPane, Confirm, HelpPane, Input, Overlay, PickKind, Purpose};
 use crate::model::{Model, View, marks};
@@ -110,10 +109,7 @@ pub(crate) fn act(model: &mut Model, action: Action) -> Vec<Effect> {
         | Action::PrevFile
         | Action::NextRun
         | Action::PrevRun => run::act(model, action),
-        Action::Sort => {
-            model.complain("this list has one order");
-            Vec::new()
-        }
+        Action::Sort => acts::sort(model),
         _ => match travel::of(model, action) {
             Some(travelled) => travel::travel(model, travelled),
             None => travel::scroll_detail(model, action).unwrap_or_else(|| verbs::perform(model, action)),
@@ -182,9 +178,8 @@ pub(super) fn show(model: &mut Model, view: View) {
         model.last_view = std::mem::replace(&mut model.view, view);
     }
     model.detail_scroll = 0;
-    if view == View::Queue {
-        model.queue_asked.1 = true;
-    }
+    let parts = model.parts();
+    model.wants.want(parts);
 }
 
 /// Says how many cards a filter leaves.
@@ -255,6 +250,7 @@ fn enter(model: &mut Model) -> Vec<Effect> {
         Some(Overlay::Palette(_)) => palette::run(model),
         Some(Overlay::Filter(_)) => filterbar::enter(model),
         Some(Overlay::Card(_)) => verbs::perform(model, Action::OpenLog),
+        Some(Overlay::Repo(_)) => acts::enter(model),
         Some(Overlay::Log(_) | Overlay::Confirm(_) | Overlay::Bulk(_)) => Vec::new(),
         None => open(model),
     }
@@ -266,16 +262,12 @@ pub(super) fn open(model: &mut Model) -> Vec<Effect> {
         return effects;
     }
     let target = verbs::target(model);
-    match (model.view, target.issue, target.repo) {
-        (View::Runs, ..) => verbs::perform(model, Action::OpenLog),
-        (View::Repos, _, Some(repo)) => {
-            model.filter = Filter::of(Field::Repo, repo.to_string());
-            model.unsorted = true;
-            show(model, View::Board);
-            model.say(format!("only {repo}; {} shows all", model.keys.name(Action::Back)));
-            Vec::new()
-        }
-        (_, Some(issue), _) => {
+    if let Some(effects) = acts::open(model, &target) {
+        return effects;
+    }
+    match (model.view, target.issue) {
+        (View::Runs, _) => verbs::perform(model, Action::OpenLog),
+        (_, Some(issue)) => {
             let pane =
                 CardPane { issue: issue.clone(), body: None, failed: None, why: Vec::new(), scroll: 0 };
             model.overlays.push(Overlay::Card(Box::new(pane)));
@@ -326,8 +318,12 @@ fn confirm(model: &mut Model, action: Action) -> Vec<Effect> {
         Some(Overlay::Confirm(Confirm::ForceClaim { issue, agent, .. })) => {
             vec![Effect::Claim { issue, agent, force: true }]
         }
-        Some(Overlay::Confirm(Confirm::Untrack { repo })) => write(Write::Untrack(repo)),
+        Some(Overlay::Confirm(Confirm::Untrack { repo })) => {
+            model.overlays.retain(|o| !matches!(o, Overlay::Repo(_)));
+            write(Write::Untrack(repo))
+        }
         Some(Overlay::Confirm(Confirm::RunnerOn { repo })) => write(Write::Runner { repo, on: true }),
+        Some(Overlay::Confirm(Confirm::Resume { program })) => vec![Effect::Resume(program)],
         Some(Overlay::Confirm(Confirm::Quit { .. })) => vec![Effect::Quit],
         Some(Overlay::Confirm(Confirm::Labels { repo, labels, .. })) if !labels.is_empty() => {
             model.say("making labels…");

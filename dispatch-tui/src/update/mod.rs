@@ -1,5 +1,6 @@
 //! The one function that changes the model: a message in, wishes out. It waits for nothing and reads no clock.
 
+mod acts;
 pub(crate) mod answers;
 mod bulk;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod first;
 mod hands;
 mod input;
 mod keys;
+pub(crate) mod loaded;
 mod mouse;
 mod news;
 pub(crate) mod palette;
@@ -23,6 +25,8 @@ mod tests;
 mod travel;
 pub(crate) mod undo;
 pub(crate) mod verbs;
+#[cfg(test)]
+mod views;
 
 use std::time::Duration;
 
@@ -98,14 +102,11 @@ pub(crate) fn update(model: &mut Model, msg: Msg) -> Vec<Effect> {
     model.dirty |= owed;
     model.pointer.drag.take_if(|d| !model.data.issues.contains_key(&d.issue));
     palette::prune(model);
-    if model.view == View::Queue && model.queue_asked == (false, true) {
-        model.queue_asked = (true, false);
-        effects.push(Effect::LoadQueue);
-    }
     // What the daemon says comes in floods: it is put in order once, before it is shown.
     if !news {
         present(model);
     }
+    effects.extend(loaded::owed(model));
     effects
 }
 
@@ -147,8 +148,13 @@ fn settle(model: &mut Model) {
     let rows = areas::list_rows(model);
     model.problems.settle(areas::problem_rows(model));
     model.runs.settle(rows);
-    model.queue.settle(rows);
+    model.queue.settle(areas::queue_rows(model));
     model.repos.settle(rows);
+    model.agents.settle(rows);
+    model.numbers.settle(rows);
+    model.activity.rows.settle(rows);
+    model.activity.events.settle(rows);
+    let opened = areas::repo_rows(model);
     let (height, columns) = areas::log_window(model);
     for overlay in &mut model.overlays {
         if let Overlay::Log(pane) = overlay {
@@ -161,6 +167,7 @@ fn settle(model: &mut Model) {
         match overlay {
             Overlay::Card(pane) => pane.scroll = pane.scroll.min(card_limit),
             Overlay::Help(pane) => pane.scroll = pane.scroll.min(help_limit),
+            Overlay::Repo(pane) => pane.settle(opened),
             _ => {}
         }
     }

@@ -8,7 +8,7 @@ use super::travel::{self, Travel};
 use super::{keys, picks, verbs};
 use crate::effect::Effect;
 use crate::keymap::Action;
-use crate::model::list::{List, Scroll};
+use crate::model::list::Scroll;
 use crate::model::log::Kind;
 use crate::model::overlay::Overlay;
 use crate::model::pointer::Drag;
@@ -110,7 +110,9 @@ fn select(model: &mut Model, hit: &Hit) {
             model.columns[*column].choose(id);
         }
         Hit::Column(column) => model.column = *column,
-        Hit::Row(at) => row(model, *at),
+        Hit::Row(at) => {
+            model.list().choose_at(*at);
+        }
         Hit::Menu(at) => choose(model, *at),
         Hit::Tab(_) | Hit::Hint(_) | Hit::Pane(_) | Hit::Border => {}
     }
@@ -130,21 +132,6 @@ fn choose(model: &mut Model, at: usize) {
             }
         }
         _ => {}
-    }
-}
-
-fn row(model: &mut Model, at: usize) {
-    fn choose<K: Clone + PartialEq>(list: &mut List<K>, at: usize) {
-        if let Some(key) = list.rows.get(at).cloned() {
-            list.cursor = Some(key);
-        }
-    }
-    match model.view {
-        View::Problems => choose(&mut model.problems, at),
-        View::Runs => choose(&mut model.runs, at),
-        View::Queue => choose(&mut model.queue, at),
-        View::Repos => choose(&mut model.repos, at),
-        View::Board | View::Agents | View::Activity | View::Overview => {}
     }
 }
 

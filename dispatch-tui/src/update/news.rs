@@ -6,7 +6,7 @@ use dispatch_shared::protocol::events::{Change, Progress, Snapshot};
 use super::bulk;
 use crate::effect::Effect;
 use crate::model::overlay::{Confirm, Input, Overlay, Purpose};
-use crate::model::{Link, Model, View};
+use crate::model::{Link, Model};
 
 /// A message of the link.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             effects.extend(live(model));
             effects.extend(tell(model, !first));
             changed(model);
+            model.runs_paged = 0;
+            super::loaded::all_old(model);
             if first {
                 first_look(model);
             }
@@ -47,6 +49,7 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             }
             effects.extend(resume_logs(model, |run| change.runs.iter().any(|r| r.id == run)));
             let problems = change.problems.is_some();
+            super::loaded::changed(model, &change);
             model.data.amend(*change);
             effects.extend(live(model));
             if problems {
@@ -54,7 +57,10 @@ pub(super) fn take(model: &mut Model, news: News) -> Vec<Effect> {
             }
             changed(model);
         }
-        News::Progress(progress) => model.data.note(progress),
+        News::Progress(progress) => {
+            let now = model.now;
+            model.data.note(progress, now);
+        }
         News::Resumed => effects.extend(live(model)),
         News::Lost { cause } => {
             model.link = match &model.link {
@@ -98,6 +104,7 @@ fn live(model: &mut Model) -> Vec<Effect> {
     if std::mem::replace(&mut model.link, Link::Live) == Link::Live {
         return Vec::new();
     }
+    super::loaded::all_old(model);
     resume_logs(model, |_| true)
 }
 
@@ -135,10 +142,6 @@ fn first_look(model: &mut Model) {
 /// The state changed: rows want sorting, and questions may be about what is no more.
 fn changed(model: &mut Model) {
     model.unsorted = true;
-    model.queue_asked.1 = true;
-    if model.view != View::Queue {
-        model.queue_asked.1 = false;
-    }
     close_stale(model);
 }
 
@@ -176,7 +179,7 @@ pub(super) fn close_stale(model: &mut Model) {
                     data.runs.values().filter(|r| !r.ended).map(|r| (r.id, r.attempt)).collect();
                 (live != *runs).then(|| format!("{} runs live now", live.len()))
             }
-            _ => None,
+            other => super::acts::outdated(data, other),
         };
         let stays = why.is_none();
         closed = closed.take().or(why);

@@ -5,18 +5,21 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent,
 use dispatch_shared::event::Seq;
 use dispatch_shared::id::RunId;
 use dispatch_shared::issue::Status;
+use dispatch_shared::protocol::activity::AuditRow;
 use dispatch_shared::protocol::control::Control;
-use dispatch_shared::protocol::events::Change;
+use dispatch_shared::protocol::events::{Change, Progress};
 use proptest::prelude::*;
 
 use super::answers::Answer;
+use super::loaded::Loaded;
 use super::{News, What, bulk};
 use crate::effect::Write;
+use crate::model::list::List;
 use crate::model::log::Kind;
 use crate::model::marks::{self, Thing};
 use crate::model::overlay::Overlay;
 use crate::model::{Model, View};
-use crate::view::fixture::{board, cells, control, id, issue, press, run, send, snapshot};
+use crate::view::fixture::{board, cells, control, id, issue, more, press, run, send, snapshot};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -44,11 +47,18 @@ enum Step {
     Edited(String),
     /// Something typed into the palette, and chosen.
     Command(&'static str),
+    /// One of the parts that views ask for; whether it is bad news.
+    Part(u8, bool),
+    /// Rows of the audit as they are written, numbered from there.
+    Deeds(u64),
+    Work(u64, Option<u64>, bool),
+    NoRepos,
+    Calm,
 }
 
 fn key() -> impl Strategy<Value = Step> {
     let plain = prop_oneof![
-        8 => proptest::sample::select("hjklgGmHLocurxXaynNfw/#.?zSFMqb-12345678[]JKde :VvtpisRePET{},*0".chars().collect::<Vec<_>>())
+        8 => proptest::sample::select("hjklgGmHLocurxXaynNfw/#.?zSFMqb-12345678[]JKde :VvtpisRePTET{},*0+C".chars().collect::<Vec<_>>())
             .prop_map(KeyCode::Char),
         3 => proptest::sample::select(vec![
             KeyCode::Enter, KeyCode::Esc, KeyCode::Up, KeyCode::Down, KeyCode::Left, KeyCode::Right, KeyCode::PageUp,
@@ -111,6 +121,11 @@ fn step() -> impl Strategy<Value = Step> {
             "block", "untrack", "make ready", "cache", "view", "mark all", "filter", "undo", "help", "no such thing",
         ])
         .prop_map(Step::Command),
+        4 => (0..7_u8, prop::bool::weighted(0.2)).prop_map(|(which, bad)| Step::Part(which, bad)),
+        1 => (0..20_u64).prop_map(Step::Deeds),
+        1 => (0..500_u64, proptest::option::of(0..500_u64), any::<bool>()).prop_map(|(n, of, over)| Step::Work(n, of, over)),
+        1 => Just(Step::NoRepos),
+        1 => Just(Step::Calm),
     ]
 }
 
@@ -176,6 +191,19 @@ fn what(step: Step) -> What {
         }
         Step::Edited(text) => What::Done(Answer::Edited(Ok(text))),
         Step::Command(text) => What::Paste(text.to_owned()),
+        Step::Part(which, bad) => What::Done(Answer::Part(part(which, bad))),
+        Step::Deeds(from) => {
+            let audit = more::audit().into_iter().map(|row| AuditRow { id: row.id + from, ..row }).collect();
+            change(Change { audit, ..Change::default() })
+        }
+        Step::Work(done, total, finished) => {
+            What::News(News::Progress(Progress { what: "sync acme/api".into(), done, total, finished }))
+        }
+        Step::NoRepos => {
+            let repos_gone = snapshot().repos.into_iter().map(|r| r.full_name).collect();
+            change(Change { repos_gone, ..Change::default() })
+        }
+        Step::Calm => change(Change { control: Some(control()), ..Change::default() }),
     }
 }
 
@@ -191,15 +219,42 @@ fn take(model: &mut Model, step: Step) {
     }
 }
 
-fn check(model: &Model) {
-    assert!(model.column < 5);
-    for list in &model.columns {
-        assert_eq!(list.cursor.is_some(), !list.rows.is_empty(), "a list with rows has a cursor");
-        if let Some(cursor) = &list.cursor {
-            assert!(list.rows.contains(cursor), "the cursor is on something that is there");
-        }
-        assert!(list.top <= list.rows.len());
+fn part(which: u8, bad: bool) -> Loaded {
+    fn or<T>(good: T, bad: bool) -> Result<T, String> {
+        if bad { Err("the store\u{1b}[31m is busy".into()) } else { Ok(good) }
     }
+    match which {
+        0 => Loaded::Queue(or(more::queue(), bad)),
+        1 => Loaded::Why { issue: id(398), result: or(more::why(), bad) },
+        2 => Loaded::Overview(or(Box::new(more::overview()), bad)),
+        3 => Loaded::Audit(or(more::audit(), bad)),
+        4 => Loaded::Feed(or(more::events(), bad)),
+        5 => Loaded::Runs(or(vec![run(7, 333, "failed", true)], bad)),
+        _ => {
+            let detail = more::repo_detail();
+            Loaded::Repo { repo: detail.repo.full_name.clone(), result: or(Box::new(detail), bad) }
+        }
+    }
+}
+
+/// A list with rows has a cursor, and that is on one of them.
+fn check_list<K: Clone + PartialEq>(list: &List<K>) {
+    assert_eq!(list.cursor.is_some(), !list.rows.is_empty(), "a list with rows has a cursor");
+    assert!(list.cursor.as_ref().is_none_or(|c| list.rows.contains(c)), "the cursor is on something there");
+    assert!(list.top <= list.rows.len());
+}
+
+fn check(model: &Model) {
+    check_list(&model.problems);
+    check_list(&model.runs);
+    check_list(&model.queue);
+    check_list(&model.repos);
+    check_list(&model.agents);
+    check_list(&model.numbers);
+    check_list(&model.activity.rows);
+    check_list(&model.activity.events);
+    assert!(model.column < 5);
+    model.columns.iter().for_each(check_list);
     if !model.holds_still() {
         let shown: usize = model.columns.iter().map(|c| c.rows.len()).sum();
         assert!(shown <= model.data.issues.len());
@@ -254,7 +309,7 @@ proptest! {
 
     #[test]
     fn every_state_can_be_drawn(steps in prop::collection::vec(step(), 1..25)) {
-        let mut model = board(120, 40);
+        let mut model = more::busy_board(120, 40);
         for step in steps {
             take(&mut model, step);
             for cell in &cells(&model).content {

@@ -1,6 +1,6 @@
 //! Moving about: the cursor of a list, the choice of a menu, the scroll of what lies on top.
 
-use super::{keys, picks, run};
+use super::{acts, keys, picks, run};
 use crate::effect::Effect;
 use crate::keymap::{self, Action};
 use crate::model::log::Kind;
@@ -77,6 +77,12 @@ pub(super) fn travel(model: &mut Model, Travel { x, y }: Travel) -> Vec<Effect> 
             }
         }
         Some(Overlay::Card(pane)) => pane.scroll = pane.scroll.saturating_add_signed(signed(y)),
+        Some(Overlay::Repo(pane)) => {
+            if x != 0 {
+                pane.turn(signed(x.signum()));
+            }
+            pane.step(signed(y));
+        }
         Some(Overlay::Help(pane)) => {
             let all: Vec<Action> = keymap::TABLE.iter().map(|b| b.action).collect();
             // At the last row one goes on to what the glyphs mean.
@@ -110,10 +116,8 @@ pub(super) fn travel(model: &mut Model, Travel { x, y }: Travel) -> Vec<Effect> 
                 marks::settle_range(model);
                 model.column = model.column.saturating_add_signed(signed(x)).min(4);
             }
-            if y != 0
-                && let Some(list) = model.list()
-            {
-                list.step(signed(y));
+            if y != 0 {
+                model.list().step(signed(y));
             }
         }
     }
@@ -137,7 +141,11 @@ pub(super) fn scroll_detail(model: &mut Model, action: Action) -> Option<Vec<Eff
 /// The next column of a board, else the next view; round at the ends.
 pub(super) fn pane(model: &mut Model, by: isize) -> Vec<Effect> {
     let round = |at: usize, count: usize| (at + count).saturating_add_signed(by) % count;
-    match model.overlays.last() {
+    match model.overlays.last_mut() {
+        Some(Overlay::Repo(pane)) => {
+            pane.turn(by);
+            Vec::new()
+        }
         Some(Overlay::Log(pane)) => {
             let at = Kind::ALL.iter().position(|k| *k == pane.kind).unwrap_or(0);
             let (kind, id) = (Kind::ALL[round(at, Kind::ALL.len())], pane.run);
@@ -149,10 +157,13 @@ pub(super) fn pane(model: &mut Model, by: isize) -> Vec<Effect> {
             model.column = round(model.column, 5);
             Vec::new()
         }
+        None if model.view == View::Activity => {
+            acts::turn(model);
+            Vec::new()
+        }
         None => {
-            let built: Vec<View> = View::ALL.into_iter().filter(|v| v.is_built()).collect();
-            let at = built.iter().position(|v| *v == model.view).unwrap_or(0);
-            keys::show(model, built[round(at, built.len())]);
+            let at = View::ALL.iter().position(|v| *v == model.view).unwrap_or(0);
+            keys::show(model, View::ALL[round(at, View::ALL.len())]);
             Vec::new()
         }
     }

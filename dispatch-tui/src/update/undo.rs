@@ -123,6 +123,10 @@ fn stands(model: &Model, write: &Write) -> Result<(), String> {
             let so = model.data.repos.get(repo).is_some_and(|r| r.wip_limit == *to);
             (so, format!("the limit of {repo} was changed"))
         }
+        Write::Lanes { repo, to, .. } => {
+            let so = model.data.repos.get(repo).is_some_and(|r| r.lanes == *to);
+            (so, format!("the lanes of {repo} were changed"))
+        }
         _ => return Ok(()),
     };
     if so { Ok(()) } else { Err(format!("{what} by somebody else since")) }
@@ -150,6 +154,8 @@ pub(crate) fn words(model: &Model, write: &Write) -> String {
         Write::Runner { repo, on } => format!("runner {} for {repo}", if *on { "on" } else { "off" }),
         Write::WipLimit { repo, to: 0, .. } => format!("no limit for {repo}"),
         Write::WipLimit { repo, to, .. } => format!("limit {to} for {repo}"),
+        Write::Lanes { repo, to, .. } if to.is_empty() => format!("every lane for {repo}"),
+        Write::Lanes { repo, to, .. } => format!("lanes {} for {repo}", to.join(", ")),
         Write::Untrack(repo) => format!("untrack {repo}"),
     }
 }

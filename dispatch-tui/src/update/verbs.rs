@@ -7,12 +7,14 @@ use dispatch_shared::protocol::issues::Issue;
 use dispatch_shared::protocol::runs::Run;
 
 use super::bulk::{self, Deed};
-use super::{picks, setters, undo};
+use super::{acts, picks, setters, undo};
 use crate::effect::{Effect, Step, Write};
 use crate::keymap::Action;
+use crate::model::activity::Tab;
 use crate::model::card::column_title;
 use crate::model::log::Kind;
 use crate::model::overlay::{Confirm, Input, Overlay, PickKind, Purpose};
+use crate::model::overview::Key;
 use crate::model::{Link, Model, PendingMove, View, text};
 
 /// What the keys are about.
@@ -33,6 +35,12 @@ impl Target {
             repo: issue.map(|i| i.repo_full_name.clone()),
             problem: None,
         }
+    }
+
+    fn of_audit(model: &Model, id: u64) -> Option<Target> {
+        let row = model.activity.audit.get(&id)?;
+        let target = Target { repo: row.repo_full_name.clone(), ..Target::default() };
+        Some(row.issue_id.as_ref().map_or(target, |id| Target { run: None, ..Target::of_issue(model, id) }))
     }
 
     pub(crate) fn of_run(model: &Model, id: RunId) -> Target {
@@ -64,6 +72,9 @@ pub(crate) fn target(model: &Model) -> Target {
         match overlay {
             Overlay::Card(pane) => return Target::of_issue(model, &pane.issue),
             Overlay::Log(pane) => return Target::of_run(model, pane.run),
+            Overlay::Repo(pane) => {
+                return Target { repo: Some(pane.repo.clone()), ..Target::default() };
+            }
             _ => {}
         }
     }
@@ -78,7 +89,21 @@ pub(crate) fn target(model: &Model) -> Target {
         View::Repos => {
             model.repos.cursor.as_ref().map(|r| Target { repo: Some(r.clone()), ..Target::default() })
         }
-        View::Agents | View::Activity | View::Overview => None,
+        View::Activity => match model.activity.tab {
+            Tab::Audit => model.activity.rows.cursor.and_then(|id| Target::of_audit(model, id)),
+            Tab::Feed => {
+                let event = model.activity.events.cursor.as_ref();
+                let event = event.and_then(|id| model.activity.feed.iter().find(|e| e.id == *id));
+                event.map(|e| Target { repo: e.repo_full_name.clone(), ..Target::default() })
+            }
+        },
+        View::Overview => match &model.numbers.cursor {
+            Some(Key::Stale(id)) => Some(Target { run: None, ..Target::of_issue(model, id) }),
+            Some(Key::Run(id)) => Some(Target::of_run(model, *id)),
+            Some(Key::Audit(id)) => Target::of_audit(model, *id),
+            None => None,
+        },
+        View::Agents => None,
     };
     found.unwrap_or_default()
 }
@@ -156,6 +181,9 @@ pub(super) fn may_claim(model: &Model, card: &Issue) -> Answer<()> {
 
 /// What `action` would do now, to what is marked or else to what is under the cursor; or why it is not possible.
 pub(crate) fn plan(model: &Model, action: Action) -> Answer<Plan> {
+    if let Some(planned) = acts::plan(model, action) {
+        return planned;
+    }
     match bulk::plan(model, action) {
         Some(planned) => {
             if !matches!(action, Action::Copy | Action::Hide) {
@@ -169,6 +197,9 @@ pub(crate) fn plan(model: &Model, action: Action) -> Answer<Plan> {
 
 /// Why `action` is not possible now; none if it is. As [`plan`], cheap enough for every frame.
 pub(crate) fn why_not(model: &Model, action: Action) -> Option<String> {
+    if let Some(planned) = acts::plan(model, action) {
+        return planned.err();
+    }
     match bulk::why_not(model, action) {
         Some(Ok(())) if matches!(action, Action::Copy | Action::Hide) => None,
         Some(known) => known.and_then(|()| writes(model)).err(),

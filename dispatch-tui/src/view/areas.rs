@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 
 use super::header;
 use crate::keymap::Action;
+use crate::model::activity::Tab;
 use crate::model::log::Kind;
 use crate::model::options::Group;
 use crate::model::overlay::Overlay;
@@ -199,6 +200,32 @@ pub(crate) fn list_rows(model: &Model) -> usize {
     usize::from(areas(model.size).body.height.saturating_sub(2)).max(1)
 }
 
+/// Rows of the queue's list: the check-list beneath it takes some.
+pub(crate) fn queue_rows(model: &Model) -> usize {
+    let beneath = why(model).filter(|why| why.y > areas(model.size).body.y);
+    list_rows(model).saturating_sub(beneath.map_or(0, |why| usize::from(why.height))).max(1)
+}
+
+/// Where the queue says why the chosen card is or is not next: beside the list if that is wide, else beneath it.
+pub(crate) fn why(model: &Model) -> Option<Rect> {
+    let body = areas(model.size).body;
+    if let Some(side) = side(model) {
+        // The list has no line of options above it as the board has.
+        return Some(Rect { y: body.y, height: body.height, ..side });
+    }
+    let height = match body.height {
+        0..13 => return None,
+        13..24 => 6,
+        _ => 9,
+    };
+    Some(Rect { y: body.y + body.height - height, height, ..body })
+}
+
+/// Rows of an opened repository: without its name, its tabs, a gap, and two rows beneath.
+pub(crate) fn repo_rows(model: &Model) -> usize {
+    usize::from(areas(model.size).full.height.saturating_sub(5)).max(1)
+}
+
 /// Rows of the problems: two headings and a gap go off.
 pub(crate) fn problem_rows(model: &Model) -> usize {
     usize::from(areas(model.size).body.height.saturating_sub(6)).max(1)
@@ -271,9 +298,14 @@ pub(crate) fn hit(model: &Model, x: u16, y: u16) -> Option<Hit> {
     let row = usize::from(y.checked_sub(areas.body.y + 1).filter(|_| areas.body.contains((x, y).into()))?);
     match model.view {
         View::Runs => Some(Hit::Row(model.runs.top + row)),
-        View::Queue => Some(Hit::Row(model.queue.top + row)),
+        View::Queue => super::queue::place_at(model, areas.body, row + 1).map(Hit::Row),
+        View::Agents => super::agents::place_at(model, areas.body, row + 1).map(Hit::Row),
+        View::Activity => match model.activity.tab {
+            Tab::Audit => Some(Hit::Row(model.activity.rows.top + row)),
+            Tab::Feed => Some(Hit::Row(model.activity.events.top + row)),
+        },
         View::Repos => Some(Hit::Row(model.repos.top + row)),
         View::Problems => super::problems::row_at(model, row).map(Hit::Row),
-        View::Board | View::Agents | View::Activity | View::Overview => None,
+        View::Board | View::Overview => None,
     }
 }

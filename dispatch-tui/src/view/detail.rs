@@ -1,11 +1,15 @@
 //! What the cursor is on, in a line or two above the footer, or in the pane beside a wide board; and toasts.
 
+use dispatch_shared::protocol::activity::AuditRow;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 
 use super::put;
-use crate::model::{Model, card, text};
+use crate::keymap::Action;
+use crate::model::activity::Tab;
+use crate::model::overview::Key;
+use crate::model::{Model, View, agents, card, text};
 use crate::theme::Role;
 use crate::update::verbs::{Target, target};
 
@@ -40,6 +44,9 @@ pub(super) fn toast(model: &Model, buffer: &mut Buffer, area: Rect) {
 
 fn lines(model: &Model, target: &Target) -> (Vec<Span<'static>>, String) {
     let dim = model.theme.style(Role::Dim);
+    if let Some(told) = told(model) {
+        return told;
+    }
     let Some(issue) = target.issue.as_ref().and_then(|id| model.data.issues.get(id)) else {
         let problem = target.problem.as_ref().and_then(|id| model.problem(id));
         let text = problem.map(|p| p.text.clone()).unwrap_or_default();
@@ -62,6 +69,77 @@ fn lines(model: &Model, target: &Target) -> (Vec<Span<'static>>, String) {
         first.push(Span::styled(words, dim));
     }
     (first, sentence(model, issue, run))
+}
+
+/// What a view that is not about cards says of the chosen row.
+fn told(model: &Model) -> Option<(Vec<Span<'static>>, String)> {
+    let strong = model.theme.style(Role::Strong);
+    match (model.view, &model.numbers.cursor) {
+        (View::Activity, _) if model.activity.tab == Tab::Audit => {
+            of_row(model, model.activity.audit.get(&model.activity.rows.cursor?)?)
+        }
+        (View::Activity, _) => {
+            let id = model.activity.events.cursor.as_ref()?;
+            let event = model.activity.feed.iter().find(|e| e.id == *id)?;
+            let at = text::clock(event.created_at, &model.zone);
+            let first = Span::styled(format!("{at}  {}", event.kind), strong);
+            let url = event.url.as_deref().unwrap_or_default();
+            Some((vec![first], format!("{}  {url}", event.message.as_deref().unwrap_or_default())))
+        }
+        (View::Overview, Some(Key::Audit(id))) => of_row(model, model.activity.audit.get(id)?),
+        (View::Agents, _) => of_key(model, model.agents.cursor.as_ref()?),
+        (View::Repos, _) => {
+            let repo = model.data.repos.get(model.repos.cursor.as_ref()?)?;
+            let first = vec![
+                Span::styled(repo.full_name.to_string(), strong),
+                Span::raw(format!("  {}  {}", repo.forge, repo.path.as_deref().unwrap_or_default())),
+            ];
+            let failures = format!("{} failed reads in a row: ", repo.sync_failures);
+            let error = repo.sync_error.as_ref().map(|e| format!("{failures}{e}"));
+            Some((first, error.unwrap_or_else(|| "Enter opens workflows, releases and settings".to_owned())))
+        }
+        _ => None,
+    }
+}
+
+/// A row of the audit: when, and the labels before and after.
+fn of_row(model: &Model, row: &AuditRow) -> Option<(Vec<Span<'static>>, String)> {
+    let at = text::clock(row.created_at, &model.zone);
+    let subject = super::activity::subject(row);
+    let first = vec![
+        Span::styled(format!("{at}  {} {}", row.actor, row.action), model.theme.style(Role::Strong)),
+        Span::raw(format!("  {subject}")),
+    ];
+    let labels = |labels: &Option<Vec<String>>| labels.as_ref().map(|l| l.join(" "));
+    let mut words = Vec::new();
+    words.extend(row.error_message.clone());
+    if let (Some(before), Some(after)) = (labels(&row.before_labels), labels(&row.after_labels)) {
+        words.push(format!("before: {before}   after: {after}"));
+    }
+    words.extend(row.notes.clone());
+    Some((first, words.join("   ")))
+}
+
+/// A program, lane or agent by name.
+fn of_key(model: &Model, key: &agents::Key) -> Option<(Vec<Span<'static>>, String)> {
+    let first = vec![Span::styled(key.name().to_owned(), model.theme.style(Role::Strong))];
+    let second = match key {
+        agents::Key::Pool(program) => match agents::pause(model, program) {
+            Some(pause) => {
+                format!("paused: {}; {} lets it go on", pause.reason, model.keys.name(Action::Resume))
+            }
+            None => {
+                let waits = model.data.control.iter().flat_map(|c| &c.waits).find(|w| w.program == *program);
+                waits.map_or("Enter shows its runs".to_owned(), |w| w.reason.clone())
+            }
+        },
+        agents::Key::Lane(id) => {
+            let lane = model.data.lanes.iter().find(|l| l.id == *id)?;
+            lane.description.clone().unwrap_or_else(|| lane.title.clone())
+        }
+        agents::Key::Agent(_) => "Enter shows the cards that carry its label".to_owned(),
+    };
+    Some((first, second))
 }
 
 /// The most useful thing to say of a card beyond its title.

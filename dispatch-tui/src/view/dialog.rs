@@ -10,7 +10,7 @@ use super::areas::Areas;
 use super::{filterbar, over, palette, put};
 use crate::keymap::{self, Action};
 use crate::model::overlay::{Bulk, Confirm, Input, Overlay, Pick, PickKind, Purpose};
-use crate::model::{Model, text};
+use crate::model::{Model, agents, text};
 use crate::theme::Role;
 use crate::update::{picks, verbs};
 
@@ -37,7 +37,7 @@ pub(super) fn draw(model: &Model, overlay: &Overlay, buffer: &mut Buffer, areas:
         Overlay::Input(input) => return Some(typing(model, input, buffer, areas)),
         Overlay::Palette(palette) => return Some(palette::draw(model, palette, buffer, areas)),
         Overlay::Filter(bar) => return Some(filterbar::draw(model, bar, buffer, areas)),
-        Overlay::Card(_) | Overlay::Log(_) | Overlay::Help(_) => {}
+        Overlay::Card(_) | Overlay::Log(_) | Overlay::Repo(_) | Overlay::Help(_) => {}
     }
     None
 }
@@ -255,6 +255,13 @@ fn question(model: &Model, confirm: &Confirm) -> (String, Vec<String>) {
             ));
             (format!("{repo} is tracked. Make its {} missing labels? {yes_no}", labels.len()), lines)
         }
+        Confirm::Resume { program } => {
+            let pause = agents::pause(model, program);
+            let why = pause.map_or_else(String::new, |p| {
+                format!("Paused to {}: {}", text::clock(p.until, &model.zone), p.reason)
+            });
+            (format!("Let {program} go on? {yes_no}"), vec![why])
+        }
     }
 }
 
@@ -279,6 +286,10 @@ fn typing(model: &Model, input: &Input, buffer: &mut Buffer, areas: Areas) -> Po
         }
         Purpose::SaveFilter => format!("Keep `{}` under the name", model.filter),
         Purpose::Goto => "Go to card number, or run r-…".to_owned(),
+        Purpose::Lanes(repo) => format!("Lanes that {repo} hands out from, with commas; none is all"),
+        Purpose::Workflow { repo, .. } => {
+            format!("Start in {repo}: ref=BRANCH and NAME=VALUE for each input")
+        }
         Purpose::Track => "Track a directory with a git repository, or OWNER/NAME on GitHub".to_owned(),
         Purpose::Token(what) => {
             format!("GitHub's token, to track {what}: the daemon keeps it, in a file that only you can read")

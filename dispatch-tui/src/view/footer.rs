@@ -10,7 +10,7 @@ use super::put;
 use crate::keymap::{self, Action, Context};
 use crate::model::log::Kind;
 use crate::model::overlay::{Confirm, Overlay};
-use crate::model::{Model, text};
+use crate::model::{Model, View, text};
 use crate::theme::Role;
 use crate::update::{context, verbs};
 
@@ -31,6 +31,18 @@ fn named(model: &Model, action: Action, label: &str) -> Hint {
 
 fn pair(model: &Model, first: Action, second: Action, label: &str) -> Hint {
     Hint { key: model.keys.pair(first, second), label: label.to_owned(), actions: vec![first, second] }
+}
+
+/// What turns or sorts what is shown, and what there is to do with no card.
+fn turns(model: &Model) -> Vec<Action> {
+    match (model.overlays.last(), model.view) {
+        (Some(Overlay::Repo(_)), _) => vec![Action::NextPane],
+        (None, View::Activity) => vec![Action::NextPane, Action::Filter],
+        (None, View::Runs) => vec![Action::Sort],
+        (None, View::Agents) if verbs::why_not(model, Action::Resume).is_none() => vec![Action::Resume],
+        (None, View::Repos) if verbs::why_not(model, Action::Track).is_none() => vec![Action::Track],
+        _ => Vec::new(),
+    }
 }
 
 /// The keys to show, the most useful first.
@@ -124,8 +136,8 @@ fn hints(model: &Model) -> Vec<Hint> {
             let possible = |a: &Action| verbs::why_not(model, *a).is_none();
             let here = context(model);
             let all: Vec<_> = keymap::verbs().filter(|b| b.at.contains(&here)).map(|b| b.action).collect();
-            let mut out: Vec<_> =
-                all.iter().copied().filter(|a| !skip(a)).filter(possible).map(hint).collect();
+            let mut out: Vec<_> = turns(model).into_iter().map(hint).collect();
+            out.extend(all.iter().copied().filter(|a| !skip(a)).filter(possible).map(hint));
             if !model.problems.rows.is_empty() {
                 out.push(hint(Action::NextProblem));
             }
@@ -141,7 +153,9 @@ fn hints(model: &Model) -> Vec<Hint> {
 /// What stands at the right edge whatever happens.
 fn pinned(model: &Model) -> &'static [Action] {
     match context(model) {
-        Context::Board | Context::List | Context::Card | Context::Log => &[Action::Actions, Action::Help],
+        Context::Board | Context::List | Context::Card | Context::Log | Context::Repo => {
+            &[Action::Actions, Action::Help]
+        }
         _ => &[],
     }
 }

@@ -24,19 +24,22 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, header: Rect, bar: Rect) 
         left.push(Span::styled(" FROZEN ", theme.style(Role::Alarm).patch(theme.style(Role::Bar))));
     }
     let used: usize = left.iter().map(Span::width).sum();
-    let numbers = numbers(model, usize::from(header.width).saturating_sub(used + 2));
+    // Long work is told of as well: what matters least gives way to it.
+    let others = model.data.progress.len().saturating_sub(1);
+    let others = if others > 0 { format!(" +{others}") } else { String::new() };
+    let work = model.data.progress.first().map(|work| format!("{}{others}", work.words(model.now)));
+    let width = usize::from(header.width);
+    let kept = work.as_ref().map_or(0, |words| (text::width(words) + 2).min(width / 3));
+    let numbers = numbers(model, width.saturating_sub(used + kept + 2));
     let taken: usize = numbers.iter().map(Span::width).sum();
-    if let Some(work) = model.data.progress.first() {
-        let total = work.total.map(|t| format!("/{t}")).unwrap_or_default();
-        let room = usize::from(header.width).saturating_sub(used + taken + 4);
-        let words = text::fit(&format!("{} {}{total}", work.what, work.done), room);
+    if let Some(words) = work {
+        let words = text::fit(&words, width.saturating_sub(used + taken + 4));
         left.push(Span::styled(format!("  {words}"), theme.style(Role::Dim)));
     }
     put_both(buffer, header, 0, left, numbers);
     for tab in tabs(model) {
         let role = match () {
             () if tab.view == model.view => Role::Strong,
-            () if !tab.view.is_built() => Role::Dim,
             () => Role::Plain,
         };
         let place = Rect { x: tab.range.start, width: bar.width.saturating_sub(tab.range.start), ..bar };
@@ -145,14 +148,17 @@ pub(crate) struct Tab {
 /// How much of a tab is written out.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Titles {
+    /// With all that is counted.
     All,
-    Built,
+    /// Only with what wants a person.
+    Urgent,
+    /// Numbers alone, but for the one that is shown.
     Current,
 }
 
 /// The tabs, as wide as they may be.
 pub(crate) fn tabs(model: &Model) -> Vec<Tab> {
-    let ways = [(Titles::All, 2), (Titles::Built, 2), (Titles::Built, 1), (Titles::Current, 1)];
+    let ways = [(Titles::All, 2), (Titles::All, 1), (Titles::Urgent, 1), (Titles::Current, 1)];
     let mut laid = ways.into_iter().map(|(titles, gap)| lay(model, titles, gap));
     let fits = |tabs: &Vec<Tab>| tabs.last().is_some_and(|t| t.range.end <= model.size.0);
     laid.find(fits).unwrap_or_else(|| lay(model, Titles::Current, 1))
@@ -174,9 +180,10 @@ fn lay(model: &Model, titles: Titles, gap: u16) -> Vec<Tab> {
             _ => None,
         };
         let mut text = number.to_string();
-        if current || titles == Titles::All || (titles == Titles::Built && view.is_built()) {
+        if current || titles != Titles::Current {
             text = format!("{number} {}", view.title());
-            if let Some(count) = count {
+            let counts = titles != Titles::Urgent || matches!(view, View::Problems | View::Repos);
+            if let Some(count) = count.filter(|_| counts) {
                 text = format!("{text} {count}");
             }
         }

@@ -35,12 +35,10 @@ fn content(model: &Model) -> Vec<(Line<'static>, Option<Action>)> {
             lines.push((Line::styled(group, strong), None));
         }
         let keys = model.keys.names(binding.action);
-        let later = matches!(binding.action, Action::Show(view) if !view.is_built());
-        let role = if later || !binding.at.contains(&here) { Role::Dim } else { Role::Plain };
-        let later = if later { " (not built yet)" } else { "" };
+        let role = if binding.at.contains(&here) { Role::Plain } else { Role::Dim };
         let line = Line::from(vec![
             Span::styled(format!("  {keys:<12} "), strong),
-            Span::styled(format!("{}{later}", binding.help), model.theme.style(role)),
+            Span::styled(binding.help, model.theme.style(role)),
         ]);
         lines.push((line, Some(binding.action)));
     }

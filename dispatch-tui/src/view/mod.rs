@@ -1,8 +1,11 @@
 //! Draws the model. Nothing here sorts, fetches or changes anything.
 
+mod activity;
+mod agents;
 pub(crate) mod areas;
 mod board;
 pub(crate) mod card;
+mod charts;
 mod detail;
 mod dialog;
 mod diff;
@@ -13,11 +16,14 @@ pub(crate) mod header;
 pub(crate) mod help;
 pub(crate) mod links;
 mod log;
+mod overview;
 mod palette;
 mod phases;
 pub(crate) mod problems;
 mod queue;
+mod repo;
 mod repos;
+mod rows;
 mod runs;
 
 #[cfg(test)]
@@ -28,6 +34,8 @@ mod overlays;
 mod pictures;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod views;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -35,6 +43,7 @@ use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Clear, Widget};
 
+use crate::keymap::Action;
 use crate::model::marks::{self, Thing};
 use crate::model::overlay::Overlay;
 use crate::model::{Model, View, text};
@@ -56,13 +65,14 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
     let cover = model
         .overlays
         .iter()
-        .rposition(|o| matches!(o, Overlay::Card(_) | Overlay::Log(_) | Overlay::Help(_)));
+        .rposition(|o| matches!(o, Overlay::Card(_) | Overlay::Log(_) | Overlay::Repo(_) | Overlay::Help(_)));
     match cover.map(|at| &model.overlays[at]) {
         Some(overlay) => {
             Clear.render(areas.full, buffer);
             match overlay {
                 Overlay::Card(pane) => card::draw(model, pane, buffer, areas.full),
                 Overlay::Log(pane) => log::draw(model, pane, buffer, areas.full),
+                Overlay::Repo(pane) => repo::draw(model, pane, buffer, areas.full),
                 _ => help::draw(model, overlay, buffer, areas.full),
             }
         }
@@ -73,7 +83,9 @@ pub(crate) fn draw(model: &Model, frame: &mut Frame<'_>) {
                 View::Runs => runs::draw(model, buffer, areas.body),
                 View::Queue => queue::draw(model, buffer, areas.body),
                 View::Repos => repos::draw(model, buffer, areas.body),
-                View::Agents | View::Activity | View::Overview => not_built(model, buffer, areas.body),
+                View::Agents => agents::draw(model, buffer, areas.body),
+                View::Activity => activity::draw(model, buffer, areas.body),
+                View::Overview => overview::draw(model, buffer, areas.body),
             }
             detail::draw(model, buffer, areas.detail);
             ghost::draw(model, buffer, areas.body);
@@ -144,15 +156,10 @@ fn words(model: &Model, buffer: &mut Buffer, area: Rect, lines: &[(Role, String)
     }
 }
 
-fn not_built(model: &Model, buffer: &mut Buffer, area: Rect) {
-    let instead = match model.view {
-        View::Activity => "`dispatch audit` shows who did what.",
-        View::Agents => "The Runs view shows who works; `dispatch queue --agent NAME` what one would get.",
-        _ => "The header and the Problems view show the numbers that matter.",
-    };
-    let lines = [
-        (Role::Strong, format!("{} is not built yet.", model.view.title())),
-        (Role::Plain, instead.to_owned()),
-    ];
-    words(model, buffer, area, &lines);
+/// What stands at the right of a view's heading: the filter, if there is one, else `words`.
+fn filtered(model: &Model, words: &str) -> String {
+    match model.filter.is_empty() {
+        true => words.to_owned(),
+        false => format!("{} {}", model.keys.name(Action::Filter), text::line(&model.filter.to_string())),
+    }
 }

@@ -31,13 +31,18 @@ fn mark(kind: ProblemKind) -> (&'static str, Role) {
 fn remedy(model: &Model, problem: &Problem) -> String {
     let action = match problem.action.as_str() {
         "answer" => Action::Answer,
-        "retry" | "resume" => Action::Retry,
+        "retry" => Action::Retry,
+        "release" => Action::Release,
         "move" => Action::Move,
         "browser" => Action::Browser,
         "sync" => Action::Sync,
         _ => Action::Enter,
     };
-    let word = if problem.action == "resume" { "resume" } else { binding(action).label };
+    let word = match problem.action.as_str() {
+        "resume" => "resume",
+        "check" => "why",
+        _ => binding(action).label,
+    };
     format!("{} {word}", model.keys.name(action))
 }
 
@@ -93,7 +98,11 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
         match what {
             Row::Gap => {}
             Row::Heading(words) => {
-                let right = if row == 0 { "most urgent first" } else { "" };
+                let right = match (row, model.hidden.len()) {
+                    (0, 0) => "most urgent first".to_owned(),
+                    (0, hidden) => format!("most urgent first   {hidden} hidden"),
+                    _ => String::new(),
+                };
                 let left = vec![Span::styled(words.clone(), theme.style(Role::Strong))];
                 put_both(buffer, area, row, left, vec![Span::styled(right, theme.style(Role::Dim))]);
             }
@@ -110,6 +119,49 @@ pub(super) fn draw(model: &Model, buffer: &mut Buffer, area: Rect) {
     if last < area.height {
         put(buffer, area, last, vec![Span::styled(fine, theme.style(Role::Dim))]);
     }
+    let beneath = Rect { y: area.y + last + 2, height: area.height.saturating_sub(last + 2), ..area };
+    if beneath.height > 2
+        && let Some(problem) = model.problems.cursor.as_ref().and_then(|id| model.problem(id))
+    {
+        whole(model, buffer, beneath, problem);
+    }
+}
+
+/// The chosen problem in full, and what comes of its remedy.
+fn whole(model: &Model, buffer: &mut Buffer, area: Rect, problem: &Problem) {
+    let width = usize::from(area.width);
+    let run = problem.run_id.and_then(|id| model.data.runs.get(&id));
+    let text = run.and_then(|r| r.question.as_deref()).unwrap_or(&problem.text);
+    let mut lines: Vec<(Role, String)> =
+        text::wrap(text, width).into_iter().map(|line| (Role::Plain, line)).collect();
+    if let Some(then) = consequence(model, problem) {
+        lines.truncate(usize::from(area.height).saturating_sub(2).max(1));
+        lines.push((Role::Plain, String::new()));
+        lines.extend(text::wrap(&then, width).into_iter().map(|line| (Role::Dim, line)));
+    }
+    for (y, (role, line)) in lines.into_iter().take(usize::from(area.height)).enumerate() {
+        let y = u16::try_from(y).unwrap_or(u16::MAX);
+        put(buffer, area, y, vec![Span::styled(line, model.theme.style(role))]);
+    }
+}
+
+/// What comes of the remedy.
+fn consequence(model: &Model, problem: &Problem) -> Option<String> {
+    let issue = problem.issue_id.as_ref().and_then(|id| model.data.issues.get(id));
+    let name = issue.map_or_else(|| problem.subject.clone(), |i| format!("#{}", i.number));
+    Some(match problem.action.as_str() {
+        "answer" => format!("Answering returns {name} to Ready; the next attempt keeps the workspace."),
+        "retry" => {
+            format!("A retry returns {name} to Ready with its failures forgotten; the workspace stays.")
+        }
+        "move" => format!("Moving {name} to the column where it belongs settles it."),
+        "release" => format!("A release makes {name} ready for the next one who asks."),
+        "browser" => "Only a person reviews and merges; the card goes on when the forge says so.".to_owned(),
+        "sync" => format!("Enter shows the reads of {name}; S reads it now."),
+        "resume" => format!("Enter lets {name} go on at once, without waiting for the end of the pause."),
+        "check" => "A budget is raised in the configuration; until it begins anew no run starts.".to_owned(),
+        _ => return None,
+    })
 }
 
 fn line(model: &Model, buffer: &mut Buffer, area: Rect, row: u16, problem: &Problem, chosen: bool) {

@@ -57,7 +57,6 @@ screens!(the_board, |_| {});
 screens!(the_problems, |model| drop(press(model, "2")));
 screens!(the_runs, |model| drop(press(model, "3")));
 screens!(the_repositories, |model| drop(press(model, "6")));
-screens!(a_view_that_is_not_built, |model| drop(press(model, "8")));
 screens!(the_help, |model| drop(press(model, "?")));
 screens!(a_card, open_card);
 screens!(a_log, open_log);
@@ -140,7 +139,7 @@ fn without_glyphs_the_board_is_plain_ascii() {
 }
 
 /// The first cell of `needle` on the screen.
-fn cell_of(model: &Model, needle: &str) -> Cell {
+pub(super) fn cell_of(model: &Model, needle: &str) -> Cell {
     let buffer = cells(model);
     let width = usize::from(buffer.area.width);
     for row in buffer.content.chunks(width) {

@@ -14,7 +14,7 @@ use super::limits::{self, Use};
 use super::record::{Card, CardKey, Run};
 use super::world::World;
 
-pub use words::{reason, why, why_for, withheld};
+pub use words::{reason, why, why_for, why_not, withheld};
 
 /// A condition for being handed out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

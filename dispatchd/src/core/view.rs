@@ -331,6 +331,7 @@ pub fn queue_issue(
             .filter(|c| c.agent == *agent)
             .and_then(|c| c.ranking.clone())
             .unwrap_or_else(|| rank::reason(card, now, agent)),
+        withheld: None,
         decomposed: issue.decomposed,
         linked_pr_health: issue.linked_pr,
     })

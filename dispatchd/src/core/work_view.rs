@@ -252,5 +252,10 @@ pub fn agents(world: &World) -> Vec<wire_runs::AgentOverview> {
             of.last_seen_at = of.last_seen_at.max(Some(run.created_at));
         }
     }
-    found.into_iter().map(|(agent, of)| wire_runs::AgentOverview { agent_name: Some(agent), ..of }).collect()
+    let whole = |(agent, of): (AgentName, wire_runs::AgentOverview)| wire_runs::AgentOverview {
+        slots: world.policy.slots_of(agent.as_str()),
+        agent_name: Some(agent),
+        ..of
+    };
+    found.into_iter().map(whole).collect()
 }

@@ -86,16 +86,10 @@ impl Syncer {
         Self { inner: Arc::new(inner) }
     }
 
-    /// What long reads tell while they are under way.
+    /// What long work tells while it is under way: reads, and whatever else has the same edges.
     #[must_use]
     pub fn progress(&self) -> broadcast::Receiver<Progress> {
-        self.inner.pass.progress.subscribe()
-    }
-
-    /// Where others tell of long work of theirs: who follows [`Syncer::progress`] hears it.
-    #[must_use]
-    pub fn teller(&self) -> broadcast::Sender<Progress> {
-        self.inner.pass.progress.clone()
+        self.inner.pass.edges.working.listen()
     }
 
     /// Reads one repository now, or joins the read that is under way. Goes on when the caller does not wait any more.

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use dispatch_shared::claim::Attempt;
 use dispatch_shared::id::RunId;
-use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::run::Usage;
-use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use super::agents::{Agent, Agents};
@@ -35,7 +33,6 @@ pub(super) struct Context {
     pub(super) templates: Templates,
     pub(super) logs: Arc<RunLogs>,
     pub(super) images: Images,
-    pub(super) progress: broadcast::Sender<Progress>,
     pub(super) shutdown: CancellationToken,
 }
 

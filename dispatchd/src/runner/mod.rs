@@ -60,10 +60,9 @@ use std::time::Duration;
 
 use dispatch_shared::Timestamp;
 use dispatch_shared::id::{AgentName, RepoKey, RunId};
-use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::run::{Phase, RunState, RuntimeKind};
 use dispatch_shared::task::TaskType;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -129,7 +128,6 @@ impl Runner {
             logs.announce(run.id);
         }
         let shutdown = CancellationToken::new();
-        let (images, progress) = (Images::default(), broadcast::channel(64).0);
         let ctx = Context {
             ledger,
             forges,
@@ -140,8 +138,7 @@ impl Runner {
             spaces,
             templates,
             logs,
-            images,
-            progress,
+            images: Images::default(),
             shutdown,
         };
         let note = watch::Sender::new("looking for an engine".to_owned());
@@ -153,12 +150,6 @@ impl Runner {
     pub fn with_engine(mut self, engine: Arc<dyn Runtime>) -> Self {
         self.engine = Some(engine);
         self
-    }
-
-    /// What long work tells while it is under way, such as the pull of an image.
-    #[must_use]
-    pub fn progress(&self) -> broadcast::Receiver<Progress> {
-        self.ctx.progress.subscribe()
     }
 
     /// What looks for containers that nobody knows.

@@ -1,6 +1,5 @@
 //! Fetching an image, and saying how far that is: on the event stream, and on the run that waits for it.
 
-use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::run::Usage;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -24,12 +23,8 @@ pub(super) enum Missed {
 /// [`Missed`].
 pub(super) async fn pull(seat: &Seat, name: &str, usage: Usage) -> Result<(), Missed> {
     let (tell, mut told) = watch::channel((0, None));
-    let send = |(done, total): (u64, Option<u64>), finished| {
-        let what = format!("pull image {name}");
-        // Nobody may be listening.
-        let _ = seat.ctx.progress.send(Progress { what, done, total, finished });
-    };
-    send((0, None), false);
+    // Over when this is left, however that comes about: a run may be halted meanwhile.
+    let mut piece = seat.ctx.edges.working.begin(format!("pull image {name}"));
     let pulling = seat.engine.pull_telling(name, &tell);
     tokio::pin!(pulling);
     let mut board_at = Instant::now();
@@ -39,7 +34,7 @@ pub(super) async fn pull(seat: &Seat, name: &str, usage: Usage) -> Result<(), Mi
         tokio::select! {
             pulled = &mut pulling => break pulled,
             changed = told.changed() => if changed.is_ok() {
-                send(*told.borrow_and_update(), false);
+                piece.tell(*told.borrow_and_update());
             },
             () = tokio::time::sleep_until(board_at), if seen != shown => {
                 shown = seen;
@@ -51,8 +46,7 @@ pub(super) async fn pull(seat: &Seat, name: &str, usage: Usage) -> Result<(), Mi
             }
         }
     };
-    let last = *told.borrow();
-    send(last, true);
+    piece.tell(*told.borrow());
     pulled.map_err(Missed::Engine)
 }
 

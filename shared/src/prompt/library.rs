@@ -26,7 +26,6 @@ macro_rules! parts {
 pub(super) const PARTS: &[(&str, &str)] = parts!(
     "marks",
     "subject",
-    "comments",
     "criteria",
     "feedback",
     "plan",

@@ -91,6 +91,9 @@ pub struct AgentOverview {
     pub agent_name: Option<AgentName>,
     /// Live claims.
     pub held: usize,
+    /// How many it may take at once.
+    #[serde(default)]
+    pub slots: usize,
     /// Cards with its label, by column.
     pub by_status: BTreeMap<String, usize>,
     /// The newest thing it did.

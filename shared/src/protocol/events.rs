@@ -98,7 +98,7 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// `sync acme/api`, `clone acme/api`, `pull image`.
+    /// `sync acme/api`, `clone acme/api`, `pull IMAGE`.
     pub what: String,
     /// How much is done.
     pub done: u64,

@@ -14,6 +14,9 @@ pub struct QueueQuery {
     /// Claimed and in-progress ones too.
     #[serde(deserialize_with = "super::flag")]
     pub include_claimed: Option<bool>,
+    /// Also what is ready and not handed out, last, each with the reason in `withheld`.
+    #[serde(deserialize_with = "super::flag")]
+    pub include_withheld: Option<bool>,
     /// Also what is about updates of dependencies.
     #[serde(deserialize_with = "super::flag")]
     pub include_renovate: Option<bool>,
@@ -63,6 +66,9 @@ pub struct QueueIssue {
     pub claimable: bool,
     /// Why it stands where it stands.
     pub ranking_reason: String,
+    /// Why it is not handed out, though it is ready; absent if it is handed out or worked on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld: Option<String>,
     /// Whether it was split into children.
     pub decomposed: bool,
     /// Health of the linked pull request, if there is one and it is known.

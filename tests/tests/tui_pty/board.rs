@@ -5,7 +5,7 @@ use color_eyre::eyre::{Result, ensure, eyre};
 use dispatch_shared::issue::Status;
 use dispatch_tests::daemon::{Place, wait_until};
 
-use crate::scene::{ESC, SEND, SOON, board, card, daemon, go, signal};
+use crate::scene::{ESC, SEND, SOON, board, card, daemon, go, repository, signal};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_operators_way_through_the_board() -> Result<()> {
@@ -64,9 +64,7 @@ async fn the_operators_way_through_the_board() -> Result<()> {
 
     // A smaller window is drawn anew.
     board.resize((80, 24))?;
-    board.wait_until("the narrow tabs", SOON, |s| {
-        s.contents().contains("4 Queue") && !s.contents().contains("8 Overview")
-    })?;
+    board.wait_until("the narrow tabs", SOON, |s| s.contents().contains("7 Activity 8 Overview"))?;
 
     // The terminal is left as it was.
     board.send("q")?;
@@ -110,5 +108,66 @@ async fn a_board_without_a_daemon_waits_for_one() -> Result<()> {
     board.wait_until("the board live again", SOON, |s| s.contents().contains("  live"))?;
     board.send("\x03")?;
     ensure!(board.wait_for_end(SOON)? == 0, "leaving is success");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_other_views_tell_of_a_real_daemon_and_change_it() -> Result<()> {
+    let place = Place::new(env!("CARGO_BIN_EXE_test-dispatchd"));
+    place.configure("[runner]\nruntime = \"host\"\nagent = \"demo\"\nmax_parallel = 2\n");
+    let repo = repository(&place)?;
+    let daemon = place.start().await;
+    let mut board = board(&place, &[])?;
+    board.wait_for("live", SOON)?;
+
+    // A repository is tracked by its path, and opened.
+    board.send("6")?;
+    board.wait_for("+ tracks one", SOON)?;
+    board.send("+")?;
+    board.wait_for("Track a directory", SOON)?;
+    board.send(&format!("{}\r", repo.display()))?;
+    board.wait_for("local/hello", SOON)?;
+    board.wait_for("synced", SOON)?;
+    board.send("\r")?;
+    board.wait_for("[Workflows]", SOON)?;
+    board.send("hj")?;
+    board.wait_for("Enter switches it on", SOON)?;
+    board.send("j\r")?;
+    board.wait_for("in review before no more", SOON)?;
+    board.send("\x157\r")?;
+    wait_until("the limit to be kept", SOON, async || {
+        daemon.client.repos().await.ok()?.into_iter().find(|r| r.wip_limit == 7)
+    })
+    .await;
+    board.wait_for("7, 0 now", SOON)?;
+
+    // What is next and what is not, with the reason, as the daemon has it.
+    board.send("4")?;
+    board.wait_for("Next for any agent", SOON)?;
+    board.wait_for("✓ status/ready", SOON)?;
+    board.send("F")?;
+    board.wait_for("Withheld", SOON)?;
+    board.wait_for("the queue is frozen", SOON)?;
+    board.send("F")?;
+    board.wait_for("Next for any agent", SOON)?;
+
+    // Deeds come in live; the agents' lanes and the numbers are there.
+    board.send("7")?;
+    board.wait_for("add_tracked_repo", SOON)?;
+    let take = dispatch_shared::protocol::tasks::TakeRequest::default();
+    let query = dispatch_shared::protocol::tasks::NextTaskQuery::default();
+    daemon.client.take("kai", &query, &take).await?;
+    board.wait_for("claim_issue", SOON)?;
+    board.wait_for("ready to in-progress", SOON)?;
+    board.send("5")?;
+    board.wait_for("Lanes", SOON)?;
+    board.wait_for("1/1 held", SOON)?;
+    board.send("8")?;
+    board.wait_for("Throughput", SOON)?;
+    board.wait_for("Stale in progress", SOON)?;
+
+    board.send("q")?;
+    ensure!(board.wait_for_end(SOON)? == 0, "leaving is success");
+    daemon.stop().await;
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::extract::State;
 use dispatch_shared::Timestamp;
 use dispatch_shared::error::Code;
-use dispatch_shared::id::{AgentName, ClaimId};
+use dispatch_shared::id::{AgentName, ClaimId, IssueId};
 use dispatch_shared::issue::{IssueState, Status};
 use dispatch_shared::protocol::IssueRef;
 use dispatch_shared::protocol::claims::{HeartbeatAnswer, HeartbeatRequest};
@@ -354,7 +354,9 @@ pub(super) async fn queue(
         .into_iter()
         .filter_map(|ranked| {
             let card = world.cards.get(&ranked.key)?;
-            view::queue_issue(&world, card, &agent, now, !world.meta.frozen)
+            let mut entry = view::queue_issue(&world, card, &agent, now, !world.meta.frozen)?;
+            entry.withheld = world.meta.frozen.then(|| "the queue is frozen".to_owned());
+            Some(entry)
         })
         .collect();
     if query.include_claimed.unwrap_or(false) {
@@ -365,6 +367,9 @@ pub(super) async fn queue(
                 .filter_map(|card| view::queue_issue(&world, card, &agent, now, false)),
         );
     }
+    if query.include_withheld.unwrap_or(false) {
+        entries.extend(withheld(&world, &entries, &ask, now));
+    }
     if query.exclude_decomposed == Some(true) {
         entries.retain(|e| !e.decomposed);
     }
@@ -372,6 +377,26 @@ pub(super) async fn queue(
         pick::order(&world, &agent, lane.as_deref()).filter_map(|fix| fix::view::queue_entry(&world, fix));
     let fixes = fixes.map(|entry| QueueEntry::Fix(Box::new(entry)));
     Ok(Json(fixes.chain(entries.into_iter().map(|issue| QueueEntry::Issue(Box::new(issue)))).collect()))
+}
+
+/// What is ready and yet not handed out, each with the reason; what a freeze withholds stands in the order already.
+fn withheld(world: &World, listed: &[QueueIssue], ask: &Ask<'_>, now: Timestamp) -> Vec<QueueIssue> {
+    let listed: BTreeSet<&IssueId> = listed.iter().map(|e| &e.issue_id).collect();
+    let ready = world.cards.values().filter(|c| {
+        let open = c.state == IssueState::Open && !c.gone && world.is_tracked(&c.key.repo);
+        open && c.status == Status::Ready
+    });
+    let mut cards: Vec<_> = ready
+        .filter(|c| ask.lane.is_none_or(|l| l == world.lane_of(c)))
+        .filter(|c| !listed.contains(&c.key.id()))
+        .collect();
+    cards.sort_by_key(|c| c.since);
+    let entry = |card: &Arc<Card>| {
+        let why = rank::why_not(world, card, now, ask.agent);
+        let entry = view::queue_issue(world, card, ask.agent, now, false)?;
+        Some(QueueIssue { withheld: Some(why.unwrap_or_else(|| "withheld".to_owned())), ..entry })
+    };
+    cards.into_iter().filter_map(entry).collect()
 }
 
 /// Held, or in progress by its label; never one that is flagged.

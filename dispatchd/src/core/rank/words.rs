@@ -83,6 +83,28 @@ pub fn why(world: &World, card: &Card, now: Timestamp) -> Vec<WhyRule> {
         .collect()
 }
 
+/// The first rule that withholds a card from `agent`, in words; `None` if no rule does.
+#[must_use]
+pub fn why_not(world: &World, card: &Card, now: Timestamp, agent: &AgentName) -> Option<String> {
+    let broken = FIXED.into_iter().chain(LATE).find(|rule| !holds(world, card, now, *rule));
+    let say = |name: &str, why: String| if why.is_empty() { format!("not: {name}") } else { why };
+    match broken {
+        Some(Rule::Thawed) => Some("the queue is frozen".to_owned()),
+        Some(rule @ (Rule::BelowWip | Rule::TotalLimit | Rule::LaneLimit | Rule::RepoLimit)) => {
+            let (name, why) = words(world, card, rule);
+            Some(format!("not {name}: {why}"))
+        }
+        Some(rule) => {
+            let (name, why) = words(world, card, rule);
+            Some(say(name, why))
+        }
+        None => {
+            let rule = why_for(world, card, now, agent).into_iter().find(|r| !r.holds)?;
+            Some(format!("not: {}: {}", rule.rule, rule.why))
+        }
+    }
+}
+
 fn words(world: &World, card: &Card, rule: Rule) -> (&'static str, String) {
     let repo = world.repos.get(&card.key.repo);
     match rule {

@@ -260,3 +260,28 @@ fn what_is_excluded_can_be_asked_for() {
     let take = Take { lifted: all, ..Hand::take_command("kai") };
     assert!(matches!(hand.ok(&Command::Take(take)), Reply::Claimed { .. }));
 }
+
+#[test]
+fn the_first_rule_that_withholds_a_card_is_told_in_words() {
+    let mut hand = Hand::new();
+    let ready = "status/ready";
+    hand.sync(
+        vec![
+            seen(1, &[ready], START),
+            seen(2, &[ready, "status/blocked"], START),
+            seen(3, &[ready, "agent/zoe"], START),
+            seen(4, &["status/backlog"], START),
+            seen(5, &[ready, "renovate"], START),
+        ],
+        vec![],
+    );
+    let kai = agent("kai");
+    let told = |hand: &Hand, number| rank::why_not(&hand.world, &hand.card(number), hand.now, &kai);
+    assert_eq!(told(&hand, 1), None, "nothing withholds it");
+    assert_eq!(told(&hand, 2).as_deref(), Some("status/blocked"));
+    assert_eq!(told(&hand, 3).as_deref(), Some("not: no other agent's label: zoe"));
+    assert_eq!(told(&hand, 4).as_deref(), Some("stands in backlog"));
+    assert_eq!(told(&hand, 5).as_deref(), Some("from Renovate, or a dependency dashboard"));
+    hand.ok(&Command::Freeze { frozen: true, actor: "operator".into() });
+    assert_eq!(told(&hand, 1).as_deref(), Some("the queue is frozen"));
+}

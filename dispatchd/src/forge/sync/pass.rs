@@ -6,7 +6,7 @@ use std::time::Duration;
 use dispatch_shared::Timestamp;
 use dispatch_shared::protocol::events::Progress;
 use dispatch_shared::protocol::repos::SyncResult;
-use tokio::sync::{Semaphore, broadcast};
+use tokio::sync::Semaphore;
 
 use super::look;
 use super::sweep::{self, Sweeps};
@@ -78,7 +78,6 @@ pub(super) enum Stop {
 
 pub(super) struct Pass {
     pub(super) ledger: Door,
-    pub(super) progress: broadcast::Sender<Progress>,
     pub(super) edges: Edges,
     forges: Arc<Forges>,
     sweeps: Sweeps,
@@ -87,14 +86,7 @@ pub(super) struct Pass {
 
 impl Pass {
     pub(super) fn new(ledger: Door, forges: Arc<Forges>, edges: Edges, sweep: Duration) -> Self {
-        Self {
-            ledger,
-            progress: broadcast::channel(256).0,
-            edges,
-            forges,
-            sweeps: Sweeps::new(sweep),
-            slots: Semaphore::new(AT_ONCE),
-        }
+        Self { ledger, edges, forges, sweeps: Sweeps::new(sweep), slots: Semaphore::new(AT_ONCE) }
     }
 
     /// Reads `repo` and tells the ledger, also of a failure.
@@ -271,7 +263,6 @@ impl Pass {
 
     fn tell(&self, repo: &Repo, done: u64, total: Option<u64>, finished: bool) {
         let what = format!("sync {}", repo.name);
-        // Nobody may be listening.
-        let _ = self.progress.send(Progress { what, done, total, finished });
+        self.edges.working.tell(Progress { what, done, total, finished });
     }
 }

@@ -59,7 +59,7 @@ impl Clock for Still {
 }
 
 fn edges(hook: Arc<Steps>) -> Edges {
-    Edges { clock: Arc::new(Still), hook }
+    Edges { clock: Arc::new(Still), hook, ..Edges::default() }
 }
 
 fn options() -> Options {

@@ -23,9 +23,7 @@ use crate::core::reconcile::Reconcile;
 use crate::core::record::{Card, CardKey, Event, ForgeKind, Repo, Source, Wish};
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo, SyncCursor};
 use crate::core::world::World;
-use crate::edges::{
-    Clock, Edges, Forge, ForgeError, GitRemote, IssuePage, LabelEvent, NewIssue, NewPull, NoHook,
-};
+use crate::edges::{Clock, Edges, Forge, ForgeError, GitRemote, IssuePage, LabelEvent, NewIssue, NewPull};
 use crate::forge::Forges;
 use crate::forge::outbox::{Outbox, due};
 use crate::forge::stub::issue;
@@ -353,7 +351,7 @@ impl Ground {
 
     fn outbox(self: &Arc<Self>) -> Outbox {
         let forges = Forges { github: None, local: Arc::new(Side(self.clone())) };
-        let edges = Edges { clock: self.clock.clone(), hook: Arc::new(NoHook) };
+        let edges = Edges { clock: self.clock.clone(), ..Edges::default() };
         let began = self.inside.lock().unwrap().began;
         Outbox { began, ..Outbox::new(self.clone(), Arc::new(forges), edges) }
     }

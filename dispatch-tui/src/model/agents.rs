@@ -80,10 +80,10 @@ pub(crate) fn lane(model: &Model, id: &str) -> (usize, usize, usize) {
 /// What an agent is about: what the daemon said, with the claims as they are now.
 pub(crate) fn agent(model: &Model, name: &str) -> (AgentOverview, usize) {
     let said = model.overview.iter().flat_map(|o| &o.agents);
-    let said = said.filter(|a| a.agent_name.as_ref().is_some_and(|n| n.as_str() == name));
+    let mut said = said.filter(|a| a.agent_name.as_ref().is_some_and(|n| n.as_str() == name));
     let held = model.data.issues.values().filter_map(|i| i.claim.as_ref());
     let held = held.filter(|c| c.agent_name.as_str() == name).count();
-    (said.cloned().next().unwrap_or_default(), held)
+    (said.next().cloned().unwrap_or_default(), held)
 }
 
 /// All rows: what is paused or waits first among the pools, then by name; lanes in their configured order.

@@ -41,7 +41,10 @@ impl Block {
     }
 }
 
-fn columns_of(width: u16) -> Vec<Vec<fn(&Model, u16) -> Block>> {
+/// Makes a block, as wide as its column.
+type Make = fn(&Model, u16) -> Block;
+
+fn columns_of(width: u16) -> Vec<Vec<Make>> {
     match width {
         0..60 => vec![vec![cards, limits, week, stale, who, runs, deeds]],
         60..150 => vec![vec![cards, limits, week], vec![stale, who, runs, deeds]],

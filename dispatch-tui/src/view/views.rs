@@ -16,8 +16,11 @@ use crate::update::{News, What};
 
 const SIZES: [(u16, u16); 3] = [(80, 24), (120, 40), (200, 60)];
 
+/// Leads to a view.
+type Lead = fn(&mut Model);
+
 /// Every view and what opens from it.
-const VIEWS: [(&str, fn(&mut Model)); 14] = [
+const VIEWS: [(&str, Lead); 14] = [
     ("problems", |model| drop(press(model, "2"))),
     ("runs", |model| drop(press(model, "3"))),
     ("runs_by_cost", |model| drop(press(model, "3 , ,"))),

@@ -5,6 +5,7 @@
 //! driven by the real thing or by a test.
 
 mod automation;
+mod comments;
 mod token;
 mod working;
 
@@ -30,6 +31,7 @@ use crate::core::waits::SeenBlocker;
 use crate::secret::Secret;
 
 pub use self::automation::{Automation, AutomationRead, Rerun};
+pub use self::comments::{Comment, Comments};
 
 /// The one place that reads the time.
 pub trait Clock: Send + Sync {
@@ -288,6 +290,11 @@ pub trait Forge: Send + Sync {
 
     /// Adds a comment unless one that contains `marker` is there.
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError>;
+
+    /// What people said under an issue, the newest; none where nobody can say anything.
+    async fn comments(&self, _repo: &Repo, _number: u64) -> Result<Comments, ForgeError> {
+        Ok(Comments::default())
+    }
 
     /// Makes an issue, unless one with its marker is there; returns it either way.
     async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError>;

@@ -310,6 +310,73 @@ async fn a_comment_is_made_once_though_the_answer_was_lost() {
 }
 
 #[tokio::test]
+async fn what_people_said_is_read_from_the_end_and_without_dispatchs_own() {
+    let s = scene().await;
+    let number = s.github.add_issue(NAME, "One", "", &[]);
+    let say = |text: &str| s.github.say(NAME, number, Some("eve"), "CONTRIBUTOR", text);
+    let read = async || {
+        s.github.take_requests();
+        let read = s.forge.comments(&s.repo, number).await.unwrap();
+        let texts: Vec<String> = read.list.into_iter().map(|c| c.text).collect();
+        (texts, read.older, s.github.take_requests().len())
+    };
+    assert_eq!(read().await, (vec![], false, 1));
+    s.github.say(NAME, number, None, "NONE", "First");
+    s.forge.comment(&s.repo, number, "Begun", "<!-- dispatch:i-7 -->").await.unwrap();
+    say("2");
+    let all = s.forge.comments(&s.repo, number).await.unwrap().list;
+    let who: Vec<_> = all.iter().map(|c| (c.author.as_str(), c.association.as_str())).collect();
+    assert_eq!(who, [("", "NONE"), ("eve", "CONTRIBUTOR")]);
+    assert!(all.iter().all(|c| c.at.is_some()));
+    assert_eq!(read().await, (vec!["First".into(), "2".into()], false, 1));
+
+    let numbers = |from: u64, to: u64| (from..=to).map(|n| n.to_string()).collect::<Vec<_>>();
+    // Two pages: the second has too few, and the first is there already.
+    (3..=109).for_each(|n| say(&n.to_string()));
+    let (texts, older, requests) = read().await;
+    assert_eq!((texts[1..].to_vec(), older, requests), (numbers(2, 109), false, 2));
+    // Of three or four pages the last alone, if it has enough.
+    (110..=240).for_each(|n| say(&n.to_string()));
+    let (texts, older, requests) = read().await;
+    assert_eq!((texts, older, requests), (numbers(200, 240), true, 2));
+    // Else the one before it as well.
+    (241..=310).for_each(|n| say(&n.to_string()));
+    let (texts, older, requests) = read().await;
+    assert_eq!((texts, older, requests), (numbers(200, 310), true, 3));
+    // Where Dispatch alone spoke for pages, it is not looked for without end.
+    for n in 0..600 {
+        say(&format!("Again <!-- dispatch:i-{n} -->"));
+    }
+    let (texts, older, requests) = read().await;
+    assert_eq!((texts, older, requests), (vec![], true, 4));
+}
+
+#[tokio::test]
+async fn comments_that_cannot_be_read_are_an_error_on_whichever_page() {
+    let s = scene().await;
+    let number = s.github.add_issue(NAME, "One", "", &[]);
+    (0..101).for_each(|_| s.github.say(NAME, number, Some("eve"), "NONE", "Me too"));
+    for (fault, expected) in [
+        (Fault::Status(404), "not-found"),
+        (Fault::Status(410), "not-found"),
+        (Fault::Html502, "unreachable"),
+        (Fault::Nonsense, "unreachable"),
+        (Fault::CutOff, "unreachable"),
+    ] {
+        for path in ["GET /repos/acme/api/issues/1/comments", "GET /repositories/"] {
+            s.github.fail_next(path, fault.clone(), 1);
+            let error = s.forge.comments(&s.repo, number).await.unwrap_err();
+            assert_eq!(kind(&error), expected, "{fault:?}: {error}");
+            assert!(error.to_string().contains("the comments of acme/api#1"), "{error}");
+        }
+    }
+    assert_eq!(s.forge.comments(&s.repo, number).await.unwrap().list.len(), 101);
+    s.github.fail_next("GET /repos/acme/api/issues/1/comments", Fault::Nulls, 1);
+    let nulls = s.forge.comments(&s.repo, number).await.unwrap();
+    assert_eq!((nulls.list.len(), nulls.list[0].author.as_str()), (101, ""), "nulls survive");
+}
+
+#[tokio::test]
 async fn a_comment_that_is_too_long_is_cut_with_a_mark() {
     let s = scene().await;
     let number = s.github.add_issue(NAME, "One", "", &[]);

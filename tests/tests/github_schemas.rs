@@ -81,6 +81,11 @@ impl Story {
         forge.create_label(repo, "lane/high").await.expect("a label");
         forge.comment(repo, broken, "Begun\n\n<!-- m -->", "<!-- m -->").await.expect("a comment");
         forge.comment(repo, broken, "Begun\n\n<!-- m -->", "<!-- m -->").await.expect("the same");
+        for n in 0..120 {
+            self.github.say(NAME, broken, (n % 5 > 0).then_some("eve"), "NONE", "Me too");
+        }
+        let said = forge.comments(repo, broken).await.expect("what people said");
+        assert!(said.list.len() >= 30, "{} comments", said.list.len());
         let part = NewIssue {
             title: "A part".into(),
             body: "Part of #1.\n\n<!-- i -->".into(),

@@ -216,7 +216,8 @@ impl State {
         }
         let id = self.turn;
         let posted = self.edit(full, number, |item| {
-            item.comments.push(Comment { id, author: "dispatch-bot".to_owned(), body, at: now() });
+            let author = Some("dispatch-bot".to_owned());
+            item.comments.push(Comment { id, author, association: "MEMBER", body, at: now() });
             item.comments.last().map(|c| comment_json(asked, full, number, c))
         });
         posted.map_or_else(not_found, |c| said(201, c.unwrap_or_default()))
@@ -231,9 +232,9 @@ fn comment_json(asked: &Asked, full: &str, number: u64, comment: &Comment) -> Va
         "url": format!("{origin}/repos/{full}/issues/comments/{id}"),
         "html_url": format!("{origin}/{full}/issues/{number}#issuecomment-{id}"),
         "issue_url": format!("{origin}/repos/{full}/issues/{number}"),
-        "author_association": "MEMBER",
+        "author_association": comment.association,
         "body": comment.body,
-        "user": account(Some(&comment.author)),
+        "user": account(comment.author.as_deref()),
         "created_at": time(comment.at),
         "updated_at": time(comment.at),
     })

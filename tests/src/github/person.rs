@@ -4,7 +4,7 @@ use dispatch_shared::Timestamp;
 use dispatchd::core::link::closing;
 
 use super::fault::{Fault, Planned};
-use super::state::{Item, PullPart, Repo, State, now};
+use super::state::{Comment, Item, PullPart, Repo, State, now};
 use super::{FakeGithub, bare};
 
 fn owned(labels: &[&str]) -> Vec<String> {
@@ -81,6 +81,16 @@ impl FakeGithub {
                 item.labels.retain(|l| !remove.iter().any(|r| r.eq_ignore_ascii_case(l)));
             })
             .expect("the test named an issue that it added");
+    }
+
+    /// Says something under an issue, as somebody who is `association` (`OWNER`, `NONE`) to the repository; `None` is an
+    /// account that was deleted since.
+    pub fn say(&self, repo: &str, number: u64, author: Option<&str>, association: &'static str, body: &str) {
+        let (author, body) = (author.map(str::to_owned), body.to_owned());
+        let id = self.shared.state().turn;
+        self.change(repo, number, |item| {
+            item.comments.push(Comment { id, author, association, body, at: now() });
+        });
     }
 
     /// Rewrites title and body.

@@ -14,7 +14,10 @@ pub(super) const LIMIT: u64 = 5_000;
 
 pub(super) struct Comment {
     pub(super) id: u64,
-    pub(super) author: String,
+    /// `None` is a deleted account.
+    pub(super) author: Option<String>,
+    /// What the author is to the repository.
+    pub(super) association: &'static str,
     pub(super) body: String,
     pub(super) at: Timestamp,
 }

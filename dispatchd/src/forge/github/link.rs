@@ -24,8 +24,13 @@ pub(super) fn link(headers: &HeaderMap, rel: &str) -> Option<String> {
 
 /// The number of the last page, where `Link` tells.
 pub(super) fn last_page(headers: &HeaderMap) -> Option<u64> {
-    let last: url::Url = link(headers, "last")?.parse().ok()?;
-    last.query_pairs().find(|(k, _)| k == "page")?.1.parse().ok()
+    page_in(&link(headers, "last")?)
+}
+
+/// The number of the page in the address of one.
+pub(super) fn page_in(address: &str) -> Option<u64> {
+    let url: url::Url = address.parse().ok()?;
+    url.query_pairs().find(|(k, _)| k == "page")?.1.parse().ok()
 }
 
 /// The id in an address below `/repositories/ID`.

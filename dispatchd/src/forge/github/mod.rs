@@ -7,7 +7,7 @@
 //! - `gate`: the one way out, where requests wait for their turn; `gates`: one for each identity; `limit`: what GitHub says of its rate limits.
 //! - `changes`: the incremental read: a conditional probe, then pages.
 //! - `actions`: workflows, runs, releases and the like.
-//! - `issues`, `pulls`: single reads and the writes; `create`: issues that are made, and texts that change;
+//! - `issues`, `pulls`: single reads and the writes; `comments`: what people said under an issue; `create`: issues that are made, and texts that change;
 //!   `wire`: GitHub's JSON as plain observations.
 //! - `health`: how many pull requests are, by GraphQL (`query`: what is asked, `graph`: what is answered, `assemble`: what
 //!   comes of it), or by REST (`health_rest`); `jobs`: why a job failed.
@@ -21,6 +21,7 @@ mod assemble;
 mod call;
 mod changes;
 mod client;
+mod comments;
 mod create;
 mod download;
 mod gate;
@@ -61,8 +62,8 @@ use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::throttle::Priority;
 use crate::core::waits::SeenBlocker;
 use crate::edges::{
-    Automation, Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog, LabelEvent,
-    NewIssue, NewPull, Source,
+    Automation, Comments, Edges, Forge, ForgeError, GitRemote, HealthAsk, HealthLook, IssuePage, JobLog,
+    LabelEvent, NewIssue, NewPull, Source,
 };
 use crate::secret::Secret;
 
@@ -247,6 +248,10 @@ impl Forge for GithubForge {
 
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError> {
         self.post_comment(repo, number, body, marker).await
+    }
+
+    async fn comments(&self, repo: &Repo, number: u64) -> Result<Comments, ForgeError> {
+        self.read_comments(repo, number).await
     }
 
     async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError> {

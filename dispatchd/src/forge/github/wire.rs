@@ -9,7 +9,7 @@ use crate::core::link;
 use crate::core::seen::{SeenIssue, SeenPull};
 use crate::core::standing::Standing;
 use crate::core::waits::SeenBlocker;
-use crate::edges::LabelEvent;
+use crate::edges::{self, LabelEvent};
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Account {
@@ -227,6 +227,20 @@ impl IssueEvent {
 #[derive(Debug, Deserialize)]
 pub(super) struct Comment {
     pub(super) body: Option<String>,
+    user: Option<Account>,
+    author_association: Option<String>,
+    created_at: Option<Timestamp>,
+}
+
+impl Comment {
+    pub(super) fn seen(self) -> edges::Comment {
+        edges::Comment {
+            author: login(self.user),
+            association: self.author_association.unwrap_or_default(),
+            at: self.created_at,
+            text: self.body.unwrap_or_default(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! `.dispatch/issues/<n>-<slug>.md` and `.dispatch/pulls/<n>.md` begin with YAML front matter (issues: `title` and, all
 //! optional, `number state labels assignees author created updated closed`; pull requests: `title head base` and
 //! `number state head_sha fixes url draft labels author created updated merged`), the Markdown below is the body. Both
-//! kinds share one sequence of numbers. Comments are files under `.dispatch/comments/<n>/`. `.dispatch/id` is the
+//! kinds share one sequence of numbers. Comments are files under `.dispatch/comments/<n>/` (`author created`). `.dispatch/id` is the
 //! repository's identity and moves along with it. All of it stays out of git through `info/exclude`, until the user
 //! commits it.
 //!
@@ -12,6 +12,7 @@
 //! Deliberately absent: a way to merge. A person merges with git; see `pulls`.
 
 mod changes;
+mod comments;
 mod create;
 mod dir;
 mod files;
@@ -36,7 +37,7 @@ use self::git::Git;
 use crate::core::record::Repo;
 use crate::core::seen::{SeenIssue, SeenPull, SeenRepo};
 use crate::core::standing::Standing;
-use crate::edges::{Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
+use crate::edges::{Comments, Edges, Forge, ForgeError, GitRemote, IssuePage, NewIssue, NewPull};
 
 /// The forge of repositories on this machine.
 #[derive(Clone, Debug)]
@@ -224,6 +225,11 @@ impl Forge for LocalForge {
     async fn comment(&self, repo: &Repo, number: u64, body: &str, marker: &str) -> Result<(), ForgeError> {
         let (repo, body, marker) = (repo.clone(), body.to_owned(), marker.to_owned());
         self.blocking(move |forge| forge.comment(&forge.open(&repo)?, number, &body, &marker)).await
+    }
+
+    async fn comments(&self, repo: &Repo, number: u64) -> Result<Comments, ForgeError> {
+        let repo = repo.clone();
+        self.blocking(move |forge| comments::read(&forge.open(&repo)?.dir, number)).await
     }
 
     async fn create_issue(&self, repo: &Repo, issue: &NewIssue) -> Result<SeenIssue, ForgeError> {

@@ -228,6 +228,32 @@ async fn a_comment_is_written_once() {
 }
 
 #[tokio::test]
+async fn what_people_said_is_read_newest_last_and_nothing_else() {
+    let place = Place::new().await;
+    place.write("issues/1-door.md", DOOR);
+    let read = async || place.forge.comments(&place.repo, 1).await.unwrap();
+    assert_eq!(read().await, Comments::default());
+    place.forge.comment(&place.repo, 1, "Begun", "<!-- dispatch:i-1 -->").await.unwrap();
+    place.write("comments/1/0002.md", "---\nauthor: eve\ncreated: 2026-01-02T03:04:05Z\n---\n\nOil it.\n");
+    place.write("comments/1/10.md", "Or a new hinge?\n");
+    place.write("comments/1/.new-3.md", "half of");
+    place.write("comments/1/notes.txt", "no comment");
+    let secret = tempfile::NamedTempFile::new().unwrap();
+    fs::write(secret.path(), "secret").unwrap();
+    std::os::unix::fs::symlink(secret.path(), place.path.join(".dispatch/comments/1/0011.md")).unwrap();
+    let found = read().await;
+    let texts: Vec<_> = found.list.iter().map(|c| (c.author.as_str(), c.text.as_str())).collect();
+    assert_eq!(texts, [("eve", "Oil it.\n"), ("", "Or a new hinge?\n")]);
+    assert_eq!((found.list[0].at, found.older), (Timestamp::parse("2026-01-02T03:04:05Z").ok(), false));
+    for n in 12..=50 {
+        place.write(&format!("comments/1/{n}.md"), &n.to_string());
+    }
+    let found = read().await;
+    assert_eq!((found.list.len(), found.older), (Comments::WANTED, true));
+    assert_eq!((found.list[0].text.as_str(), found.list[29].text.as_str()), ("21", "50"));
+}
+
+#[tokio::test]
 async fn a_pull_request_is_merged_when_its_base_reaches_it_and_closes_its_issue() {
     let mut place = Place::new().await;
     place.write("issues/1-door.md", DOOR);

@@ -1,6 +1,8 @@
-//! What a prompt tells of its task: from the store, the mirror and the logs of earlier runs. The forge is not asked.
+//! What a prompt tells of its task: from the store, the mirror and the logs of earlier runs; the forge
+//! is asked for the issue's comments alone.
 
 mod base;
+mod comments;
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -14,6 +16,7 @@ use dispatch_shared::task::{Forbid, TaskType};
 use self::base::Base;
 use super::context::Context;
 use super::log::{Line, RunLogs, Stream};
+use super::mirror::Say;
 use super::prompt;
 use super::stream::Kind;
 use super::workspace::Workspace;
@@ -25,7 +28,7 @@ use crate::core::world::World;
 /// So much is read from the end of an earlier run's log.
 const TAIL: u64 = 64 << 10;
 
-/// All that the prompt for `run` is made of.
+/// All that the prompt for `run` is made of. What is missing of it is said.
 ///
 /// # Errors
 /// A sentence, if the store cannot be read.
@@ -35,6 +38,7 @@ pub(super) async fn facts(
     card: Option<&Card>,
     run: &Run,
     ws: &Workspace,
+    say: Say<'_>,
 ) -> Result<Facts, String> {
     let world = ctx.ledger.snapshot();
     // A pull request's run may be for an issue too.
@@ -43,6 +47,10 @@ pub(super) async fn facts(
     let body = match card {
         Some(card) => ctx.ledger.body(&card.key).map_err(|e| e.to_string())?,
         None => String::new(),
+    };
+    let comments = match card {
+        Some(card) => Some(comments::under(ctx, repo, card, say).await),
+        None => None,
     };
     let own = match run.target {
         Target::Pull(number) => Some(number),
@@ -64,6 +72,7 @@ pub(super) async fn facts(
             labels: c.labels.clone(),
             body: body.clone(),
         }),
+        comments,
         pull: own.map(|number| Pull {
             number,
             url: pull.map(|p| p.seen.url.clone()).unwrap_or_default(),

@@ -70,7 +70,7 @@ impl Hands {
         }
         prepare::checkout(ctx, repo, &ws, busy, &|_| {}).await?;
         let card = ctx.ledger.snapshot().cards.get(&run.card).filter(|_| run.is_on_issue()).cloned();
-        let prompt = prepare::prompt_of(ctx, repo, card.as_deref(), run, &ws).await;
+        let prompt = prepare::prompt_of(ctx, repo, card.as_deref(), run, &ws, &|_| {}).await;
         prompt.map_err(|why| (EndClass::Crashed, why))
     }
 }

@@ -81,15 +81,16 @@ pub(super) async fn checkout(
     Ok(made)
 }
 
-/// What the prompt for `run` says.
+/// What the prompt for `run` says. What it has to do without is said.
 pub(super) async fn prompt_of(
     ctx: &Context,
     repo: &Repo,
     card: Option<&Card>,
     run: &Run,
     ws: &Workspace,
+    say: Say<'_>,
 ) -> Result<String, String> {
-    let facts = brief::facts(ctx, repo, card, run, ws).await?;
+    let facts = brief::facts(ctx, repo, card, run, ws, say).await?;
     let default = match run.target {
         Target::Pull(_) => repair::TEMPLATE,
         _ => &ctx.settings.template,
@@ -111,6 +112,7 @@ async fn told(
     run: &Run,
     ws: &Workspace,
     goes_on: bool,
+    say: Say<'_>,
 ) -> Result<String, String> {
     let short = run.resume.as_ref().filter(|_| goes_on).and_then(|resume| resumed::prompt(run, resume));
     if let Some(short) = short {
@@ -118,7 +120,7 @@ async fn told(
     }
     let failed = run.checks.last().filter(|c| c.failed.is_some());
     let previous = failed.map(resumed::failure).or(run.previous.clone());
-    prompt_of(ctx, repo, card, &Run { previous, ..run.clone() }, ws).await
+    prompt_of(ctx, repo, card, &Run { previous, ..run.clone() }, ws, say).await
 }
 
 /// Makes all that the run needs. Returns the conversation that goes on.
@@ -164,7 +166,11 @@ pub(super) async fn prepare(
         let said = "nothing is there any more of its earlier conversation; it begins anew";
         let _ = writer.note(ctx.edges.clock.now(), said);
     }
-    write_prompt(ws, &told(ctx, repo, card, run, ws, there).await.map_err(crashed)?).map_err(crashed)?;
+    let prompt = told(ctx, repo, card, run, ws, there, &say).await.map_err(crashed)?;
+    while let Ok(what) = heard.try_recv() {
+        let _ = writer.note(ctx.edges.clock.now(), &what);
+    }
+    write_prompt(ws, &prompt).map_err(crashed)?;
     if seat.engine.kind() == RuntimeKind::Host {
         let as_root = if owner.0 == 0 { ", with the rights of root" } else { "" };
         let _ = writer.note(

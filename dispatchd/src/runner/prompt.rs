@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dispatch_shared::prompt::{self as shared, Earlier, Facts, File, Issue, Kind as Subject, Pull, Unknown};
+use dispatch_shared::prompt::{
+    self as shared, Comment, Comments, Earlier, Facts, File, Issue, Kind as Subject, Pull, Unknown,
+};
 use dispatch_shared::protocol::followup::FeedbackItem;
 use dispatch_shared::protocol::tasks::{Related, RelatedKind};
 use minijinja::{Value, context};
@@ -139,8 +141,10 @@ fn full(facts: Facts) -> Facts {
     let related =
         Related { kind: RelatedKind::Issue, number: 2, title: "x".into(), url: "x".into(), why: "x".into() };
     let issue = Issue { number: 1, labels: all(), ..Issue::default() };
+    let comment = Comment { author: "x".into(), text: "x".into(), ..Comment::default() };
     Facts {
         issue: Some(issue),
+        comments: Some(Comments { list: vec![comment], ..Comments::default() }),
         head: some(),
         answer: some(),
         question: some(),

@@ -4,6 +4,7 @@ use minijinja::value::Serde;
 use minijinja::{Value, context};
 use serde::Serialize;
 
+use super::comments::Comments;
 use super::text::{head, line, mark, tail};
 use crate::protocol::followup::FeedbackItem;
 use crate::protocol::tasks::Related;
@@ -98,6 +99,8 @@ pub struct Facts {
     pub kind: Kind,
     /// The issue, if it is about one.
     pub issue: Option<Issue>,
+    /// What was said under the issue; `None` if nobody has asked for it.
+    pub comments: Option<Comments>,
     /// The pull request, if it is about one.
     pub pull: Option<Pull>,
     /// The branch that the work is on.
@@ -201,6 +204,7 @@ impl Facts {
             repo: word(&self.repo),
             kind: self.kind,
             issue,
+            comments: self.comments.as_ref().map(Comments::cleaned),
             pull,
             branch: self.branch.as_deref().map(word).filter(|w| !w.is_empty()),
             base: self.base.as_deref().map(word).filter(|w| !w.is_empty()),
@@ -229,6 +233,7 @@ impl Facts {
             words.extend([issue.title.as_str(), &issue.body, &issue.url]);
             words.extend(issue.labels.iter().map(String::as_str));
         }
+        words.extend(self.comments.iter().flat_map(Comments::words));
         if let Some(pull) = &self.pull {
             words.extend([pull.title.as_str(), &pull.url]);
         }
@@ -252,9 +257,10 @@ impl Facts {
 
     /// What templates see. `besides` is foreign text that the template sees by other names.
     ///
-    /// `repo kind issue pull number title url labels body branch base tag head request answer question criteria reasons
-    /// feedback related commits files earlier previous rules allowed last_line fence`: `number`, `title` and `url` are those of what
-    /// is worked on; `previous` is `earlier` as one sentence; `fence` is a mark that no foreign text holds.
+    /// `repo kind issue comments pull number title url labels body branch base tag head request answer question criteria
+    /// reasons feedback related commits files earlier previous rules allowed last_line fence`: `number`, `title` and `url`
+    /// are those of what is worked on; `comments` has `list`, `older` and `unread`; `previous` is `earlier` as one sentence;
+    /// `fence` is a mark that no foreign text holds.
     #[must_use]
     pub fn values(&self, besides: &[&str]) -> Value {
         let facts = self.cleaned();
@@ -281,6 +287,7 @@ impl Facts {
             labels => issue.map(|i| i.labels.join(", ")),
             body => body.unwrap_or_else(|| "(no description)".to_owned()),
             issue => Serde(&facts.issue),
+            comments => Serde(&facts.comments),
             pull => Serde(&facts.pull),
             branch => facts.branch,
             base => facts.base,

@@ -26,6 +26,7 @@ macro_rules! parts {
 pub(super) const PARTS: &[(&str, &str)] = parts!(
     "marks",
     "subject",
+    "comments",
     "criteria",
     "feedback",
     "plan",

@@ -10,10 +10,12 @@
 //! taken for a template, is bounded, has nothing in it that a reader cannot see, and cannot hold the mark that its fence is
 //! closed with.
 
+mod comments;
 mod facts;
 mod library;
 pub mod text;
 
+pub use comments::{Comment, Comments};
 pub use facts::{Earlier, Facts, File, Issue, Kind, Pull};
 pub use library::{PERSONAS, PLANS, TEMPLATES, template};
 

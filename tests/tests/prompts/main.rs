@@ -1,5 +1,7 @@
 //! What a program really reads on its standard input: the real daemon, git, store and command line, programs on the host.
 
+mod comments;
+
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
